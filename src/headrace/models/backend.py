@@ -1,0 +1,63 @@
+"""The backend protocol: the adapter for one wire protocol or runtime.
+
+A backend serves one deployment. The model box calls it; steps never see it.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from headrace.types import Delta, Message, Params, Usage
+
+__all__ = ["Backend", "Call", "Embeddings"]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One generation asked of a backend."""
+
+    messages: Sequence[Message]
+    """For a bare completion: one user message whose text is the prompt."""
+    params: Params
+    completion: bool = False
+    """True: continue the bare prompt, without the chat template."""
+
+
+class Embeddings(msgspec.Struct, frozen=True):
+    """Vectors in the order of the inputs; every vector has the model's dimension."""
+
+    vectors: list[list[float]]
+    usage: Usage
+
+
+class Backend(Protocol):
+    """Serves one deployment."""
+
+    provider: str
+    """`gen_ai.provider.name` as OpenTelemetry spells it; our own runtime is `llama_cpp`."""
+    context_tokens: int
+    """The longest prompt plus answer one sequence takes; known once started."""
+    digest: str
+    """What is served: SHA-256 of the weights, or of the address and model name."""
+
+    async def start(self) -> None:
+        """Make ready to serve; raises a HeadraceError that says what to mend."""
+        ...
+
+    async def stop(self) -> None: ...
+
+    def is_ready(self) -> bool: ...
+
+    def generate(self, call: Call) -> AsyncIterator[Delta]:
+        """The answer, piece by piece; closing the iterator stops generation and frees the slot.
+
+        Raises ModelUnavailable when the server is down or breaks off; ContextTooLong and
+        InvalidRequest as the server says them.
+        """
+        ...
+
+    async def embed(self, inputs: Sequence[str]) -> Embeddings: ...
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the rendered prompt, exactly as the model will see it."""
+        ...

@@ -1,0 +1,103 @@
+"""The step protocol: what a part of the pipeline implements. Yours too: see `docs/steps.md`.
+
+A step is built once, when the service loads, and then serves every turn at the same time, so it
+keeps what belongs to a turn in the turn (`turn.state[self.name]`), never in itself.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
+
+import msgspec
+
+from headrace.types import Delta, FinishReason
+
+if TYPE_CHECKING:
+    from headrace.models.box import ModelBox
+    from headrace.pipeline.conversation import ConversationStore
+    from headrace.pipeline.turn import Turn
+    from headrace.prompts.library import PromptLibrary
+    from headrace.screening.policy import PolicyLibrary
+
+__all__ = ["BuildContext", "Channel", "Settings", "Step", "TextFilter"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every step's settings, as written under its name in `pipeline:`."""
+
+
+S = TypeVar("S", bound=Settings)
+
+Channel: TypeAlias = Literal["text", "reasoning", "arguments"]
+"""Which text of an answer flows: the shown answer, the chain of thought, tool-call arguments."""
+
+
+class TextFilter(Protocol):
+    """Rewrites one text as it streams. `push` may hold text back; `finish` gives what remains.
+
+    The joined output must not depend on how the text was cut into pieces.
+    """
+
+    def push(self, text: str) -> str: ...
+
+    def finish(self, reason: FinishReason | None) -> str:
+        """The text still held back. `reason` is None when the stream broke off."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildContext:
+    """What a step may use when it is built."""
+
+    root: Path
+    """The service's folder, against which relative paths are resolved."""
+    before_generate: bool
+    """Whether the step stands before `generate` in the pipeline."""
+    models: "ModelBox"
+    prompts: "PromptLibrary"
+    policies: "PolicyLibrary"
+    conversations: "ConversationStore"
+
+
+class Step(Generic[S]):
+    """A part of the pipeline; override what the step needs, the rest costs nothing.
+
+    `prepare` runs before generation. For the answer, either give a `filter` (a synchronous text
+    rewriter; the pipeline runs neighbouring filters in one pass and keeps log probabilities,
+    tool calls and choices straight), or override `transform` for full control of the deltas.
+    """
+
+    name: ClassVar[str]
+    """The name in `pipeline:`; the entry point's name."""
+    Settings: ClassVar[type[msgspec.Struct]] = Settings
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+    @classmethod
+    def build(cls, settings: S, context: BuildContext) -> Self:
+        """Make the step from its settings; raises ConfigError for what cannot work."""
+        del context
+        return cls(settings)
+
+    def digest_inputs(self) -> object:
+        """What else than the settings changes this step's behaviour (file digests, versions).
+
+        Anything msgspec can encode as JSON; becomes part of the release digest.
+        """
+        return None
+
+    async def prepare(self, turn: "Turn") -> None:
+        """Change the turn before generation. Raise a HeadraceError to refuse it."""
+
+    def filter(self, turn: "Turn", channel: Channel, index: int) -> TextFilter | None:
+        """A fresh filter for one text of the answer (`index`: the choice), or None to pass it."""
+        return None
+
+    def transform(self, turn: "Turn", deltas: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
+        """Change the answer's deltas. Override only where `filter` is not enough."""
+        return deltas
+
+    async def complete(self, turn: "Turn") -> None:
+        """Runs once the answer is complete (`turn.choices`), before the trace is recorded."""

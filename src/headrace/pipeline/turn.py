@@ -1,0 +1,66 @@
+"""One request on its way through the pipeline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from headrace.access.principal import Principal
+from headrace.screening.finding import Finding
+from headrace.screening.masking import MaskTable
+from headrace.telemetry.trace import Span, Trace
+from headrace.types import Choice, Message, Params, Usage
+
+__all__ = ["Turn", "TurnKind", "TurnObserver"]
+
+TurnKind: TypeAlias = Literal["chat", "completion"]
+TurnObserver: TypeAlias = Callable[[Span], None]
+"""Called when a step has finished, so that a page can show the steps as they run."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """Everything the steps read and write about one request.
+
+    Steps before `generate` change `messages` and `params`; steps after it change the answer's
+    deltas. `received` stays as the client sent it.
+    """
+
+    principal: Principal
+    messages: list[Message]
+    """What goes to the model. Starts as the request's messages."""
+    params: Params = field(default_factory=Params)
+    """The request's inference parameters; `generate` lays them over the template's and model's."""
+    kind: TurnKind = "chat"
+    """`completion` is a bare prompt (one user message): no template, no conversation."""
+    model: str | None = None
+    """The logical model the client asked for; None leaves it to the pipeline."""
+    stream: bool = False
+    conversation: str | None = None
+    subject: str = ""
+    template: str | None = None
+    """The prompt template the client asked for; None leaves it to the pipeline."""
+    variables: dict[str, object] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    received: list[Message] = field(default_factory=list)
+    template_params: Params = field(default_factory=Params)
+    """Inference parameters of the chosen prompt template."""
+    language: str | None = None
+    """ISO 639-1 code of the last user message, as far as `normalize` could tell."""
+    findings: list[Finding] = field(default_factory=list)
+    masks: MaskTable = field(default_factory=MaskTable)
+    choices: list[Choice] = field(default_factory=list)
+    """The answer as the user got it, complete once the stream has ended."""
+    usage: Usage = field(default_factory=Usage)
+    state: dict[str, object] = field(default_factory=dict)
+    """For steps of one's own: whatever one step wants to tell a later one. Key: the step's name."""
+    trace: Trace = field(default_factory=Trace)
+    observe: TurnObserver | None = None
+
+    @property
+    def id(self) -> str:
+        return self.trace.id
+
+    @property
+    def last_user_message(self) -> Message | None:
+        return next((m for m in reversed(self.messages) if m.role == "user"), None)

@@ -1,0 +1,170 @@
+"""What three rooms or more share: messages, inference parameters, deltas, usage.
+
+Shapes follow OpenAI's chat completions wire format, so that mapping at the border is thin.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "Choice",
+    "Delta",
+    "FinishReason",
+    "FunctionCall",
+    "FunctionDelta",
+    "Message",
+    "Params",
+    "Part",
+    "Role",
+    "TokenLogprob",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+]
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "function"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+Part: TypeAlias = dict[str, object]
+"""One content part; `{"type": "text", "text": …}` is ours to read, any other kind passes through."""
+
+
+class FunctionCall(msgspec.Struct):
+    """The function a model asks for; `arguments` is JSON text exactly as the model wrote it."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct):
+    """A finished tool call of an assistant message."""
+
+    id: str
+    function: FunctionCall
+    type: Literal["function"] = "function"
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """One message of a conversation, in OpenAI's shape. Steps replace text, never the structure."""
+
+    role: Role
+    content: str | list[Part] | None = None
+    name: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+    def text(self) -> str:
+        """All text of the message, parts joined by newlines; empty for none."""
+        if isinstance(self.content, str):
+            return self.content
+        if self.content is None:
+            return ""
+        return "\n".join(
+            text for part in self.content if isinstance(text := part.get("text"), str)
+        )
+
+    def map_text(self, change: Callable[[str], str]) -> "Message":
+        """A copy with `change` applied to each piece of text; other parts stay untouched."""
+        if isinstance(self.content, str):
+            content: str | list[Part] | None = change(self.content)
+        elif self.content is None:
+            content = None
+        else:
+            content = [
+                {**part, "text": change(text)} if isinstance(text := part.get("text"), str) else part
+                for part in self.content
+            ]
+        return msgspec.structs.replace(self, content=content)
+
+
+class Params(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Inference parameters. None means "not said here": request over template over model."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    seed: int | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    response_format: dict[str, object] | None = None
+    tools: list[dict[str, object]] | None = None
+    tool_choice: str | dict[str, object] | None = None
+    parallel_tool_calls: bool | None = None
+    extra: dict[str, object] = msgspec.field(default_factory=dict)
+    """Fields that Headrace does not know; they go to the backend untouched."""
+
+    def over(self, defaults: "Params") -> "Params":
+        """These parameters, with `defaults` wherever nothing is said here."""
+        merged = {
+            name: value if (value := getattr(self, name)) is not None else getattr(defaults, name)
+            for name in self.__struct_fields__
+        }
+        merged["extra"] = {**defaults.extra, **self.extra}
+        return Params(**merged)
+
+
+class FunctionDelta(msgspec.Struct, omit_defaults=True):
+    """A piece of a function call: the name comes once, arguments in fragments."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallDelta(msgspec.Struct, omit_defaults=True):
+    """A piece of one tool call; `index` says of which."""
+
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionDelta | None = None
+
+
+class TokenLogprob(msgspec.Struct):
+    """One token with its log probability (natural log) and the most likely alternatives."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+    top_logprobs: list["TokenLogprob"] = msgspec.field(default_factory=list)
+
+
+class Usage(msgspec.Struct):
+    """Tokens of one turn, in OpenAI's buckets: cached tokens are part of prompt tokens."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Delta(msgspec.Struct):
+    """One piece of an answer on its way to the user. `index` is the choice it belongs to.
+
+    The last delta of each choice carries its `finish_reason`; `usage` comes once, in a delta of
+    its own, after all choices have finished.
+    """
+
+    index: int = 0
+    text: str = ""
+    reasoning: str = ""
+    """Chain of thought, kept apart from the shown answer."""
+    tool_calls: list[ToolCallDelta] | None = None
+    logprobs: list[TokenLogprob] | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+
+
+class Choice(msgspec.Struct):
+    """A finished answer, gathered from its deltas."""
+
+    index: int = 0
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: list[ToolCall] = msgspec.field(default_factory=list)
+    logprobs: list[TokenLogprob] | None = None
+    finish_reason: FinishReason | None = None
