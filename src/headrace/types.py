@@ -3,7 +3,7 @@
 Shapes follow OpenAI's chat completions wire format, so that mapping at the border is thin.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 __all__ = [
     "Choice",
     "Delta",
+    "Deltas",
     "FinishReason",
     "FunctionCall",
     "FunctionDelta",
@@ -157,6 +158,10 @@ class Delta(msgspec.Struct):
     logprobs: list[TokenLogprob] | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+
+
+Deltas: TypeAlias = AsyncGenerator[Delta, None]
+"""An answer as it streams. A generator, so that closing it reaches upstream and frees the slot."""
 
 
 class Choice(msgspec.Struct):

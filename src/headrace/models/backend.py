@@ -3,12 +3,12 @@
 A backend serves one deployment. The model box calls it; steps never see it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from headrace.types import Delta, Message, Params, Usage
+from headrace.types import Deltas, Message, Params, Usage
 
 __all__ = ["Backend", "Call", "Embeddings"]
 
@@ -48,7 +48,7 @@ class Backend(Protocol):
 
     def is_ready(self) -> bool: ...
 
-    def generate(self, call: Call) -> AsyncIterator[Delta]:
+    def generate(self, call: Call) -> Deltas:
         """The answer, piece by piece; closing the iterator stops generation and frees the slot.
 
         Raises ModelUnavailable when the server is down or breaks off; ContextTooLong and

@@ -3,10 +3,10 @@
 Contract only in this commit: `Model` and `ModelBox` as the pipeline uses them.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from headrace.models.backend import Backend, Call, Embeddings
-from headrace.types import Delta, Message, Params, Usage
+from headrace.types import Deltas, Message, Params, Usage
 
 __all__ = ["Model", "ModelBox"]
 
@@ -26,7 +26,7 @@ class Model:
     def cost_usd(self, usage: Usage) -> float:
         raise NotImplementedError
 
-    def generate(self, call: Call) -> AsyncIterator[Delta]:
+    def generate(self, call: Call) -> Deltas:
         raise NotImplementedError
 
     async def embed(self, inputs: Sequence[str]) -> Embeddings:

@@ -4,14 +4,13 @@ A step is built once, when the service loads, and then serves every turn at the 
 keeps what belongs to a turn in the turn (`turn.state[self.name]`), never in itself.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 
-from headrace.types import Delta, FinishReason
+from headrace.types import Deltas, FinishReason
 
 if TYPE_CHECKING:
     from headrace.models.box import ModelBox
@@ -95,7 +94,7 @@ class Step(Generic[S]):
         """A fresh filter for one text of the answer (`index`: the choice), or None to pass it."""
         return None
 
-    def transform(self, turn: "Turn", deltas: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
+    def transform(self, turn: "Turn", deltas: Deltas) -> Deltas:
         """Change the answer's deltas. Override only where `filter` is not enough."""
         return deltas
 

@@ -52,6 +52,10 @@ class Turn:
     choices: list[Choice] = field(default_factory=list)
     """The answer as the user got it, complete once the stream has ended."""
     usage: Usage = field(default_factory=Usage)
+    blocked: str | None = None
+    """The policy's words, when a policy stopped the answer."""
+    stop_generation: bool = False
+    """A filter may set this once the rest of the answer can only be thrown away."""
     state: dict[str, object] = field(default_factory=dict)
     """For steps of one's own: whatever one step wants to tell a later one. Key: the step's name."""
     trace: Trace = field(default_factory=Trace)

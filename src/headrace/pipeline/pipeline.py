@@ -1,0 +1,238 @@
+"""The prompt's journey: one turn through the compiled steps, and its trace.
+
+Read `answer` first: prepare, generate, transform, record.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from headrace.errors import HeadraceError, PolicyBlocked
+from headrace.models.box import ModelBox
+from headrace.pipeline.answer import AnswerGatherer
+from headrace.pipeline.step import Settings, Step
+from headrace.pipeline.steps.generate import GenerateStep
+from headrace.pipeline.stream import filtered
+from headrace.pipeline.turn import Turn
+from headrace.telemetry.semconv import guardrail_attributes
+from headrace.telemetry.trace import Span, Trace, TraceStatus
+from headrace.types import Deltas
+
+__all__ = ["Pipeline", "Recorder", "Unlock"]
+
+AnyStep: TypeAlias = Step[Settings]
+
+
+class Recorder(Protocol):
+    """Where traces go. Both calls are a memory copy; neither waits."""
+
+    def started(self, trace: Trace) -> None: ...
+
+    def record(self, trace: Trace) -> None: ...
+
+
+class Unlock(Protocol):
+    """Makes a subject's key available, so that texts can be sealed without waiting."""
+
+    async def __call__(self, subject: str) -> None: ...
+
+
+class Pipeline:
+    """The compiled steps of one service. Immutable; serves any number of turns at once."""
+
+    def __init__(
+        self,
+        steps: Sequence[AnyStep],
+        models: ModelBox,
+        *,
+        release: str,
+        recorder: Recorder,
+        unlock: Unlock,
+    ) -> None:
+        self.release = release
+        self.steps = tuple(steps)
+        self._models = models
+        self._recorder = recorder
+        self._unlock = unlock
+        at = next(i for i, step in enumerate(self.steps) if isinstance(step, GenerateStep))
+        generate = self.steps[at]
+        assert isinstance(generate, GenerateStep)
+        self._generate = generate
+        self._before = self.steps[:at]
+        self._after = self.steps[at + 1 :]
+        self._layers = _layers((*reversed(self._before), *self._after))
+
+    async def answer(self, turn: Turn) -> Deltas:
+        """Answer one turn, piece by piece.
+
+        The caller iterates under `contextlib.aclosing`, so a client that hangs up ends this
+        function at `yield`: the upstream stream closes, its slot is freed, the trace is kept.
+        The trace is recorded before the last delta's successor is asked for, so a client that
+        has seen the end of its answer finds the trace after any crash.
+
+        Raises:
+            HeadraceError: the turn was refused or failed; deltas already given stay valid.
+        """
+        trace = self._begin(turn)
+        gathered = AnswerGatherer(turn)
+        status: TraceStatus = "cancelled"
+        try:
+            await self._unlock(turn.subject)
+            await self._prepare(turn)
+            busy_s = [0.0] * len(self._layers.filters)
+            with trace.span("generate", kind="client") as span:
+                deltas = self._layers.over(turn, self._generate.deltas(turn, span), busy_s)
+                async with aclosing(deltas):
+                    async for delta in deltas:
+                        gathered.add(delta)
+                        yield delta
+                        if turn.stop_generation:
+                            break
+                if turn.stop_generation:
+                    for delta in gathered.close("stop"):
+                        yield delta
+            self._observe(turn, span)
+            await self._complete(turn, gathered, span, busy_s)
+            status = "blocked" if turn.blocked is not None else "ok"
+        except PolicyBlocked as error:
+            status, trace.error = "blocked", error.code
+            raise
+        except HeadraceError as error:
+            status, trace.error = "error", error.code
+            raise
+        except Exception as error:
+            status, trace.error = "error", type(error).__name__
+            raise
+        finally:
+            self._end(turn, gathered, status)
+
+    def _begin(self, turn: Turn) -> Trace:
+        trace = turn.trace
+        turn.received = list(turn.messages)
+        turn.subject = turn.subject or turn.principal.key_id
+        trace.key_id = turn.principal.key_id
+        trace.subject = turn.subject
+        trace.conversation = turn.conversation
+        trace.operation = "chat" if turn.kind == "chat" else "text_completion"
+        trace.release = self.release
+        trace.stream = turn.stream
+        trace.model = turn.model or ""
+        self._recorder.started(trace)
+        return trace
+
+    async def _prepare(self, turn: Turn) -> None:
+        model = self._models.get(turn.model or self._generate.settings.model)
+        turn.model = turn.trace.model = model.name
+        for step in self._before:
+            with turn.trace.span(step.name) as span:
+                try:
+                    await step.prepare(turn)
+                finally:
+                    _describe(turn, step, span, side="input")
+            self._observe(turn, span)
+
+    async def _complete(
+        self, turn: Turn, gathered: AnswerGatherer, generate: Span, busy_s: list[float]
+    ) -> None:
+        turn.choices = gathered.choices()
+        for step in self.steps:
+            if type(step).complete is Step.complete and step not in self._after:
+                continue
+            began = time.perf_counter()
+            await step.complete(turn)
+            own_s = time.perf_counter() - began
+            if step not in self._after:
+                continue
+            span = Span(
+                name=step.name,
+                start_s=generate.start_s + (gathered.first_s or generate.duration_s),
+                duration_s=own_s + self._layers.busy_of(step, busy_s),
+            )
+            _describe(turn, step, span, side="output")
+            turn.trace.spans.append(span)
+            self._observe(turn, span)
+
+    def _end(self, turn: Turn, gathered: AnswerGatherer, status: TraceStatus) -> None:
+        trace = turn.trace
+        trace.status = status
+        trace.duration_s = trace.elapsed_s()
+        trace.language = turn.language or ""
+        gathered.describe(trace)
+        trace.cost_usd = self._cost_usd(turn)
+        trace.findings = [
+            {
+                "kind": each.kind,
+                "detector": each.detector,
+                "side": each.side,
+                "action": each.action,
+                "score": each.score,
+                "start": each.start,
+                "end": each.end,
+            }
+            for each in turn.findings
+        ]
+        trace.input = msgspec.json.encode(turn.received).decode()
+        trace.output = msgspec.json.encode(gathered.choices()).decode()
+        self._recorder.record(trace)
+
+    def _cost_usd(self, turn: Turn) -> float:
+        if turn.model is None or turn.model not in self._models.names():
+            return 0.0
+        return self._models.get(turn.model).cost_usd(turn.usage)
+
+    @staticmethod
+    def _observe(turn: Turn, span: Span) -> None:
+        if turn.observe is not None:
+            turn.observe(span)
+
+
+class _Layers:
+    """The steps that act on the answer, neighbouring filters fused into one pass."""
+
+    def __init__(self, layers: list[AnyStep | list[tuple[int, AnyStep]]], filters: list[AnyStep]):
+        self._layers = layers
+        self.filters = filters
+
+    def over(self, turn: Turn, deltas: Deltas, busy_s: list[float]) -> Deltas:
+        for layer in self._layers:
+            if isinstance(layer, list):
+                deltas = filtered(turn, layer, deltas, busy_s)
+            else:
+                deltas = layer.transform(turn, deltas)
+        return deltas
+
+    def busy_of(self, step: AnyStep, busy_s: list[float]) -> float:
+        """Seconds the step's filters took, all choices together."""
+        return sum(busy_s[i] for i, each in enumerate(self.filters) if each is step)
+
+
+def _layers(steps: Sequence[AnyStep]) -> _Layers:
+    layers: list[AnyStep | list[tuple[int, AnyStep]]] = []
+    filters: list[AnyStep] = []
+    for step in steps:
+        if type(step).transform is not Step.transform:
+            layers.append(step)
+        if type(step).filter is Step.filter:
+            continue
+        entry = (len(filters), step)
+        filters.append(step)
+        if layers and isinstance(layers[-1], list):
+            layers[-1].append(entry)
+        else:
+            layers.append([entry])
+    return _Layers(layers, filters)
+
+
+def _describe(turn: Turn, step: AnyStep, span: Span, *, side: str) -> None:
+    """What the step said about this turn, on its span."""
+    said = turn.state.get(step.name)
+    if isinstance(said, dict):
+        for name, value in said.items():
+            if isinstance(value, str | int | float | bool):
+                span.attributes[f"headrace.{step.name}.{name}"] = value
+    if step.name == "screen":
+        found = [each for each in turn.findings if each.side == side]
+        span.attributes.update(guardrail_attributes(side, found))

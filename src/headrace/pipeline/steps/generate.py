@@ -1,0 +1,104 @@
+"""The model call: parameters laid over one another, one deployment asked, usage counted.
+
+Settings win in this order: the request, the prompt template, the model's own defaults.
+"""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Self
+
+import msgspec
+
+from headrace.errors import InvalidRequest
+from headrace.models.backend import Call
+from headrace.models.box import Model, ModelBox
+from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.pipeline.turn import Turn
+from headrace.telemetry.semconv import inference_attributes
+from headrace.telemetry.trace import Span
+from headrace.types import Delta, Deltas, Params, Usage
+
+__all__ = ["GenerateSettings", "GenerateStep"]
+
+
+class GenerateSettings(Settings, frozen=True, kw_only=True):
+    """Settings of `generate`."""
+
+    model: str | None = None
+    """The model for requests that name none; absent: the first of `models:`."""
+    max_tokens: int | None = None
+    """Upper limit of tokens per answer; a request may ask for less, never more."""
+
+
+class GenerateStep(Step[GenerateSettings]):
+    """Asks the model; the one step that every pipeline has."""
+
+    name = "generate"
+    Settings = GenerateSettings
+
+    def __init__(self, settings: GenerateSettings, models: ModelBox) -> None:
+        super().__init__(settings)
+        self._models = models
+
+    @classmethod
+    def build(cls, settings: GenerateSettings, context: BuildContext) -> Self:
+        if settings.model is not None:
+            context.models.get(settings.model)
+        return cls(settings, context.models)
+
+    def params_for(self, turn: Turn, model: Model) -> Params:
+        """Request over template over model defaults, within this step's limits."""
+        params = turn.params.over(turn.template_params).over(model.params)
+        limit = self.settings.max_tokens
+        if limit is not None and (params.max_tokens is None or params.max_tokens > limit):
+            params = msgspec.structs.replace(params, max_tokens=limit)
+        return params
+
+    async def deltas(self, turn: Turn, span: Span) -> Deltas:
+        """The model's deltas, unchanged; `span` gets what OpenTelemetry wants to know.
+
+        Raises:
+            ModelUnavailable: the model is down, or broke off in mid-answer.
+            ContextTooLong: the prompt does not fit.
+        """
+        model = self._models.get(turn.model)
+        if not turn.messages:
+            raise InvalidRequest("there is no message to answer", param="messages")
+        params = self.params_for(turn, model)
+        turn.trace.provider = model.backend.provider
+        turn.trace.deployment = model.deployment
+        call = Call(messages=turn.messages, params=params, completion=turn.kind == "completion")
+        count = _Count()
+        try:
+            async with aclosing(model.generate(call)) as upstream:
+                async for delta in upstream:
+                    count.add(delta)
+                    yield delta
+        finally:
+            turn.usage = count.usage()
+            span.attributes.update(inference_attributes(turn.trace, params, count.reasons))
+            span.attributes["gen_ai.usage.input_tokens"] = turn.usage.prompt_tokens
+            span.attributes["gen_ai.usage.output_tokens"] = turn.usage.completion_tokens
+
+
+class _Count:
+    """Usage as the deployment reports it, or as counted here when the stream ended early."""
+
+    __slots__ = ("_pieces", "_reported", "reasons")
+
+    def __init__(self) -> None:
+        self.reasons: Sequence[str] = ()
+        self._reported: Usage | None = None
+        self._pieces = 0
+
+    def add(self, delta: Delta) -> None:
+        if delta.usage is not None:
+            self._reported = delta.usage
+        elif delta.finish_reason is not None:
+            self.reasons = (*self.reasons, delta.finish_reason)
+        if delta.text or delta.reasoning or delta.tool_calls:
+            self._pieces += 1
+
+    def usage(self) -> Usage:
+        # A runtime sends one delta per token, so pieces are tokens where no usage came.
+        return self._reported or Usage(completion_tokens=self._pieces)
