@@ -63,9 +63,7 @@ class HeadraceError(Exception):
         return (_rebuild, (type(self), self.message, self.hint, self.param))
 
 
-def _rebuild(
-    cls: type[HeadraceError], message: str, hint: str, param: str | None
-) -> HeadraceError:
+def _rebuild(cls: type[HeadraceError], message: str, hint: str, param: str | None) -> HeadraceError:
     return cls(message, hint=hint, param=param)
 
 

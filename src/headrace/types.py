@@ -61,9 +61,7 @@ class Message(msgspec.Struct, omit_defaults=True):
             return self.content
         if self.content is None:
             return ""
-        return "\n".join(
-            text for part in self.content if isinstance(text := part.get("text"), str)
-        )
+        return "\n".join(text for part in self.content if isinstance(text := part.get("text"), str))
 
     def map_text(self, change: Callable[[str], str]) -> "Message":
         """A copy with `change` applied to each piece of text; other parts stay untouched."""
@@ -73,7 +71,9 @@ class Message(msgspec.Struct, omit_defaults=True):
             content = None
         else:
             content = [
-                {**part, "text": change(text)} if isinstance(text := part.get("text"), str) else part
+                {**part, "text": change(text)}
+                if isinstance(text := part.get("text"), str)
+                else part
                 for part in self.content
             ]
         return msgspec.structs.replace(self, content=content)

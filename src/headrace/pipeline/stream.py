@@ -111,7 +111,9 @@ class _Choice:
 class _Filters:
     """All chains of one turn."""
 
-    def __init__(self, turn: Turn, steps: Sequence[tuple[int, Step[Settings]]], busy_s: list[float]):
+    def __init__(
+        self, turn: Turn, steps: Sequence[tuple[int, Step[Settings]]], busy_s: list[float]
+    ):
         self._turn = turn
         self._steps = steps
         self._busy_s = busy_s

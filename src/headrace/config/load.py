@@ -1,0 +1,158 @@
+"""Reading `headrace.yaml`, or the built-in assistant when there is none."""
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+from headrace.config.model import (
+    ConversationsConfig,
+    DeploymentConfig,
+    ModelConfig,
+    ParamsConfig,
+    PriceConfig,
+    ServerConfig,
+    ServiceConfig,
+    StepConfig,
+    TracesConfig,
+)
+from headrace.config.node import Node, load_yaml, parse_yaml
+from headrace.errors import ConfigError, did_you_mean
+
+__all__ = ["CONFIG_FILE", "home_dir", "load_service", "parse_service"]
+
+CONFIG_FILE = "headrace.yaml"
+T = TypeVar("T")
+
+_FIELDS = ("name", "models", "pipeline", "traces", "server", "conversations")
+_MODEL_FIELDS = ("deployments", "params", "price")
+
+
+def load_service(root: Path, environ: Mapping[str, str]) -> ServiceConfig:
+    """The service that the folder `root` declares.
+
+    Raises:
+        ConfigError: with file, line and field.
+    """
+    path = root / CONFIG_FILE
+    if path.exists():
+        return parse_service(load_yaml(path, environ), root, builtin=False)
+    text = resources.files("headrace.config").joinpath("builtin/headrace.yaml").read_text("utf-8")
+    node = parse_yaml(text, "built-in headrace.yaml", environ, root=root)
+    return parse_service(node, root, builtin=True)
+
+
+def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
+    """The declared service, from its YAML."""
+    fields = _mapping(node)
+    _known(node, fields, _FIELDS)
+    if "pipeline" not in fields:
+        raise node.error("the field 'pipeline' is missing", hint="add `pipeline: [generate]`")
+    return ServiceConfig(
+        name=node.child("name").convert(str) if "name" in fields else "headrace",
+        models=_models(node),
+        pipeline=_pipeline(node.child("pipeline")),
+        traces=_section(node, "traces", TracesConfig),
+        server=_section(node, "server", ServerConfig),
+        conversations=_section(node, "conversations", ConversationsConfig),
+        root=root,
+        builtin=builtin,
+    )
+
+
+def _mapping(node: Node) -> dict[str, object]:
+    if not isinstance(node.value, dict):
+        raise node.error(f"expected a mapping, found {type(node.value).__name__}")
+    return node.value
+
+
+def _known(node: Node, fields: dict[str, object], known: tuple[str, ...]) -> None:
+    for name in fields:
+        if name not in known:
+            hint = did_you_mean(name, known, kind="fields")
+            raise node.error(f"unknown field {name!r}", name, hint=hint)
+
+
+def _section(node: Node, name: str, kind: type[T]) -> T:
+    fields = _mapping(node)
+    if fields.get(name) is None:
+        return kind()
+    return node.child(name).convert(kind)
+
+
+def _models(node: Node) -> dict[str, ModelConfig]:
+    fields = _mapping(node)
+    if not fields.get("models"):
+        raise node.error("no model is declared", "models", hint="`headrace init` writes an example")
+    models = node.child("models")
+    return {name: _model(models.child(name), name) for name in _mapping(models)}
+
+
+def _model(node: Node, name: str) -> ModelConfig:
+    fields = _mapping(node)
+    _known(node, fields, _MODEL_FIELDS)
+    listed = fields.get("deployments")
+    if not isinstance(listed, list) or not listed:
+        raise node.error("needs a list of deployments", hint="add `deployments: [{backend: …}]`")
+    if len(listed) > 1:
+        raise node.error(
+            f"the model {name!r} has {len(listed)} deployments; this version serves one per model",
+            "deployments",
+            1,
+            hint="declare a second model under a name of its own",
+        )
+    deployments = [_deployment(node.child("deployments", i)) for i in range(len(listed))]
+    return ModelConfig(
+        name=name,
+        deployments=deployments,
+        params=_section(node, "params", ParamsConfig),
+        price=_section(node, "price", PriceConfig),
+        node=node,
+    )
+
+
+def _deployment(node: Node) -> DeploymentConfig:
+    fields = _mapping(node)
+    if not isinstance(fields.get("backend"), str):
+        raise node.error("the field 'backend' is missing", hint="add `backend: embedded`")
+    return DeploymentConfig(backend=str(fields["backend"]), settings=node.without("backend"))
+
+
+def _pipeline(node: Node) -> list[StepConfig]:
+    if not isinstance(node.value, list):
+        raise node.error("expected a list of steps", hint="write each step as `- name: {settings}`")
+    return [_step(node.child(i)) for i in range(len(node.value))]
+
+
+def _step(node: Node) -> StepConfig:
+    value = node.value
+    if isinstance(value, str):
+        return StepConfig(name=value, settings=node.empty())
+    if isinstance(value, dict) and len(value) == 1:
+        name = next(iter(value))
+        settings = node.child(name)
+        return StepConfig(name=name, settings=node.empty() if settings.value is None else settings)
+    raise node.error(
+        "each step is a name, or one name with its settings",
+        hint="`- normalize` or `- normalize: {spelling: en}`",
+    )
+
+
+def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
+    """The folder of the service's state: `HEADRACE_HOME`, else `.headrace` in the service's.
+
+    Made on first use, readable by its owner only.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    given = environ.get("HEADRACE_HOME")
+    home = Path(given).expanduser() if given else root / ".headrace"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the state folder {home} cannot be made: {error.strerror}",
+            hint="make it writable, or point HEADRACE_HOME to another folder",
+        ) from error
+    return home.resolve()

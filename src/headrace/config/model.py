@@ -1,0 +1,137 @@
+"""What `headrace.yaml` may hold. Every setting: one home, one default, one unit, one sentence."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from headrace.config.node import Node
+
+__all__ = [
+    "ConversationsConfig",
+    "DeploymentConfig",
+    "ModelConfig",
+    "ParamsConfig",
+    "PriceConfig",
+    "ServerConfig",
+    "ServiceConfig",
+    "StepConfig",
+    "TracesConfig",
+]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every section: unknown fields are errors."""
+
+
+class PriceConfig(_Section, frozen=True, kw_only=True):
+    """What a model costs (`models.NAME.price`), in USD per million tokens."""
+
+    input: Annotated[float, Meta(ge=0)] = 0.0
+    """USD per million prompt tokens that were not cached."""
+    cached_input: Annotated[float, Meta(ge=0)] | None = None
+    """USD per million cached prompt tokens; absent: the same as `input`."""
+    output: Annotated[float, Meta(ge=0)] = 0.0
+    """USD per million completion tokens."""
+
+
+class ParamsConfig(_Section, frozen=True, kw_only=True):
+    """A model's default inference parameters (`models.NAME.params`)."""
+
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    """0 picks the likeliest token each time; higher is more varied."""
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """Sample only from the likeliest tokens that together have this probability."""
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    """Tokens per answer, unless the request says otherwise."""
+    stop: list[str] | None = None
+    """Texts at which the answer ends."""
+    seed: int | None = None
+    """Makes sampling repeatable."""
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    """Above 0: prefer tokens that have not appeared yet."""
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    """Above 0: the more often a token has appeared, the less likely it gets."""
+    extra: dict[str, object] = msgspec.field(default_factory=dict)
+    """Further parameters, passed to the backend untouched (`top_k`, `repeat_penalty`, …)."""
+
+
+class DeploymentConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One place that serves a model (`models.NAME.deployments[]`)."""
+
+    backend: str
+    """Which backend serves it; `embedded` runs the weights on this machine."""
+    settings: Node
+    """The other fields: they belong to the backend."""
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A logical model (`models.NAME`)."""
+
+    name: str
+    deployments: list[DeploymentConfig]
+    params: ParamsConfig
+    price: PriceConfig
+    node: Node
+
+
+class StepConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `pipeline:`."""
+
+    name: str
+    settings: Node
+    """What stands under the step's name; validated by the step's own settings."""
+
+
+class TracesConfig(_Section, frozen=True, kw_only=True):
+    """What is kept of each turn (`traces:`)."""
+
+    content: bool = True
+    """Keep the texts of prompts and answers, encrypted; off keeps timings and findings only."""
+    retention_days: Annotated[float, Meta(gt=0)] = 30.0
+    """Days after which a trace is deleted."""
+    max_mb: Annotated[int, Meta(ge=16)] = 1024
+    """Megabytes of traces; beyond that the oldest are deleted."""
+    otlp_endpoint: str | None = None
+    """Base address of an OpenTelemetry collector (OTLP over HTTP), such as http://localhost:4318."""
+    otlp_headers: dict[str, str] = msgspec.field(default_factory=dict)
+    """Headers for the collector, such as an API key."""
+    otlp_content: bool = False
+    """Also send the texts of prompts and answers to the collector, in clear."""
+
+
+class ServerConfig(_Section, frozen=True, kw_only=True):
+    """How the service listens (`server:`). `headrace up --host --port` wins over it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 is every interface."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """TCP port; 0 picks a free one."""
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 4 * 1024 * 1024
+    """Largest request body; a larger one gets 413."""
+    drain_s: Annotated[float, Meta(ge=0)] = 20.0
+    """Seconds that running answers get to finish when the service is told to stop."""
+
+
+class ConversationsConfig(_Section, frozen=True, kw_only=True):
+    """Conversation memory (`conversations:`)."""
+
+    retention_days: Annotated[float, Meta(gt=0)] | None = None
+    """Days after its last turn that a conversation is deleted; absent: kept until deleted."""
+
+
+class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole `headrace.yaml`, validated as far as it can be without steps and backends."""
+
+    name: str
+    models: dict[str, ModelConfig]
+    """By name; the first is the default."""
+    pipeline: list[StepConfig]
+    traces: TracesConfig
+    server: ServerConfig
+    conversations: ConversationsConfig
+    root: Path
+    """The service's folder."""
+    builtin: bool
+    """True when there was no headrace.yaml."""

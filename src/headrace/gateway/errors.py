@@ -1,0 +1,57 @@
+"""How failures look on the wire: OpenAI's error object, and one table from code to status."""
+
+import msgspec
+
+from headrace.errors import HeadraceError
+
+__all__ = ["STATUS_BY_CODE", "error_body", "error_event", "status_of"]
+
+STATUS_BY_CODE: dict[str, int] = {
+    "invalid_request": 400,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "invalid_api_key": 401,
+    "permission_denied": 403,
+    "not_found": 404,
+    "model_not_found": 404,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "invalid_config": 500,
+    "internal_error": 500,
+    "model_unavailable": 503,
+}
+
+_TYPE_BY_STATUS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+}
+
+
+def status_of(error: HeadraceError) -> int:
+    """The HTTP status for an error; codes that a plugin brings count as its own fault: 500."""
+    return STATUS_BY_CODE.get(error.code, 500)
+
+
+def error_body(error: HeadraceError) -> bytes:
+    """`{"error": {"message", "type", "param", "code"}}` as JSON."""
+    message = f"{error.message} ({error.hint})" if error.hint else error.message
+    return msgspec.json.encode(
+        {
+            "error": {
+                "message": message,
+                "type": _TYPE_BY_STATUS.get(status_of(error), "server_error"),
+                "param": error.param,
+                "code": error.code,
+            }
+        }
+    )
+
+
+def error_event(error: HeadraceError) -> bytes:
+    """The same as a server-sent event, for a stream that has already begun."""
+    return b"data: " + error_body(error) + b"\n\n"
