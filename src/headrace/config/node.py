@@ -96,25 +96,27 @@ class Node:
         Raises:
             ConfigError: unknown field (with the nearest known one), wrong type or out of range.
         """
-        loose = any(at[: len(self._at)] == self._at for at in self._file.filled)
         try:
-            return msgspec.convert(self.value, kind, strict=True)
-        except msgspec.ValidationError:
-            if loose:
-                # `port: ${PORT}` is text after filling in; let numbers be read from it.
-                try:
-                    return msgspec.convert(_numbers_from(self.value, self._at, self._file), kind)
-                except msgspec.ValidationError as again:
-                    error = again
-            problem = explain(str(error), self.value, kind)
-            path = problem.path
-            raw = self._file.filled.get(self._at + path)
-            found = f"found {raw!r}" if raw is not None else problem.found
-            message = "; ".join(part for part in (problem.message, found) if part)
-            hint = problem.hint
-            if problem.unknown is not None:
-                hint = did_you_mean(problem.unknown, problem.known, kind="fields")
-            raise self.error(message, *path, hint=hint) from None
+            return msgspec.convert(self.value, kind)
+        except msgspec.ValidationError as error:
+            reason = str(error)
+        if any(at[: len(self._at)] == self._at for at in self._file.filled):
+            # `port: ${PORT}` is text after filling in; let numbers be read from it.
+            try:
+                return msgspec.convert(_numbers_from(self.value, self._at, self._file), kind)
+            except msgspec.ValidationError as error:
+                reason = str(error)
+        raise self._explained(reason, kind)
+
+    def _explained(self, reason: str, kind: type[T]) -> ConfigError:
+        problem = explain(reason, self.value, kind)
+        raw = self._file.filled.get(self._at + problem.path)
+        found = f"found {raw!r}" if raw is not None else problem.found
+        hint = problem.hint
+        if problem.unknown is not None:
+            hint = did_you_mean(problem.unknown, problem.known, kind="fields")
+        message = ", ".join(part for part in (problem.message, found) if part)
+        return self.error(message, *problem.path, hint=hint)
 
 
 def _numbers_from(value: object, at: Path_, file: _File) -> object:

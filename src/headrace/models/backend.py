@@ -3,7 +3,7 @@
 A backend serves one deployment. The model box calls it; steps never see it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -40,13 +40,17 @@ class Backend(Protocol):
     digest: str
     """What is served: SHA-256 of the weights, or of the address and model name."""
 
-    async def start(self) -> None:
+    async def start(self, progress: Callable[[str, int, int | None], None] | None = None) -> None:
         """Make ready to serve; raises a HeadraceError that says what to mend."""
         ...
 
     async def stop(self) -> None: ...
 
     def is_ready(self) -> bool: ...
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Whether it can serve within `timeout_s`; for a remote server: at once, whether it may."""
+        ...
 
     def generate(self, call: Call) -> Deltas:
         """The answer, piece by piece; closing the iterator stops generation and frees the slot.
@@ -60,4 +64,8 @@ class Backend(Protocol):
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the rendered prompt, exactly as the model will see it."""
+        ...
+
+    def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
+        """At most this many tokens, without asking the model; None where nobody can promise it."""
         ...

@@ -7,16 +7,16 @@ from importlib.metadata import entry_points
 from typing import TypeAlias
 
 import msgspec
+from headrace.pipeline.conversation import ConversationStore
+from headrace.prompts.library import PromptLibrary
+from headrace.screening.policy import PolicyLibrary
 
 from headrace import __version__
 from headrace.config.model import ServiceConfig, StepConfig
 from headrace.errors import ConfigError, HeadraceError, did_you_mean
 from headrace.models.box import ModelBox
-from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.step import BuildContext, Settings, Step
-from headrace.prompts.library import PromptLibrary
-from headrace.screening.policy import PolicyLibrary
 
 __all__ = ["compile_pipeline", "step_types"]
 
@@ -35,7 +35,7 @@ def step_types() -> Mapping[str, tuple[type[AnyStep], str]]:
         source = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
         try:
             step = entry.load()
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; name it
+        except Exception as error:
             raise ConfigError(
                 f"the step {entry.name!r} of {source} cannot be loaded: {error}",
                 hint=f"mend or remove the package; its entry point is {entry.value!r}",

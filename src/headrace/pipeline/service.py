@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.access.keys import KeyStore
-from headrace.config.model import ServiceConfig
-from headrace.models.box import ModelBox
 from headrace.pipeline.conversation import ConversationStore
-from headrace.pipeline.pipeline import Pipeline
 from headrace.telemetry.feedback import FeedbackStore
 from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.store import TraceStore
+
+from headrace.config.model import ServiceConfig
+from headrace.models.box import ModelBox
+from headrace.pipeline.pipeline import Pipeline
 
 __all__ = ["Platform", "Service"]
 

