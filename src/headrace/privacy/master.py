@@ -1,0 +1,105 @@
+"""The master key: one file, made on the first start, that all subject keys are wrapped by."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from pathlib import Path
+from typing import Self
+
+from headrace.privacy.errors import MasterKeyUnusable
+
+__all__ = ["MasterKey"]
+
+_BYTES = 32
+
+
+class MasterKey:
+    """What is derived from the master key; the key itself is not kept.
+
+    Derivation is HMAC-SHA256 with a label each: the input is already uniformly random, so the
+    extract step of HKDF (RFC 5869) would add nothing.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self.wrapping = _derive(secret, b"headrace subject key wrapping v1")
+        """AES-256 key that wraps subject keys."""
+        self.check = _derive(secret, b"headrace master key check v1").hex()[:32]
+        """Tells whether a database was written with this key; reveals nothing about it."""
+        self._naming = _derive(secret, b"headrace subject id v1")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the key file.
+
+        Raises:
+            MasterKeyUnusable: it is missing, unreadable, or does not hold a key.
+        """
+        try:
+            secret = base64.b64decode(path.read_bytes().strip(), validate=True)
+        except OSError as error:
+            raise MasterKeyUnusable(
+                f"{path}: cannot be read: {error.strerror}",
+                hint="restore the file from your backup; without it stored texts stay unreadable",
+            ) from error
+        except binascii.Error:
+            secret = b""
+        if len(secret) != _BYTES:
+            raise MasterKeyUnusable(
+                f"{path}: does not hold a master key (32 bytes in base64)",
+                hint="restore the file from your backup; without it stored texts stay unreadable",
+            )
+        return cls(secret)
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make a new key; durable on disk before this returns, so nothing is sealed in vain.
+
+        Two processes that start together get the same key: the second finds the first one's.
+
+        Raises:
+            MasterKeyUnusable: the file cannot be written.
+        """
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            _write_durably(fresh, base64.b64encode(os.urandom(_BYTES)) + b"\n")
+            try:
+                # Unlike a rename, a link never replaces a key that is already there.
+                os.link(fresh, path)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise MasterKeyUnusable(
+                f"{path}: cannot be written: {error.strerror}",
+                hint="check the folder's permissions and the disk's free space",
+            ) from error
+        return cls.load(path)
+
+    def subject_id(self, subject: str) -> str:
+        """The id a subject has in the database; without the master key it cannot be guessed."""
+        return hmac.digest(self._naming, subject.encode(), "sha256")[:16].hex()
+
+
+def _derive(secret: bytes, label: bytes) -> bytes:
+    return hmac.digest(secret, label, hashlib.sha256().name)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(file, data)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

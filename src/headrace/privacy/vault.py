@@ -1,0 +1,227 @@
+"""The vault: text sealed with AES-256-GCM under a key per subject.
+
+A subject's key is random, stored wrapped by the master key, and read into memory when the
+subject is first seen (`unlock`); sealing is then a few microseconds without disk or database.
+Destroying a subject's key makes everything sealed under it unreadable, in backups too.
+
+Sealed form: version (1 byte) | nonce (12 bytes, random) | ciphertext and tag (16 bytes).
+The subject id is authenticated with it, so a sealed text cannot be passed off as another's.
+A random nonce is good for 2**32 texts per key (NIST SP 800-38D, 8.3).
+
+In the database a subject goes by its *subject id*: `s_` and 32 hex digits, an HMAC of its name.
+Every method takes either form.
+"""
+
+import asyncio
+import os
+import re
+import threading
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import delete, func, select
+
+from headrace.privacy.errors import (
+    MasterKeyUnusable,
+    SealBroken,
+    SubjectErased,
+    SubjectLocked,
+)
+from headrace.privacy.master import MasterKey
+from headrace.storage.database import Database, insert_or_ignore
+from headrace.storage.tables import meta, subject_keys
+
+__all__ = ["MASTER_KEY_FILE", "Vault"]
+
+MASTER_KEY_FILE = "master.key"
+CACHED_SUBJECTS = 20_000
+"""About 1 KB each. The least recently used ones leave memory; `unlock` brings them back."""
+
+_VERSION = 1
+_NONCE = 12
+_SUBJECT_ID = re.compile(r"s_[0-9a-f]{32}", re.ASCII)
+_CHECK_NAME = "master_key_check"
+
+
+class Vault:
+    """See the module. Safe to use from several threads."""
+
+    def __init__(
+        self, database: Database, master: MasterKey, cached_subjects: int = CACHED_SUBJECTS
+    ) -> None:
+        self._database = database
+        self._master = master
+        self._wrapping = AESGCM(master.wrapping)
+        self._keys: OrderedDict[str, AESGCM] = OrderedDict()
+        self._ids: OrderedDict[str, str] = OrderedDict()
+        self._cached_subjects = cached_subjects
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, database: Database, home: Path) -> Self:
+        """Open the vault of a database; the first time, make `home/master.key`.
+
+        Raises:
+            MasterKeyUnusable: the key file is missing though texts were sealed with it, is not
+                a key, or is another database's.
+        """
+        path = home / MASTER_KEY_FILE
+        with database.read() as connection:
+            check = connection.execute(
+                select(meta.c.value).where(meta.c.name == _CHECK_NAME)
+            ).scalar()
+        if check is None and not path.exists():
+            MasterKey.create(path)
+        master = MasterKey.load(path)
+        if check is None:
+            check = _record_check(database, master)
+        if check != master.check:
+            raise MasterKeyUnusable(
+                f"{path} is not the key that this database was written with",
+                hint="put the right master.key back from your backup",
+            )
+        return cls(database, master)
+
+    def subject_id(self, subject: str) -> str:
+        """The subject's id in the database; a subject id is given back as it is."""
+        known = self._ids.get(subject)
+        if known is not None:
+            return known
+        if _SUBJECT_ID.fullmatch(subject):
+            return subject
+        found = f"s_{self._master.subject_id(subject)}"
+        with self._lock:
+            self._ids[subject] = found
+            if len(self._ids) > self._cached_subjects:
+                self._ids.popitem(last=False)
+        return found
+
+    async def unlock(self, subject: str) -> None:
+        """Have the subject's key in memory, making one the first time it is seen.
+
+        Only a subject not seen lately costs anything (a database read in a thread, or a write).
+
+        Raises:
+            SQLAlchemyError: the database cannot be read or written.
+        """
+        if self.subject_id(subject) not in self._keys:
+            await asyncio.to_thread(self.unlock_now, subject)
+
+    def unlock_now(self, subject: str) -> None:
+        """`unlock` for a thread of one's own: reads and maybe writes the database."""
+        subject_id = self.subject_id(subject)
+        if self._load(subject_id) is not None:
+            return
+        key = AESGCM.generate_key(256)
+        row = {
+            "subject": subject_id,
+            "wrapped_key": _encrypt(self._wrapping, subject_id, key),
+            "name_sealed": _encrypt(AESGCM(key), subject_id, subject.encode()),
+            "created_at": time.time(),
+        }
+        with self._database.write() as connection:
+            # Another process may have been first; then its key counts, and is read below.
+            connection.execute(insert_or_ignore(connection, subject_keys), row)
+        self._load(subject_id)
+
+    def seal(self, subject: str, text: str) -> bytes:
+        """The text, encrypted under the subject's key. In memory only.
+
+        Raises:
+            SubjectLocked: the subject was not unlocked before.
+        """
+        sealed = self.seal_if_unlocked(subject, text)
+        if sealed is None:
+            raise SubjectLocked("the subject's key is not in memory", hint="await unlock() first")
+        return sealed
+
+    def seal_if_unlocked(self, subject: str, text: str) -> bytes | None:
+        """`seal`, but None when the subject was not unlocked before."""
+        subject_id = self.subject_id(subject)
+        key = self._keys.get(subject_id)
+        if key is None:
+            return None
+        return _encrypt(key, subject_id, text.encode("utf-8", "surrogatepass"))
+
+    def unseal(self, subject: str, data: bytes) -> str:
+        """The text again. Reads the database if the subject's key is not in memory.
+
+        Raises:
+            SubjectErased: the subject has no key.
+            SealBroken: the data was changed, or is not this subject's.
+        """
+        text = self.unseal_if_kept(subject, data)
+        if text is None:
+            raise SubjectErased("the subject's key was destroyed: its texts cannot be read")
+        return text
+
+    def unseal_if_kept(self, subject: str, data: bytes) -> str | None:
+        """`unseal`, but None when the subject has no key."""
+        subject_id = self.subject_id(subject)
+        key = self._load(subject_id)
+        if key is None:
+            return None
+        return _decrypt(key, subject_id, data).decode("utf-8", "surrogatepass")
+
+    def destroy(self, subject: str) -> bool:
+        """Destroy the subject's key for good; False if there was none. Writes the database."""
+        subject_id = self.subject_id(subject)
+        with self._database.write() as connection:
+            gone = connection.execute(
+                delete(subject_keys).where(subject_keys.c.subject == subject_id)
+            ).rowcount
+        with self._lock:
+            self._keys.pop(subject_id, None)
+            self._ids.pop(subject, None)
+        self._database.checkpoint()
+        return gone > 0
+
+    def _load(self, subject_id: str) -> AESGCM | None:
+        key = self._keys.get(subject_id)
+        if key is None:
+            with self._database.read() as connection:
+                wrapped = connection.execute(
+                    select(subject_keys.c.wrapped_key).where(subject_keys.c.subject == subject_id)
+                ).scalar()
+            if wrapped is None:
+                return None
+            key = AESGCM(_decrypt(self._wrapping, subject_id, wrapped))
+        with self._lock:
+            self._keys[subject_id] = key
+            self._keys.move_to_end(subject_id)
+            if len(self._keys) > self._cached_subjects:
+                self._keys.popitem(last=False)
+        return key
+
+
+def _record_check(database: Database, master: MasterKey) -> str:
+    """Note which master key this database is written with; what is noted already stays."""
+    with database.write() as connection:
+        if connection.execute(select(func.count()).select_from(subject_keys)).scalar():
+            raise MasterKeyUnusable(
+                "the database holds subject keys but no check of the master key",
+                hint="restore the database from your backup",
+            )
+        connection.execute(
+            insert_or_ignore(connection, meta), {"name": _CHECK_NAME, "value": master.check}
+        )
+        found = connection.execute(select(meta.c.value).where(meta.c.name == _CHECK_NAME))
+        return str(found.scalar_one())
+
+
+def _encrypt(key: AESGCM, subject_id: str, data: bytes) -> bytes:
+    nonce = os.urandom(_NONCE)
+    return bytes((_VERSION,)) + nonce + key.encrypt(nonce, data, subject_id.encode())
+
+
+def _decrypt(key: AESGCM, subject_id: str, data: bytes) -> bytes:
+    if len(data) <= 1 + _NONCE or data[0] != _VERSION:
+        raise SealBroken("sealed data has an unknown form")
+    try:
+        return key.decrypt(data[1 : 1 + _NONCE], data[1 + _NONCE :], subject_id.encode())
+    except InvalidTag as error:
+        raise SealBroken("sealed data was changed, or belongs to another subject") from error

@@ -1,0 +1,162 @@
+"""Every table of the database, on one MetaData. Migrations that make them: `migrations/`.
+
+Columns of type LargeBinary named `*_sealed` hold text encrypted by `privacy/vault.py`; `subject`
+columns hold the vault's subject ids, never a name. Times are seconds since the epoch.
+Ids of traces, messages and keys are UUIDv7, so ordering by id is ordering by time.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+__all__ = [
+    "api_keys",
+    "conversation_messages",
+    "conversations",
+    "feedback",
+    "meta",
+    "metadata",
+    "open_traces",
+    "subject_keys",
+    "traces",
+]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+"""Single facts about this database: check of the master key, counters of changes."""
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("hint", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+"""`digest` is the SHA-256 of the secret in hex; `hint` its last four characters."""
+
+subject_keys = Table(
+    "subject_keys",
+    metadata,
+    Column("subject", String(34), primary_key=True),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("name_sealed", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+"""One AES-256 key per subject, wrapped by the master key. No row: the texts are unreadable."""
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("status", String, nullable=False),
+    Column("error", String),
+    Column("key_id", String, nullable=False),
+    Column("subject", String(34), nullable=False),
+    Column("conversation", String),
+    Column("operation", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("deployment", String, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("release", String, nullable=False),
+    Column("template", String, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("language", String, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("cached_tokens", Integer, nullable=False),
+    Column("ttft_s", Float),
+    Column("tpot_s", Float),
+    Column("cost_usd", Float, nullable=False),
+    Column("finish_reason", String),
+    Column("size_bytes", Integer, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+    Column("input_sealed", LargeBinary),
+    Column("output_sealed", LargeBinary),
+    Index("ix_traces_started_at_size_bytes", "started_at", "size_bytes"),
+    Index("ix_traces_conversation_id", "conversation", "id"),
+    Index("ix_traces_status_id", "status", "id"),
+    Index("ix_traces_model_id", "model", "id"),
+    Index("ix_traces_key_id_id", "key_id", "id"),
+    Index("ix_traces_subject", "subject"),
+)
+"""Finished turns. `detail` holds spans and findings (MessagePack): one row a turn, not ten.
+
+`size_bytes` is what the row takes (texts and detail), for retention by size.
+"""
+
+open_traces = Table(
+    "open_traces",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("boot", String(36), nullable=False),
+    Column("record", LargeBinary, nullable=False),
+)
+"""Turns that have begun and not ended; what an earlier process left here was interrupted."""
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("trace_id", String(36), nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("comment_sealed", LargeBinary),
+    Column("created_at", Float, nullable=False),
+    Index("ix_feedback_trace_id", "trace_id"),
+)
+"""Ratings of answers. No foreign key: a rating may be written before its trace."""
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("title_sealed", LargeBinary),
+    Column("subject", String(34), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("summary_sealed", LargeBinary),
+    Index("ix_conversations_owner_updated_at", "owner", "updated_at"),
+    Index("ix_conversations_updated_at", "updated_at"),
+)
+"""`owner` is a key's id: another key never sees the conversation. `subject` sealed the title."""
+
+conversation_messages = Table(
+    "conversation_messages",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("conversation", String, nullable=False),
+    Column("subject", String(34), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("payload_sealed", LargeBinary, nullable=False),
+    Index("ix_conversation_messages_owner_conversation_id", "owner", "conversation", "id"),
+    Index("ix_conversation_messages_subject", "subject"),
+)
+"""One message each; ids sort in the order of the conversation."""

@@ -1,0 +1,188 @@
+"""Metrics for Prometheus, on a registry of their own. Names: docs/traces.md lists them all.
+
+Histograms named `gen_ai_*` are OpenTelemetry's GenAI metrics in Prometheus spelling, with the
+bucket boundaries its conventions advise.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from headrace.telemetry.trace import Trace
+
+__all__ = ["CONTENT_TYPE", "Metrics", "WriterStatus"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TTFT = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+)  # fmt: skip
+_TPOT = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_TOKENS = (
+    1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
+)  # fmt: skip
+_GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model")
+
+
+class WriterStatus(Protocol):
+    """What the metrics read off the batch writer, at each scrape."""
+
+    shed: int
+    rejected: int
+
+    @property
+    def is_healthy(self) -> bool: ...
+
+    @property
+    def pending_bytes(self) -> int: ...
+
+    @property
+    def capacity_bytes(self) -> int: ...
+
+
+class _TurnChildren:
+    """The labelled children one (operation, provider, model) writes to, looked up once."""
+
+    __slots__ = ("duration", "input_tokens", "output_tokens", "tpot", "ttft")
+
+    def __init__(self, metrics: "Metrics", labels: tuple[str, str, str]) -> None:
+        self.duration = metrics.request_duration.labels(*labels)
+        self.ttft = metrics.time_to_first_token.labels(*labels)
+        self.tpot = metrics.time_per_output_token.labels(*labels)
+        self.input_tokens = metrics.token_usage.labels(*labels, "input")
+        self.output_tokens = metrics.token_usage.labels(*labels, "output")
+
+
+class Metrics:
+    """Every figure the service publishes. Observing one turn takes some ten microseconds."""
+
+    def __init__(self, version: str = "") -> None:
+        self.registry = registry = CollectorRegistry()
+        self.turns = Counter(
+            "headrace_turns", "Turns that ended.", ("status", "model"), registry=registry
+        )
+        self.turns_active = Gauge(
+            "headrace_turns_active", "Turns on their way now.", registry=registry
+        )
+        self.findings = Counter(
+            "headrace_findings",
+            "What screening found.",
+            ("kind", "action", "side"),
+            registry=registry,
+        )
+        self.cost = Counter(
+            "headrace_cost_usd", "What the answers cost, in USD.", ("model",), registry=registry
+        )
+        self.time_to_first_token = Histogram(
+            "gen_ai_server_time_to_first_token_seconds",
+            "From the request to the first piece of the answer.",
+            _GEN_AI,
+            buckets=_TTFT,
+            registry=registry,
+        )
+        self.time_per_output_token = Histogram(
+            "gen_ai_server_time_per_output_token_seconds",
+            "Time per token after the first.",
+            _GEN_AI,
+            buckets=_TPOT,
+            registry=registry,
+        )
+        self.request_duration = Histogram(
+            "gen_ai_server_request_duration_seconds",
+            "From the request to the end of the answer.",
+            _GEN_AI,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.token_usage = Histogram(
+            "gen_ai_client_token_usage",
+            "Tokens of a turn.",
+            (*_GEN_AI, "gen_ai_token_type"),
+            buckets=_TOKENS,
+            registry=registry,
+        )
+        if version:
+            Info("headrace_build", "This version.", registry=registry).info({"version": version})
+        self._children: dict[tuple[str, str, str], _TurnChildren] = {}
+        self._ended: dict[tuple[str, str], Counter] = {}
+        self._found: dict[tuple[str, str, str], Counter] = {}
+
+    def turn_started(self) -> None:
+        self.turns_active.inc()
+
+    def observe_turn(self, trace: Trace) -> None:
+        """Count a turn that has ended."""
+        self.turns_active.dec()
+        self._count_end(trace)
+        labels = (trace.operation, trace.provider, trace.model)
+        children = self._children.get(labels)
+        if children is None:
+            children = self._children[labels] = _TurnChildren(self, labels)
+        children.duration.observe(trace.duration_s)
+        if trace.ttft_s is not None:
+            children.ttft.observe(trace.ttft_s)
+        if trace.tpot_s is not None:
+            children.tpot.observe(trace.tpot_s)
+        if trace.prompt_tokens:
+            children.input_tokens.observe(trace.prompt_tokens)
+        if trace.completion_tokens:
+            children.output_tokens.observe(trace.completion_tokens)
+        for finding in trace.findings:
+            self._count_finding(finding)
+        if trace.cost_usd:
+            self.cost.labels(trace.model).inc(trace.cost_usd)
+
+    def watch_writer(self, writer: WriterStatus) -> None:
+        """Publish how the trace writer fares. Call it once."""
+        self.registry.register(_WriterCollector(writer))
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes (`CONTENT_TYPE`)."""
+        return generate_latest(self.registry)
+
+    def _count_end(self, trace: Trace) -> None:
+        key = (trace.status, trace.model)
+        child = self._ended.get(key)
+        if child is None:
+            child = self._ended[key] = self.turns.labels(*key)
+        child.inc()
+
+    def _count_finding(self, finding: dict[str, str | int | float | bool | list[str]]) -> None:
+        key = (str(finding["kind"]), str(finding["action"]), str(finding["side"]))
+        child = self._found.get(key)
+        if child is None:
+            child = self._found[key] = self.findings.labels(*key)
+        child.inc()
+
+
+class _WriterCollector(Collector):
+    def __init__(self, writer: WriterStatus) -> None:
+        self._writer = writer
+
+    def collect(self) -> Iterator[Metric]:
+        writer = self._writer
+        yield CounterMetricFamily(
+            "headrace_traces_shed", "Records refused: the journal was full.", value=writer.shed
+        )
+        yield CounterMetricFamily(
+            "headrace_records_rejected",
+            "Records the database would not take; kept in journal.rejected.",
+            value=writer.rejected,
+        )
+        yield GaugeMetricFamily(
+            "headrace_journal_pending_bytes",
+            "Bytes that wait for the database.",
+            value=writer.pending_bytes,
+        )
+        yield GaugeMetricFamily(
+            "headrace_journal_capacity_bytes", "Size of the journal.", value=writer.capacity_bytes
+        )
+        yield GaugeMetricFamily(
+            "headrace_database_writable",
+            "1 when the last write to the database went well.",
+            value=float(writer.is_healthy),
+        )
