@@ -1,0 +1,81 @@
+"""Whitespace of an answer: none at its edges, none at line ends, at most two blank lines.
+
+Markdown's hard break (two spaces before a newline), indentation, and everything inside code stay.
+"""
+
+import re
+
+from headrace.pipeline.steps.refine.span import Span, SpanKind
+from headrace.pipeline.steps.refine.tally import Tally
+from headrace.types import FinishReason
+
+__all__ = ["TidyWhitespace"]
+
+_MOST_NEWLINES = 3
+_RUN = re.compile(r"[ \t]*[\r\n][ \t\r\n]*")
+_CODE_INDENT = re.compile(r"(?: {4,}|\t)[ \t]*\Z")
+
+
+class TidyWhitespace:
+    """Holds back whitespace until something follows it."""
+
+    def __init__(self, tally: Tally, *, edges: bool) -> None:
+        self._tally = tally
+        self._edges = edges
+        self._said = not edges
+        self._held = ""
+        self._kind: SpanKind = "prose"
+
+    def push(self, span: Span) -> list[Span]:
+        out: list[Span] = []
+        if span.kind != self._kind:
+            self._flush(out)
+            self._kind = span.kind
+        text = self._held + span.text
+        body = text.rstrip(" \t\r\n")
+        self._held = text[len(body) :]
+        if not body:
+            return out
+        if not self._said:
+            body = self._begin(body)
+            self._said = True
+        if span.kind == "prose":
+            body = _RUN.sub(self._tidy, body)
+        out.append(Span(body, span.kind))
+        return out
+
+    def finish(self, reason: FinishReason | None) -> list[Span]:
+        if self._edges:
+            if self._held:
+                self._tally.count("whitespace")
+            return []
+        return [Span(self._held, self._kind)] if self._held else []
+
+    def _flush(self, out: list[Span]) -> None:
+        """What was held is followed by text of another kind."""
+        held, self._held = self._held, ""
+        if not held or (not self._said and self._edges):
+            return
+        if self._kind == "prose":
+            held = _RUN.sub(self._tidy, held)
+        out.append(Span(held, self._kind))
+
+    def _begin(self, body: str) -> str:
+        """The answer's first text: blank lines go, and indentation unless it makes code."""
+        stripped = body.lstrip(" \t\r\n")
+        lead = body[: len(body) - len(stripped)]
+        if lead:
+            self._tally.count("whitespace")
+        indent = _CODE_INDENT.search(lead)
+        return (indent.group() if indent is not None and "\n" in lead else "") + stripped
+
+    def _tidy(self, match: re.Match[str]) -> str:
+        run = match.group()
+        lead = run[: len(run) - len(run.lstrip(" \t"))]
+        indent = run[max(run.rfind("\n"), run.rfind("\r")) + 1 :]
+        newlines = run.count("\n") or 1
+        hard_break = "  " if len(lead) >= 2 and newlines == 1 else ""
+        tidied = hard_break + "\n" * min(newlines, _MOST_NEWLINES) + indent
+        if tidied != run:
+            self._tally.count("whitespace")
+        return tidied
