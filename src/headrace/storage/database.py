@@ -108,12 +108,15 @@ class Database:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def shrink(self) -> None:
-        """Give the space of deleted rows back to the disk."""
-        if self.engine.dialect.name == "sqlite":
-            with self.engine.connect() as connection:
-                raw = _sqlite(connection.connection.dbapi_connection)
-                raw.execute("PRAGMA incremental_vacuum").fetchall()
-            self.checkpoint()
+        """Give the space of deleted rows back to the disk, some megabytes at a time."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.engine.connect() as connection:
+            raw = _sqlite(connection.connection.dbapi_connection)
+            while raw.execute("PRAGMA freelist_count").fetchone() != (0,):
+                # A script, because `execute` stops after the first page.
+                raw.executescript("PRAGMA incremental_vacuum(2000)").close()
+        self.checkpoint()
 
     def revision(self) -> str | None:
         """The schema's revision, or None for an empty database."""

@@ -1,7 +1,8 @@
 """Metrics for Prometheus, on a registry of their own. Names: docs/traces.md lists them all.
 
-Histograms named `gen_ai_*` are OpenTelemetry's GenAI metrics in Prometheus spelling, with the
-bucket boundaries its conventions advise.
+Those named `gen_ai_*` are OpenTelemetry's GenAI metrics in Prometheus spelling, with the bucket
+boundaries its conventions advise (open-telemetry/semantic-conventions-genai: model/gen-ai/
+metrics.yaml and token-metrics.yaml; the latter replaced `gen_ai.client.token.usage`).
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from headrace.telemetry.trace import Trace
 
-__all__ = ["CONTENT_TYPE", "Metrics", "WriterStatus"]
+__all__ = ["CONTENT_TYPE", "ExporterStatus", "Metrics", "WriterStatus"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -44,17 +45,25 @@ class WriterStatus(Protocol):
     def capacity_bytes(self) -> int: ...
 
 
+class ExporterStatus(Protocol):
+    """What the metrics read off the OTLP exporter, at each scrape."""
+
+    exported: int
+    dropped: int
+
+
 class _TurnChildren:
     """The labelled children one (operation, provider, model) writes to, looked up once."""
 
-    __slots__ = ("duration", "input_tokens", "output_tokens", "tpot", "ttft")
+    __slots__ = ("cached", "duration", "input_tokens", "output_tokens", "tpot", "ttft")
 
     def __init__(self, metrics: "Metrics", labels: tuple[str, str, str]) -> None:
         self.duration = metrics.request_duration.labels(*labels)
         self.ttft = metrics.time_to_first_token.labels(*labels)
         self.tpot = metrics.time_per_output_token.labels(*labels)
-        self.input_tokens = metrics.token_usage.labels(*labels, "input")
-        self.output_tokens = metrics.token_usage.labels(*labels, "output")
+        self.input_tokens = metrics.input_tokens.labels(*labels)
+        self.output_tokens = metrics.output_tokens.labels(*labels)
+        self.cached = metrics.cached_tokens.labels(*labels)
 
 
 class Metrics:
@@ -98,11 +107,24 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.token_usage = Histogram(
-            "gen_ai_client_token_usage",
-            "Tokens of a turn.",
-            (*_GEN_AI, "gen_ai_token_type"),
+        self.input_tokens = Histogram(
+            "gen_ai_client_inference_operation_input_tokens",
+            "Tokens of a prompt.",
+            _GEN_AI,
             buckets=_TOKENS,
+            registry=registry,
+        )
+        self.output_tokens = Histogram(
+            "gen_ai_client_inference_operation_output_tokens",
+            "Tokens of an answer.",
+            _GEN_AI,
+            buckets=_TOKENS,
+            registry=registry,
+        )
+        self.cached_tokens = Counter(
+            "gen_ai_client_inference_usage_cache_read_input_tokens",
+            "Prompt tokens that the model had in its cache.",
+            _GEN_AI,
             registry=registry,
         )
         if version:
@@ -131,6 +153,8 @@ class Metrics:
             children.input_tokens.observe(trace.prompt_tokens)
         if trace.completion_tokens:
             children.output_tokens.observe(trace.completion_tokens)
+        if trace.cached_tokens:
+            children.cached.inc(trace.cached_tokens)
         for finding in trace.findings:
             self._count_finding(finding)
         if trace.cost_usd:
@@ -139,6 +163,10 @@ class Metrics:
     def watch_writer(self, writer: WriterStatus) -> None:
         """Publish how the trace writer fares. Call it once."""
         self.registry.register(_WriterCollector(writer))
+
+    def watch_exporter(self, exporter: ExporterStatus) -> None:
+        """Publish how the OTLP export fares. Call it once."""
+        self.registry.register(_ExporterCollector(exporter))
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes (`CONTENT_TYPE`)."""
@@ -185,4 +213,21 @@ class _WriterCollector(Collector):
             "headrace_database_writable",
             "1 when the last write to the database went well.",
             value=float(writer.is_healthy),
+        )
+
+
+class _ExporterCollector(Collector):
+    def __init__(self, exporter: ExporterStatus) -> None:
+        self._exporter = exporter
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "headrace_otlp_traces_exported",
+            "Traces that the collector took.",
+            value=self._exporter.exported,
+        )
+        yield CounterMetricFamily(
+            "headrace_otlp_traces_dropped",
+            "Traces that the collector refused, or that did not fit into the buffer.",
+            value=self._exporter.dropped,
         )
