@@ -7,7 +7,7 @@ call); each gets its own chain of filters.
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -142,6 +142,23 @@ class _Filters:
             choice.said = True
         return passed
 
+    def close(self, passed: Delta | None) -> Iterator[Delta]:
+        """The last delta of every choice that has not ended; `passed` becomes part of its own."""
+        for index, choice in self._choices.items():
+            if choice.ended:
+                continue
+            last = self.apply(Delta(index=index, finish_reason="stop"))
+            if last is not None and passed is not None and passed.index == index:
+                last.text = passed.text + last.text
+                last.reasoning = passed.reasoning + last.reasoning
+                last.tool_calls = [*(passed.tool_calls or ()), *(last.tool_calls or ())] or None
+                last.logprobs = [*(passed.logprobs or ()), *(last.logprobs or ())] or None
+                passed = None
+            if last is not None:
+                yield last
+        if passed is not None:
+            yield passed
+
     def all_ended(self) -> bool:
         """Whether nothing more can leave, so that generation may stop early."""
         return len(self._choices) >= (self._turn.params.n or 1) and all(
@@ -233,13 +250,20 @@ async def filtered(
         steps: `(position, step)`; the time each one's filters take is added to `busy_s[position]`.
 
     A filter that raises PolicyBlocked ends its choice with finish_reason `content_filter`; the
-    policy's message is the text if nothing was said yet. A stream that breaks off loses what the
-    filters still held back: it may be half of something that must not leave.
+    policy's message is the text if nothing was said yet. A filter that sets
+    `turn.stop_generation` ends the answer with finish_reason `stop`. A stream that breaks off
+    loses what the filters still held back: it may be half of something that must not leave.
     """
     filters = _Filters(turn, steps, busy_s)
     async with aclosing(deltas) as upstream:
         async for delta in upstream:
+            stopping = turn.stop_generation
             passed = filters.apply(delta)
+            if turn.stop_generation and not stopping:
+                # One of these filters wants no more: what they all still hold is the end.
+                for last in filters.close(passed):
+                    yield last
+                return
             if passed is not None:
                 yield passed
                 if passed.finish_reason == "content_filter" and filters.all_ended():
