@@ -49,6 +49,7 @@ class KeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._by_digest: dict[bytes, Principal] = {}
+        self._by_id: dict[str, Principal] = {}
         self._version: tuple[int, int] | None = None
 
     @classmethod
@@ -113,6 +114,13 @@ class KeyStore:
         """
         return self._by_digest.get(_digest(secret))
 
+    def get(self, key_id: str) -> Principal | None:
+        """Who has the key of this id, or None when it is revoked or unknown. Memory only.
+
+        For whoever has shown the key before, such as a browser that is signed in.
+        """
+        return self._by_id.get(key_id)
+
     def refresh(self) -> bool:
         """Take over what another process changed; True if there was anything. Reads the database.
 
@@ -133,6 +141,7 @@ class KeyStore:
             bytes.fromhex(digest): Principal(key_id, name, cast(RoleName, role))
             for digest, key_id, name, role in rows
         }
+        self._by_id = {each.key_id: each for each in self._by_digest.values()}
         self._version = version
         return True
 
