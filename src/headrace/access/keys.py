@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
 from headrace.access.principal import Principal, RoleName
-from headrace.errors import NotFound, did_you_mean
+from headrace.errors import InvalidRequest, NotFound, did_you_mean
 from headrace.ids import new_id
 from headrace.storage.database import Database
 from headrace.storage.tables import api_keys
@@ -26,6 +26,7 @@ __all__ = ["ADMIN_KEY_FILE", "ApiKey", "KeyStore"]
 
 ADMIN_KEY_FILE = "admin.key"
 PREFIX = "hr-"
+NAME_CHARS = 100
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH = 43
 """ceil(256 bits / log2(62))."""
@@ -59,15 +60,13 @@ class KeyStore:
         return store
 
     def create(self, name: str, role: RoleName) -> tuple[str, ApiKey]:
-        """Make a key; the secret is given this once and stored nowhere."""
-        secret = PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-        key = ApiKey(id=new_id(), name=name, role=role, hint=secret[-4:], created_at=time.time())
-        with self._database.write() as connection:
-            connection.execute(
-                insert(api_keys), {**msgspec.structs.asdict(key), "digest": _digest(secret).hex()}
-            )
-        self.refresh()
-        return secret, key
+        """Make a key; the secret is given this once and stored nowhere.
+
+        Raises:
+            InvalidRequest: the name is empty, longer than 100 characters, or not printable.
+        """
+        secret = _new_secret()
+        return secret, self._insert(name, role, secret)
 
     def list(self) -> list[ApiKey]:
         """Every key, revoked ones too, oldest first."""
@@ -157,16 +156,33 @@ class KeyStore:
         if any(key.role == "admin" and key.revoked_at is None for key in self.list()):
             return None
         path = home / ADMIN_KEY_FILE
-        # The file first: a key whose secret nobody has would lock everybody out.
+        secret = _new_secret()
+        # The file first: an admin key whose secret nobody has would lock everybody out.
         with suppress(FileNotFoundError):
             path.unlink()
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "w") as stream:
-            secret, _ = self.create("admin", "admin")
             stream.write(secret + "\n")
             stream.flush()
             os.fsync(stream.fileno())
+        self._insert("admin", "admin", secret)
         return secret
+
+    def _insert(self, name: str, role: RoleName, secret: str) -> ApiKey:
+        if not name.strip() or len(name) > NAME_CHARS or not name.isprintable():
+            raise InvalidRequest(
+                f"a key's name must have 1 to {NAME_CHARS} printable characters", param="name"
+            )
+        key = ApiKey(id=new_id(), name=name, role=role, hint=secret[-4:], created_at=time.time())
+        row = {**msgspec.structs.asdict(key), "digest": _digest(secret).hex()}
+        with self._database.write() as connection:
+            connection.execute(insert(api_keys), row)
+        self.refresh()
+        return key
+
+
+def _new_secret() -> str:
+    return PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
 
 
 def _digest(secret: str) -> bytes:

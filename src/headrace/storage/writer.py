@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from headrace.storage.database import Database
 from headrace.storage.journal import CAPACITY_BYTES, Batch, Journal
@@ -78,7 +85,7 @@ class BatchWriter:
         self._flushes: list[tuple[int, Callable[[], object]]] = []
         self._flush_lock = threading.Lock()
         self._wake = threading.Event()
-        self._closing_by: float | None = None
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._shedding = False
         self.shed = 0
@@ -153,7 +160,7 @@ class BatchWriter:
 
     def close(self) -> None:
         """Write what is waiting, for at most 10 s, then close. The rest stays in the journal."""
-        self._closing_by = time.monotonic() + CLOSE_S
+        self._closing.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -166,20 +173,20 @@ class BatchWriter:
         self._lock.release()
 
     def _run(self) -> None:
-        wait_s = INTERVAL_S
         retry_s = RETRY_FIRST_S
-        while True:
-            self._wake.wait(wait_s)
+        while not self._closing.is_set():
+            self._wake.wait(INTERVAL_S)
             self._wake.clear()
             if self._drain_once():
-                wait_s, retry_s = INTERVAL_S, RETRY_FIRST_S
-            else:
-                wait_s, retry_s = retry_s, min(retry_s * 2, RETRY_MOST_S)
-            if self._closing_by is None:
+                retry_s = RETRY_FIRST_S
                 continue
-            if not self._journal.pending_bytes or time.monotonic() > self._closing_by:
-                return
-            wait_s = min(wait_s, 0.5)
+            # A full journal wakes this thread with each record; a sick database must not be
+            # asked more often for it.
+            self._closing.wait(retry_s)
+            retry_s = min(retry_s * 2, RETRY_MOST_S)
+        give_up_at = time.monotonic() + CLOSE_S
+        while not self._drain_once() and time.monotonic() < give_up_at:
+            time.sleep(RETRY_FIRST_S)
 
     def _drain_once(self) -> bool:
         """Write all that waits. False: the database could not be written; try again later."""
@@ -187,8 +194,8 @@ class BatchWriter:
             batch = self._journal.read(BATCH_RECORDS, BATCH_BYTES)
             try:
                 self._write(batch)
-            except OperationalError as error:
-                self._failed(str(error.orig))
+            except SQLAlchemyError as error:
+                self._failed(str(error.orig if isinstance(error, DBAPIError) else error))
                 return False
             self._journal.advance(batch)
             self._recovered()
@@ -201,9 +208,9 @@ class BatchWriter:
             with self._database.write() as connection:
                 for kind, payloads in groups.items():
                     self._handlers[kind](connection, payloads)
-        except OperationalError:
-            raise
-        except Exception:  # noqa: BLE001 - whatever one record broke, the others go on
+        except Exception as error:
+            if not _is_records_fault(error):
+                raise
             _log.exception("a batch of %d records failed; trying one by one", len(batch.records))
             self._write_singly(batch)
 
@@ -213,9 +220,9 @@ class BatchWriter:
             try:
                 with self._database.write() as connection:
                     self._handlers[record.kind](connection, [record.payload])
-            except OperationalError:
-                raise
-            except Exception:  # noqa: BLE001 - the record is kept aside and counted
+            except Exception as error:
+                if not _is_records_fault(error):
+                    raise
                 self.rejected += 1
                 self._rejects.keep(record)
                 _log.exception("a %s record was put aside in %s", record.kind, self._rejects.path)
@@ -251,6 +258,15 @@ class BatchWriter:
         if self._shedding and self._journal.pending_bytes * 2 < self._journal.capacity:
             _log.warning("the journal has room again; %d records were shed so far", self.shed)
             self._shedding = False
+
+
+def _is_records_fault(error: Exception) -> bool:
+    """Whether the record is to blame; otherwise the database is, and later may be better."""
+    if isinstance(error, IntegrityError | DataError | ProgrammingError):
+        return True
+    if isinstance(error, DBAPIError):
+        return False
+    return isinstance(error, StatementError) or not isinstance(error, SQLAlchemyError)
 
 
 def _by_kind(batch: Batch) -> dict[str, list[bytes]]:

@@ -8,13 +8,25 @@ metrics.yaml and token-metrics.yaml; the latter replaced `gen_ai.client.token.us
 from collections.abc import Iterator
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from headrace.errors import UnknownModel
 from headrace.telemetry.trace import Trace
 
 __all__ = ["CONTENT_TYPE", "ExporterStatus", "Metrics", "WriterStatus"]
+
+# A `_created` gauge beside each series would double the page; Prometheus does not need it.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -140,7 +152,7 @@ class Metrics:
         """Count a turn that has ended."""
         self.turns_active.dec()
         self._count_end(trace)
-        labels = (trace.operation, trace.provider, trace.model)
+        labels = (trace.operation, trace.provider, _model(trace))
         children = self._children.get(labels)
         if children is None:
             children = self._children[labels] = _TurnChildren(self, labels)
@@ -158,7 +170,7 @@ class Metrics:
         for finding in trace.findings:
             self._count_finding(finding)
         if trace.cost_usd:
-            self.cost.labels(trace.model).inc(trace.cost_usd)
+            self.cost.labels(_model(trace)).inc(trace.cost_usd)
 
     def watch_writer(self, writer: WriterStatus) -> None:
         """Publish how the trace writer fares. Call it once."""
@@ -173,7 +185,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _count_end(self, trace: Trace) -> None:
-        key = (trace.status, trace.model)
+        key = (trace.status, _model(trace))
         child = self._ended.get(key)
         if child is None:
             child = self._ended[key] = self.turns.labels(*key)
@@ -185,6 +197,11 @@ class Metrics:
         if child is None:
             child = self._found[key] = self.findings.labels(*key)
         child.inc()
+
+
+def _model(trace: Trace) -> str:
+    """The label for the model: names that no model has are one, or clients could make series."""
+    return "unknown" if trace.error == UnknownModel.code else trace.model
 
 
 class _WriterCollector(Collector):
