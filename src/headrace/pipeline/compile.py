@@ -77,6 +77,7 @@ def compile_pipeline(
             prompts=prompts,
             policies=policies,
             conversations=conversations,
+            later=tuple(each.name for each in config.pipeline[position + 1 :]),
         )
         try:
             step = kind.build(settings, context)  # type: ignore[arg-type]  # its own Settings

@@ -58,6 +58,8 @@ class BuildContext:
     prompts: "PromptLibrary"
     policies: "PolicyLibrary"
     conversations: "ConversationStore"
+    later: tuple[str, ...] = ()
+    """The names of the steps that stand behind this one, in order."""
 
 
 class Step(Generic[S]):

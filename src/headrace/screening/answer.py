@@ -1,0 +1,213 @@
+"""Screening an answer as it streams.
+
+What may leave is decided from the left: `_at` is how far the text has left, and the earliest
+place where some detector still waits is how far it may leave now. The result is the same for
+every way of cutting the text into pieces.
+"""
+
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Protocol
+
+from headrace.errors import PolicyBlocked
+from headrace.screening.finding import LOOKBEHIND, Finding
+from headrace.screening.masking import MaskTable
+from headrace.screening.match import Match, find_matches, merge
+from headrace.screening.placeholder import (
+    Written,
+    find_placeholders,
+    pending_placeholder,
+    placeholder_name,
+)
+from headrace.screening.rule import SideRules, pending_of
+
+__all__ = ["AnswerScreen", "Blocked"]
+
+_NOTE_EVERY = 2048
+"""Characters after which detectors that only flag have a look; they hold nothing back."""
+
+
+class Blocked(Protocol):
+    """Makes the error that ends an answer."""
+
+    def __call__(self) -> PolicyBlocked: ...
+
+
+class AnswerScreen:
+    """Masks, blocks and notes what the rules say, and puts masked values of the prompt back.
+
+    A placeholder of this turn is opaque: nothing is found in it, and its value is never screened.
+    What is masked here is gone for good: the user sees `[CARD]`. A block stops the text just
+    before the match.
+    """
+
+    def __init__(
+        self,
+        rules: SideRules,
+        masks: MaskTable,
+        findings: list[Finding],
+        blocked: Blocked,
+        *,
+        restore: bool = True,
+        wrap: Callable[[str], str] = str,
+    ) -> None:
+        self._rules = rules
+        self._masks = masks
+        self._names = masks.names if masks else ()
+        self._findings = findings
+        self._blocked = blocked
+        self._restore = restore
+        self._wrap = wrap
+        windows = (each.window for each in (*rules.acting, *rules.noting))
+        self._keep = max((LOOKBEHIND, *(window or 0 for window in windows)))
+        self._noting = tuple(each for each in rules.noting if each.window is not None)
+        self._judging = tuple(each for each in rules.noting if each.window is None)
+        self._note_pending = tuple(map(pending_of, self._noting))
+        self._text = ""
+        """What has not left yet, and some context before it."""
+        self._base = 0
+        """Characters of the whole answer that came before `_text`."""
+        self._at = 0
+        self._noted = 0
+        self._stop: PolicyBlocked | None = None
+
+    def push(self, text: str) -> str:
+        """What may leave now. Raises PolicyBlocked once the text before a block has left."""
+        self._refuse()
+        self._text += text
+        upto = len(self._text)
+        at = self._at
+        for pending in self._rules.pending:
+            upto = min(upto, pending(self._text, at))
+        if self._names:
+            upto = min(upto, pending_placeholder(self._text, at, self._names))
+        left = self._release(upto) if upto > at else ""
+        if not left:
+            self._refuse()
+        if len(self._text) - self._noted > _NOTE_EVERY:
+            self._note()
+            self._forget()
+        return left
+
+    def finish(self, reason: str | None) -> str:
+        """The rest. A stream that broke off (None) loses it: it may be half of something."""
+        self._refuse()
+        if reason is None:
+            self._text = self._text[: self._at]
+        left = self._release(len(self._text))
+        self._refuse()
+        self._note(final=True)
+        return left
+
+    def _refuse(self) -> None:
+        """Raise what ends the answer, if a block was met."""
+        if self._stop is not None:
+            raise self._stop
+
+    def _release(self, upto: int) -> str:
+        """Let the text up to `upto` go, or less where a match lies across it."""
+        text, at = self._text, self._at
+        found = find_matches(text, at, self._rules.acting, self._rules)
+        written = self._written() if self._names else []
+        if not found and not written:
+            self._at = upto
+            return text[at:upto]
+        found = [match for match in found if not any(_within(match, each) for each in written)]
+        merged = merge(found)
+        upto = _before((*found, *merged, *written), upto)
+        block = next(
+            (each for each in merged if each.action == "block" and each.start < upto), None
+        )
+        if block is not None:
+            upto = block.start
+            self._report(block)
+        flags = (match for match in found if match.action == "flag")
+        for match in sorted((*flags, *merged), key=attrgetter("start", "end", "kind")):
+            if match.start < upto:
+                self._report(match)
+        left = self._rewritten(merged, written, upto)
+        self._at = upto
+        if block is not None:
+            self._halt()
+        return left
+
+    def _written(self) -> list[Written]:
+        """This turn's placeholders in what has not left yet."""
+        value = self._masks.value
+        return [
+            each
+            for each in find_placeholders(self._text, self._at)
+            if value(each.placeholder) is not None
+        ]
+
+    def _rewritten(self, masked: list[Match], written: list[Written], upto: int) -> str:
+        """The text from `_at` to `upto`, masks and placeholders filled in."""
+        edits: list[tuple[int, int, str]] = []
+        for match in masked:
+            begin = match.start
+            for each in written:
+                if begin <= each.start and each.end <= match.end:
+                    edits.append((begin, each.start, _label(match.kind)))
+                    begin = each.end
+            edits.append((begin, match.end, _label(match.kind)))
+        if self._restore:
+            restored = self._masks.value
+            edits += ((each.start, each.end, restored(each.placeholder) or "") for each in written)
+        pieces: list[str] = []
+        at = self._at
+        for start, end, value in sorted(edits):
+            if start < end and start < upto:
+                pieces += (self._text[at:start], self._wrap(value))
+                at = end
+        return "".join((*pieces, self._text[at:upto]))
+
+    def _report(self, match: Match) -> None:
+        self._findings.append(match.finding("output", offset=self._base))
+
+    def _halt(self) -> None:
+        """A block: what comes now or later never leaves."""
+        self._text = self._text[: self._at]
+        self._note(final=True)
+        self._stop = self._blocked()
+
+    def _note(self, *, final: bool = False) -> None:
+        """Look for what is only flagged."""
+        text, at = self._text, self._noted
+        upto = len(text)
+        found = find_matches(text, at, self._noting, self._rules)
+        if final:
+            found += find_matches(text, 0, self._judging, self._rules)
+        else:
+            upto = min((upto, *(pending(text, at) for pending in self._note_pending)))
+            upto = _before(found, upto)
+        for match in found:
+            if match.action == "flag" and match.start < upto:
+                self._report(match)
+        self._noted = upto
+
+    def _forget(self) -> None:
+        """Drop the text that no detector can look back to."""
+        cut = min(self._at, self._noted) - self._keep
+        if cut > 0 and not self._judging:
+            self._text = self._text[cut:]
+            self._base += cut
+            self._at -= cut
+            self._noted -= cut
+
+
+def _label(kind: str) -> str:
+    return f"[{placeholder_name(kind)}]"
+
+
+def _within(match: Match, written: Written) -> bool:
+    return written.start <= match.start and match.end <= written.end
+
+
+def _before(items: Iterable[Match | Written], upto: int) -> int:
+    """The last place up to `upto` that no item lies across."""
+    items = tuple(items)
+    while True:
+        across = min((each.start for each in items if each.start < upto < each.end), default=upto)
+        if across == upto:
+            return upto
+        upto = across

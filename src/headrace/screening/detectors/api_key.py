@@ -1,0 +1,92 @@
+"""Keys of cloud and software services, by the prefixes their makers gave them."""
+
+import re
+from collections.abc import Iterator
+
+from headrace.screening.finding import Span
+
+__all__ = ["ApiKeyDetector"]
+
+_KEYS: tuple[tuple[str, str], ...] = (
+    (r"A(?:KIA|SIA|IDA|ROA|GPA|NPA)", r"[A-Z2-7]{16}(?![A-Za-z0-9])"),  # AWS
+    (r"AIza", r"[A-Za-z0-9_\-]{35}"),  # Google
+    (r"GOCSPX-", r"[A-Za-z0-9_\-]{28}"),  # Google OAuth client
+    (r"ya29\.", r"[A-Za-z0-9_\-]{30,512}+"),  # Google access token
+    (r"gh[pousr]_", r"[A-Za-z0-9]{36,255}+"),  # GitHub
+    (r"github_pat_", r"[A-Za-z0-9_]{60,255}+"),
+    (r"gl(?:pat|dt|ptt|rt|ft|soat|cbt|agent)-", r"[A-Za-z0-9_\-]{20,255}+"),  # GitLab
+    (r"xox[abeoprs]-", r"[A-Za-z0-9\-]{20,255}+"),  # Slack
+    (r"xapp-", r"[A-Za-z0-9\-]{20,255}+"),
+    (r"sk-", r"[A-Za-z0-9_\-]{20,512}+"),  # OpenAI, Anthropic, DeepSeek, OpenRouter …
+    (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{16,255}+"),  # Stripe
+    (r"whsec_", r"[A-Za-z0-9]{24,255}+"),
+    (r"hr-", r"[A-Za-z0-9_\-]{20,255}+"),  # Headrace
+    (r"hf_", r"[A-Za-z0-9]{30,255}+"),  # Hugging Face
+    (r"npm_", r"[A-Za-z0-9]{36}"),
+    (r"pypi-", r"[A-Za-z0-9_\-]{50,512}+"),
+    (r"SG\.", r"[A-Za-z0-9_\-]{20,64}+\.[A-Za-z0-9_\-]{20,128}+"),  # SendGrid
+    (r"do[oprt]_v1_", r"[a-f0-9]{64}"),  # DigitalOcean
+    (r"shp(?:at|ca|pa|ss)_", r"[A-Fa-f0-9]{32}"),  # Shopify
+    (r"gsk_", r"[A-Za-z0-9]{40,64}+"),  # Groq
+    (r"xai-", r"[A-Za-z0-9]{60,128}+"),
+    (r"pplx-", r"[A-Za-z0-9]{40,64}+"),  # Perplexity
+    (r"dapi", r"[a-f0-9]{32}"),  # Databricks
+    (r"LTAI", r"[A-Za-z0-9]{16,24}+"),  # Alibaba Cloud
+    (r"AKID", r"[A-Za-z0-9]{32}"),  # Tencent Cloud
+)
+"""Well-known prefix, and the secret behind it, as the makers' documentation shows them."""
+
+_BOUNDARY = r"(?<![A-Za-z0-9])"
+_KEY = re.compile(_BOUNDARY + "(?:" + "|".join(f"({head}){body}" for head, body in _KEYS) + ")")
+_OPEN = re.compile(
+    _BOUNDARY + "(?:" + "|".join(head for head, _ in _KEYS) + r")(?P<body>[\w.\-]{0,512}+)\Z",
+    re.ASCII,
+)
+_BODY = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+_LONG = re.compile(r"[A-Za-z0-9_\-]{20}")
+"""Every key has at least this, and prose has not: one cheap look before the long pattern."""
+_DIGIT = re.compile(r"[0-9]")
+_LONGEST_HEAD = 12
+_WINDOW = 512 + _LONGEST_HEAD + 1
+
+
+class ApiKeyDetector:
+    """Finds keys of AWS, Google, GitHub, GitLab, Slack, OpenAI, Anthropic, Stripe and others.
+
+    The prefix is public, so it stays: it says which key to revoke. Does not catch: keys without
+    a prefix of their own (AWS secret keys, Azure, plain hex; see `assigned_secret`), keys broken
+    over lines, dummies such as `sk-xxxxxxxxxxxxxxxxxxxxxxxx`.
+    """
+
+    name = "api_key"
+    kinds = ("secret",)
+    window = _WINDOW
+
+    def detect(self, text: str, start: int = 0) -> Iterator[Span]:
+        at = max(0, start - _LONGEST_HEAD)
+        if _LONG.search(text, at) is None:
+            return
+        for match in _KEY.finditer(text, at):
+            public = len(match[match.lastindex or 0])
+            secret = match[0][public:]
+            if match.start() + public >= start and _is_random(match[0], secret):
+                yield Span("secret", match.start(), match.end(), public=public)
+
+    def pending(self, text: str, start: int) -> int:
+        size = len(text)
+        if not size or text[-1] not in _BODY:
+            return size
+        tail = text[-_WINDOW:]
+        at = max(size - len(tail) + len(tail.rstrip(_BODY)), start - _LONGEST_HEAD)
+        while match := _OPEN.search(text, at):
+            if match.start("body") >= start:
+                return match.start("body")
+            at = match.start() + 1
+        return size
+
+
+def _is_random(key: str, secret: str) -> bool:
+    """Not a word or a row of x: prefixes that may begin a word need a digit behind them."""
+    if len(set(secret)) < 6:
+        return False
+    return key[2:3] != "-" or _DIGIT.search(secret) is not None

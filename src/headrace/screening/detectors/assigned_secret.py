@@ -1,0 +1,93 @@
+"""Passwords and keys that the text itself names: `password = …`, `api_key: "…"`, `密码是…`."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from headrace.screening.finding import Span
+
+__all__ = ["AssignedSecretDetector", "entropy_bits"]
+
+_HINTS = (
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "auth",
+    "credential",
+    "密码",
+    "口令",
+    "密钥",
+    "令牌",
+)
+"""One of these is in every match: a cheap look before the pattern."""
+
+_LEAD = (
+    r"(?i:(?P<password>passw(?:or)?d|passphrase|passcode|(?<![a-z])pass|(?<![a-z])pwd|密码|口令)"
+    r"|secret|(?<![a-z])token|auth[_\-]?token|access[_\-]?token|api[_\- ]?key|access[_\- ]?key"
+    r"|account[_\- ]?key|private[_\- ]?key|secret[_\- ]?key|authorization|credentials?|密钥|令牌)"
+    r"(?i:[_\-]?(?:id|key|hash|value))?[\"'`]?\s{0,3}+"
+    r"(?:[:=：＝]=?>?|=>|(?i:\bis\b)|是|为)\s{0,3}+(?i:bearer\s|basic\s)?[\"'`]?"
+)
+_LONGEST_LEAD = 64
+_LETTER = r"[A-Za-z0-9!@#$%^&*_+\-./~?]"
+_ASSIGNED = re.compile(rf"{_LEAD}(?P<value>{_LETTER}{{6,256}}+={{0,2}})(?!{_LETTER}|[(\[])")
+_OPEN = re.compile(rf"{_LEAD}(?P<value>{_LETTER}{{0,256}}+={{0,2}})\Z")
+_WINDOW = _LONGEST_LEAD + 260
+
+
+class AssignedSecretDetector:
+    """Finds the value that follows a word for "password", "key" or "token" and looks random.
+
+    Behind a word for "password": six characters or more with a digit or sign among them. Behind
+    any other: sixteen or more with letters and digits and at least 3 bits of entropy each. Does
+    not catch: passwords made of plain words, with spaces, or told in other languages than
+    English and Chinese; calls and paths are left alone on purpose.
+    """
+
+    name = "assigned_secret"
+    kinds = ("secret",)
+    window = _WINDOW
+
+    def detect(self, text: str, start: int = 0) -> Iterator[Span]:
+        at = max(0, start - _LONGEST_LEAD)
+        if not _is_hinted(text[at:]):
+            return
+        for match in _ASSIGNED.finditer(text, at):
+            begin, end = match.span("value")
+            value = match["value"].rstrip(".?")
+            if begin >= start and _is_secret(value, password=match["password"] is not None):
+                yield Span("secret", begin, end - len(match["value"]) + len(value))
+
+    def pending(self, text: str, start: int) -> int:
+        at = max(0, start - _LONGEST_LEAD, len(text) - _WINDOW)
+        if not _is_hinted(text[at:]):
+            return len(text)
+        while match := _OPEN.search(text, at):
+            if match.start("value") >= start:
+                return match.start("value")
+            at = match.start() + 1
+        return len(text)
+
+
+def _is_hinted(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint in lowered for hint in _HINTS)
+
+
+def _is_secret(value: str, *, password: bool) -> bool:
+    if value.startswith(("/", "./", "../", "http:", "https:", "$")) or len(set(value)) < 4:
+        return False
+    digits = any(char.isdigit() for char in value)
+    letters = any(char.isalpha() for char in value)
+    if password:
+        return len(value) >= 6 and (digits or any(char in "!@#$%^&*+~?" for char in value))
+    return len(value) >= 16 and digits and letters and entropy_bits(value) >= 3.0
+
+
+def entropy_bits(text: str) -> float:
+    """Shannon entropy per character, in bits."""
+    size = len(text)
+    return -sum(n / size * math.log2(n / size) for n in Counter(text).values())
