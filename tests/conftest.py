@@ -1,0 +1,41 @@
+"""What many tests share: the real weights, fetched once, and homes that already have them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.config.load import load_service
+from headrace.models.store import ModelStore
+
+REPOSITORY = Path(__file__).parent.parent
+CACHE = REPOSITORY / ".cache" / "headrace"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees, or writes to, the home and key of whoever runs the suite."""
+    for name in ("HEADRACE_HOME", "HEADRACE_API_KEY", "HEADRACE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def weights_folder() -> Path:
+    """A model store that holds the built-in assistant's weights."""
+    folder = CACHE / "models"
+    service = load_service(Path("/nonexistent"), os.environ)
+    for model in service.models.values():
+        settings = model.deployments[0].settings.value
+        assert isinstance(settings, dict)
+        ModelStore(folder, root=REPOSITORY).fetch(str(settings["weights"]), str(settings["sha256"]))
+    return folder
+
+
+@pytest.fixture
+def model_home(tmp_path: Path, weights_folder: Path) -> Iterator[Path]:
+    """A fresh home whose model store is the shared one."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "models").symlink_to(weights_folder)
+    yield home
