@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from headrace.errors import PolicyBlocked
 from headrace.screening.answer import AnswerScreen
 from headrace.screening.detectors.term import TermDetector
-from headrace.screening.finding import Finding
+from headrace.screening.finding import Detector, Finding, Span, StreamDetector
 from headrace.screening.masking import MaskTable
+from headrace.screening.placeholder import find_placeholders, placeholder_name
+from headrace.screening.policy import PolicyLibrary
 from headrace.screening.registry import detectors
 from headrace.screening.rule import Rule, SideRules
 
@@ -47,6 +49,7 @@ PARTS = [
     "moonshot", "moon", "dark  horse", "坏人", "坏", "bad", "badge", "badge holder", "BAD",
     "<EMAIL_1>", "<email_1", "[EMAIL_1]", "&lt;PHONE_1&gt;", "<EMAIL_7>", "\\<EMAIL\\_1\\>", "<", "[", "＜EMAIL_1＞",
     " ", " ", " ", "\n", ". ", ", ", "-", ".", "。", "，", "hello", "the", "a", "I", "1", "12", "0", "/", ":", "=", "x" * 70,
+    "1" * 25, "x" * 300, "password=" + "a1" * 140, "s3cr3t" * 45 + "@h", "eyJ" + "a" * 1030, "A1b" * 200,
 ]  # fmt: skip
 TEXTS = st.lists(
     st.one_of(
@@ -79,14 +82,243 @@ def screened(
     return left, findings, False
 
 
-@given(text=TEXTS, data=st.data())
-def test_the_answer_does_not_depend_on_where_it_is_cut(text: str, data: st.DataObject) -> None:
-    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=8))
-    edges = [0, *sorted(cuts), len(text)]
-    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
-    assert screened(pieces) == screened([text])
+def alone(detector: Detector) -> SideRules:
+    return SideRules("output", (detector,), (), EVERYTHING.rules, {})
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    edges = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
+    return [text[a:b] for a, b in itertools.pairwise(edges)]
+
+
+CUTS = st.lists(st.integers(0, 10_000), max_size=8)
+
+
+@given(text=TEXTS, places=CUTS)
+def test_the_answer_does_not_depend_on_where_it_is_cut(text: str, places: list[int]) -> None:
+    assert screened(cut(text, places)) == screened([text])
 
 
 @given(text=TEXTS)
 def test_character_by_character_is_the_same_as_whole(text: str) -> None:
     assert screened(list(text)) == screened([text])
+
+
+@pytest.mark.parametrize("detector", EVERYTHING.acting, ids=lambda each: each.name)
+@given(text=TEXTS)
+def test_each_detector_alone_waits_long_enough(detector: Detector, text: str) -> None:
+    rules = alone(detector)
+    assert screened(list(text), rules) == screened([text], rules)
+
+
+@pytest.mark.parametrize("detector", EVERYTHING.acting, ids=lambda each: each.name)
+@given(text=TEXTS, more=TEXTS)
+def test_what_is_not_pending_is_final(detector: Detector, text: str, more: str) -> None:
+    assert isinstance(detector, StreamDetector)
+    settled = detector.pending(text, 0)
+    before = [span for span in detector.detect(text) if span.shown < settled]
+    after = [span for span in detector.detect(text + more) if span.shown < settled]
+    assert before == after
+
+
+@given(text=TEXTS)
+def test_what_is_forbidden_is_hidden_whole(text: str) -> None:
+    left, _, _ = screened(list(text))
+    assert left == expected(text)
+
+
+def expected(text: str) -> str:
+    """The same result by another way: mark every forbidden character, then write it out."""
+    table = masks()
+    ours = [each for each in find_placeholders(text) if table.value(each.placeholder)]
+    label = [""] * len(text)
+    spans = sorted(
+        (span for detector in EVERYTHING.acting for span in detector.detect(text)),
+        key=lambda span: (span.end - span.shown, [-ord(c) for c in span.kind]),
+    )
+    groups: list[list[Span]] = []
+    for span in sorted(spans, key=lambda span: span.shown):
+        if any(each.start <= span.shown and span.end <= each.end for each in ours):
+            continue
+        if groups and span.shown < max(each.end for each in groups[-1]):
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    for group in groups:
+        kind = min(group, key=lambda span: (span.shown - span.end, span.kind)).kind
+        for at in range(min(s.shown for s in group), max(s.end for s in group)):
+            label[at] = f"[{placeholder_name(kind)}]#{groups.index(group)}"
+    pieces: list[str] = []
+    at = 0
+    last = ""
+    while at < len(text):
+        inside = next((each for each in ours if each.start == at), None)
+        if inside is not None:
+            pieces.append(table.value(inside.placeholder) or "")
+            at, last = inside.end, ""
+            continue
+        if label[at] and label[at] != last:
+            pieces.append(label[at].partition("#")[0])
+        if not label[at]:
+            pieces.append(text[at])
+        last = label[at]
+        at += 1
+    return "".join(pieces)
+
+
+@given(text=TEXTS, places=CUTS)
+def test_a_stream_that_breaks_off_shows_a_beginning_of_the_whole(
+    text: str, places: list[int]
+) -> None:
+    pieces = cut(text, places)
+    for upto in range(len(pieces) + 1):
+        left, _, _ = screened(pieces[:upto], reason=None)
+        assert expected(text).startswith(left)
+
+
+BLOCKING = SideRules(
+    "output",
+    EVERYTHING.acting,
+    (),
+    {**EVERYTHING.rules, "term.words": (Rule(action="block"),)},
+    {},
+)
+
+
+@given(text=TEXTS, places=CUTS)
+def test_a_blocked_answer_stops_before_the_match_however_it_is_cut(
+    text: str, places: list[int]
+) -> None:
+    whole = screened([text], BLOCKING)
+    assert screened(cut(text, places), BLOCKING) == whole
+    assert screened(list(text), BLOCKING) == whole
+    assert ("moonshot" in text.lower()) <= whole[2] or "amoonshot" in text.lower()
+
+
+NOTING = SideRules(
+    "output",
+    tuple(each for each in EVERYTHING.acting if each.name == "card"),
+    tuple(each for each in EVERYTHING.acting if each.name in {"email", "phone", "ip"}),
+    {
+        "card": (Rule(action="mask"),),
+        "email": (Rule(action="flag"),),
+        "phone": (Rule(action="flag"),),
+        "ip": (Rule(action="flag"),),
+    },
+    {},
+)
+
+
+@given(texts=st.lists(TEXTS, min_size=1, max_size=40), places=CUTS)
+def test_flags_do_not_depend_on_cuts_nor_on_length(texts: list[str], places: list[int]) -> None:
+    text = (" ".join(texts) + " padding " * 40) * 4
+    left, findings, _ = screened(cut(text, places), NOTING)
+    assert (left, sort(findings)) == (
+        screened([text], NOTING)[0],
+        sort(screened([text], NOTING)[1]),
+    )
+    emails = [each for each in findings if each.kind == "email"]
+    (detector,) = (each for each in NOTING.noting if each.name == "email")
+    assert [(each.start, each.end) for each in emails] == [
+        (span.start, span.end) for span in detector.detect(text)
+    ]
+
+
+def sort(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda each: (each.start, each.end, each.kind))
+
+
+DEFAULT = PolicyLibrary.load(Path("/nonexistent"), {}).get("default").output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [
+            "The",
+            " quick",
+            " brown",
+            " fox",
+            " is",
+            " no",
+            " AB",
+            " DE",
+            " A",
+            "I",
+            ",",
+            " (it",
+            " be",
+            "!",
+        ],
+        ["你好", "，", "我", "是", "一个", "助手", "。", "密码", "学", "很", "有趣"],
+        ["Pass", "word", " is", " a", " noun", ".\n", "- item", " sk", " eyJ", "-----BEGIN", " x"],
+        ["def", " f", "(x", "):", "\n    ", "return", " x", " * y", " # note", "\n"],
+    ],
+)
+def test_words_that_cannot_begin_a_match_leave_at_once(words: list[str]) -> None:
+    screen = AnswerScreen(DEFAULT, MaskTable(), [], lambda: PolicyBlocked("no"))
+    assert [screen.push(word) for word in words] == words
+
+
+def test_a_number_waits_for_what_follows_it() -> None:
+    screen = AnswerScreen(DEFAULT, MaskTable(), [], lambda: PolicyBlocked("no"))
+    assert [screen.push(each) for each in ["in ", "20", "24", " we", " met"]] == [
+        "in ", "", "", "2024 we", " met",
+    ]  # fmt: skip
+
+
+def test_long_runs_do_not_pile_up() -> None:
+    screen = AnswerScreen(EVERYTHING, masks(), [], lambda: PolicyBlocked("no"))
+    for letter in ("x", "1", "a@", "<", "é"):
+        held = sum(len(letter) for _ in range(3000)) - sum(
+            len(screen.push(letter)) for _ in range(3000)
+        )
+        assert held < 600, letter
+
+
+class WholeText:
+    """A detector of somebody's own that judges the text as a whole."""
+
+    name = "shouting"
+    kinds = ("shouting",)
+    window = None
+
+    def detect(self, text: str, start: int = 0) -> Iterator[Span]:
+        if text.isupper():
+            yield Span("shouting", start, len(text))
+
+
+def test_a_detector_of_the_whole_text_holds_it_back() -> None:
+    rules = SideRules("output", (WholeText(),), (), {"shouting": (Rule(action="mask"),)}, {})
+    screen = AnswerScreen(rules, MaskTable(), [], lambda: PolicyBlocked("no"))
+    assert screen.push("HELLO ") == ""
+    assert screen.push("YOU") == ""
+    assert screen.finish("stop") == "[SHOUTING]"
+
+
+def test_a_detector_of_the_whole_text_that_only_flags_holds_nothing_back() -> None:
+    rules = SideRules("output", (), (WholeText(),), {"shouting": (Rule(action="flag"),)}, {})
+    findings: list[Finding] = []
+    screen = AnswerScreen(rules, MaskTable(), findings, lambda: PolicyBlocked("no"))
+    assert screen.push("HELLO ") == "HELLO "
+    assert screen.finish("stop") == ""
+    assert [each.kind for each in findings] == ["shouting"]
+
+
+class Windowed:
+    """The least a detector of one's own needs."""
+
+    name = "code"
+    kinds = ("code",)
+    window = 8
+    pattern = re.compile(r"X-\d{4,6}")
+
+    def detect(self, text: str, start: int = 0) -> Iterator[Span]:
+        for match in self.pattern.finditer(text, start):
+            yield Span("code", match.start(), match.end())
+
+
+@given(text=st.text("X-12 ", max_size=60))
+def test_a_detector_with_a_window_needs_no_more(text: str) -> None:
+    rules = SideRules("output", (Windowed(),), (), {"code": (Rule(action="mask"),)}, {})
+    assert screened(list(text), rules)[0] == Windowed.pattern.sub("[CODE]", text)

@@ -7,10 +7,9 @@ every way of cutting the text into pieces.
 
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Protocol
 
 from headrace.errors import PolicyBlocked
-from headrace.screening.finding import LOOKBEHIND, Finding
+from headrace.screening.finding import LOOKBEHIND, Detector, Finding, StreamDetector
 from headrace.screening.masking import MaskTable
 from headrace.screening.match import Match, find_matches, merge
 from headrace.screening.placeholder import (
@@ -21,16 +20,10 @@ from headrace.screening.placeholder import (
 )
 from headrace.screening.rule import SideRules, pending_of
 
-__all__ = ["AnswerScreen", "Blocked"]
+__all__ = ["AnswerScreen"]
 
 _NOTE_EVERY = 2048
 """Characters after which detectors that only flag have a look; they hold nothing back."""
-
-
-class Blocked(Protocol):
-    """Makes the error that ends an answer."""
-
-    def __call__(self) -> PolicyBlocked: ...
 
 
 class AnswerScreen:
@@ -46,7 +39,7 @@ class AnswerScreen:
         rules: SideRules,
         masks: MaskTable,
         findings: list[Finding],
-        blocked: Blocked,
+        blocked: Callable[[], PolicyBlocked],
         *,
         restore: bool = True,
         wrap: Callable[[str], str] = str,
@@ -58,8 +51,7 @@ class AnswerScreen:
         self._blocked = blocked
         self._restore = restore
         self._wrap = wrap
-        windows = (each.window for each in (*rules.acting, *rules.noting))
-        self._keep = max((LOOKBEHIND, *(window or 0 for window in windows)))
+        self._keep = max((LOOKBEHIND, *map(_context, (*rules.acting, *rules.noting))))
         self._noting = tuple(each for each in rules.noting if each.window is not None)
         self._judging = tuple(each for each in rules.noting if each.window is None)
         self._note_pending = tuple(map(pending_of, self._noting))
@@ -193,6 +185,11 @@ class AnswerScreen:
             self._base += cut
             self._at -= cut
             self._noted -= cut
+
+
+def _context(detector: Detector) -> int:
+    """How far back a detector may look, in characters."""
+    return LOOKBEHIND if isinstance(detector, StreamDetector) else detector.window or 0
 
 
 def _label(kind: str) -> str:

@@ -9,12 +9,12 @@ stop, rewrite or repeat an answer. A short or mixed answer has no sure language 
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, NoReturn, TypeAlias, get_args
+from typing import Final, Literal, NoReturn, Self, TypeAlias, get_args
 
 import msgspec
 
-from headrace.pipeline.step import Settings, Step
-from headrace.pipeline.steps.normalize.language import identify
+from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.pipeline.steps.normalize.language import identify, load_profiles
 from headrace.pipeline.steps.normalize.passage import prose
 from headrace.pipeline.turn import Turn
 from headrace.types import Choice
@@ -60,6 +60,13 @@ class CheckStep(Step[CheckSettings]):
 
     name = "check"
     Settings = CheckSettings
+
+    @classmethod
+    def build(cls, settings: CheckSettings, context: BuildContext) -> Self:
+        del context
+        if "language" in settings.checks:
+            load_profiles()
+        return cls(settings)
 
     async def complete(self, turn: Turn) -> None:
         if turn.blocked is not None:

@@ -5,24 +5,27 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from headrace.screening.detectors.term import fold
 from headrace.screening.finding import Span
 
 __all__ = ["AssignedSecretDetector", "entropy_bits"]
 
-_HINTS = (
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-    "key",
-    "auth",
-    "credential",
-    "密码",
-    "口令",
-    "密钥",
-    "令牌",
+_HEADS = (
+    *(
+        "pass",
+        "pwd",
+        "secret",
+        "token",
+        "auth",
+        "access",
+        "api",
+        "account",
+        "private",
+        "credential",
+    ),
+    *("密码", "口令", "密钥", "令牌"),
 )
-"""One of these is in every match: a cheap look before the pattern."""
+"""How the words in front begin: looked for first, because that is cheap."""
 
 _LEAD = (
     r"(?i:(?P<password>passw(?:or)?d|passphrase|passcode|(?<![a-z])pass|(?<![a-z])pwd|密码|口令)"
@@ -52,29 +55,37 @@ class AssignedSecretDetector:
     window = _WINDOW
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
-        at = max(0, start - _LONGEST_LEAD)
-        if not _is_hinted(text[at:]):
-            return
-        for match in _ASSIGNED.finditer(text, at):
-            begin, end = match.span("value")
+        floor = start
+        for head in _heads(text, max(0, start - _LONGEST_LEAD)):
+            match = _ASSIGNED.match(text, head)
+            if match is None or match.start("value") < floor:
+                continue
+            begin, floor = match.span("value")
             value = match["value"].rstrip(".?")
-            if begin >= start and _is_secret(value, password=match["password"] is not None):
-                yield Span("secret", begin, end - len(match["value"]) + len(value))
+            if _is_secret(value, password=match["password"] is not None):
+                yield Span("secret", begin, begin + len(value))
 
     def pending(self, text: str, start: int) -> int:
-        at = max(0, start - _LONGEST_LEAD, len(text) - _WINDOW)
-        if not _is_hinted(text[at:]):
-            return len(text)
-        while match := _OPEN.search(text, at):
-            if match.start("value") >= start:
+        for head in _heads(text, max(0, start - _LONGEST_LEAD, len(text) - _WINDOW)):
+            match = _OPEN.match(text, head)
+            if match is not None and match.start("value") >= start:
                 return match.start("value")
-            at = match.start() + 1
         return len(text)
 
 
-def _is_hinted(text: str) -> bool:
-    lowered = text.lower()
-    return any(hint in lowered for hint in _HINTS)
+def _heads(text: str, start: int) -> list[int]:
+    """Where a word for "password", "key" or the like may begin, in order."""
+    lowered = text[start:].lower()
+    if len(lowered) != len(text) - start:
+        lowered = fold(text[start:])
+    found: list[int] = []
+    for head in _HEADS:
+        at = lowered.find(head)
+        while at >= 0:
+            found.append(start + at)
+            at = lowered.find(head, at + 1)
+    found.sort()
+    return found
 
 
 def _is_secret(value: str, *, password: bool) -> bool:

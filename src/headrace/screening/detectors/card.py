@@ -7,8 +7,8 @@ from headrace.screening.finding import Span
 
 __all__ = ["CardDetector", "passes_luhn"]
 
-_HEAD = re.compile(r"(?<!\d)(?:\d{12,19}(?!\d)|\d{4}[ .\-\u00a0]\d{4})")
-_GROUPS = re.compile(r"\d{4}([ .\-\u00a0])\d{4,6}(?:\1\d{1,5}){1,3}(?!\d)|\d{12,19}")
+_RUN = re.compile(r"\d+")
+_GROUPS = re.compile(r"\d{4}([ .\-\u00a0])\d{4,6}(?:\1\d{1,5}){1,3}(?!\d)")
 _OPEN = re.compile(r"(?<!\d)\d++(?:[ .\-\u00a0]\d++)*+[ .\-\u00a0]?\Z")
 _WINDOW = 24  # 19 digits, four separators, and the character behind them
 
@@ -57,15 +57,15 @@ class CardDetector:
     window = _WINDOW
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
-        at = start
-        while head := _HEAD.search(text, at):
-            begin = head.start()
-            end = _card_end(text, begin)
+        floor = start
+        for run in _RUN.finditer(text, start):
+            begin = run.start()
+            if begin < floor or text[begin - 1 : begin].isdecimal():
+                continue
+            end = _card_end(text, begin, run.end())
             if end:
                 yield Span("card", begin, end)
-                at = end
-            else:
-                at = begin + 4
+                floor = end
 
     def pending(self, text: str, start: int) -> int:
         if not text or not (text[-1].isdecimal() or text[-1] in " .-\u00a0"):
@@ -74,13 +74,13 @@ class CardDetector:
         return open_run.start() if open_run else len(text)
 
 
-def _card_end(text: str, begin: int) -> int:
+def _card_end(text: str, begin: int, run_end: int) -> int:
     """Where the card number that begins here ends, the longest reading first; 0 for none."""
+    if run_end - begin != 4:
+        return run_end if 12 <= run_end - begin <= 19 and _is_card(text[begin:run_end]) else 0
     match = _GROUPS.match(text, begin)
     if match is None:
         return 0
-    if match[1] is None:
-        return match.end() if _is_card(match[0]) else 0
     groups = match[0].split(match[1])
     for count in range(len(groups), 2, -1):
         shape = tuple(map(len, groups[:count]))

@@ -22,7 +22,8 @@ _LENGTHS = {
 """Characters per country, from the SWIFT IBAN registry."""
 
 _SEPARATORS = " -\u00a0"
-_HEAD = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d{2}(?=[ \-\u00a0]?[A-Za-z0-9])")
+_RUN = re.compile(r"\d{2,}")
+_COUNTRY = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})")
 _OPEN = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d"
     r"(?:\d(?:[ \-\u00a0]?[A-Za-z0-9])*+[ \-\u00a0]?)?\Z"
@@ -42,13 +43,15 @@ class IbanDetector:
     window = _WINDOW
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
-        at = max(0, start - 2)
-        while head := _HEAD.search(text, at):
-            begin = head.start()
-            end = _iban_end(text, begin) if begin + 2 >= start else 0
+        floor = start
+        for run in _RUN.finditer(text, start):
+            begin = run.start() - 2
+            if begin + 2 < floor or begin < 0 or not _COUNTRY.match(text, begin):
+                continue
+            end = _iban_end(text, begin)
             if end:
                 yield Span("iban", begin, end, public=2)
-            at = max(begin + 1, end)
+                floor = end
 
     def pending(self, text: str, start: int) -> int:
         size = len(text)

@@ -46,7 +46,7 @@ _SIGNS = (
         "prompt|instruction|above|message|rules",
         r"\b(?:reveal|show|print|repeat|output|display|tell|give|leak|dump|recite|write|expose|share"
         rf"|disclose|paste|what (?:is|are|were|was))\b{_WORDS}{{0,6}}?[^\w.!?\n]{{1,3}}"
-        r"(?:(?:system|initial|original|hidden|secret|full|developer|starting|internal) "
+        r"(?<!\ba.)(?<!\ban.)(?:(?:system|initial|original|hidden|secret|full|developer|starting|internal) "
         r"(?:prompts?|instructions?|messages?|rules)|your (?:\w{1,12} )?(?:prompt|instructions)"
         r"|(?:prompt|text|words|everything|instructions) above)\b",
     ),

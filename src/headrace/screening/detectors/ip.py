@@ -8,14 +8,18 @@ from headrace.screening.finding import Span
 
 __all__ = ["IpDetector"]
 
+_DOTTED = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _V4 = re.compile(
     r"(?<![A-Za-z0-9_.\-])(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}"
     r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?![A-Za-z0-9_]|\.\d)"
 )
+_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _V6 = re.compile(r"(?<![A-Za-z0-9_:.])[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f:.]{2,42}+(?![A-Za-z0-9_:.])")
+_HEX = frozenset("0123456789abcdefABCDEF")
 _OPEN_V4 = re.compile(r"(?<![A-Za-z0-9_.\-])\d{1,3}+(?:\.\d{1,3}+){0,3}+\.?\Z")
 _OPEN_V6 = re.compile(r"(?<![A-Za-z0-9_:.])[0-9A-Fa-f]{0,4}+(?::[0-9A-Fa-f:.]{0,42}+)?\Z")
 _WINDOW = 50
+_SENTENCE_END = re.compile(r"(?:\.|(?<=[^:]):)+\Z")
 _SAYS_VERSION = re.compile(
     r"(?i)(?:\b(?:v|ver|version|release|build|firmware|kernel|chrome|driver)|版本|版)[\s:.=/]{0,3}\Z"
 )
@@ -35,14 +39,22 @@ class IpDetector:
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         if text.find(".", start) >= 0:
-            for match in _V4.finditer(text, start):
-                if _is_v4(match):
+            for dotted in _DOTTED.finditer(text, start):
+                match = _V4.match(text, dotted.start())
+                if match is not None and _is_v4(match):
                     yield Span("ip", match.start(), match.end())
-        if text.find(":", start) >= 0:
-            for match in _V6.finditer(text, start):
-                address = match[0].rstrip(".")
+        at = start
+        while colons := _COLONS.search(text, at):
+            at = colons.end()
+            begin = colons.start()
+            while begin > start and colons.start() - begin < 4 and text[begin - 1] in _HEX:
+                begin -= 1
+            match = _V6.match(text, begin)
+            if match is not None:
+                at = match.end()
+                address = _SENTENCE_END.sub("", match[0])
                 if _is_v6(address):
-                    yield Span("ip", match.start(), match.start() + len(address))
+                    yield Span("ip", begin, begin + len(address))
 
     def pending(self, text: str, start: int) -> int:
         size = len(text)

@@ -8,15 +8,18 @@ from headrace.screening.finding import Span
 
 __all__ = ["NationalIdDetector"]
 
-_HEAD = re.compile(
-    # US social security number: hyphens, or spaces or nothing when the text says what it is.
-    r"(?<![A-Za-z0-9\-])(?P<ssn>(?!000|666|9)\d{3}(?P<sep>[\- ]?)(?!00)\d\d(?P=sep)(?!0000)\d{4})"
+_RUN = re.compile(r"\d+")
+_SSN = re.compile(
+    r"(?<![A-Za-z0-9\-])(?!000|666|9)\d{3}(?P<gap>[\- ]?)(?!00)\d\d(?P=gap)(?!0000)\d{4}"
     r"(?![A-Za-z0-9])(?!-\d)"
-    # Chinese resident id: place, birthday, sequence, check character.
-    r"|(?<![A-Za-z0-9])(?P<cn>[1-8]\d{5}(?:18|19|20)\d{2}[01]\d[0-3]\d{4}[\dXx])(?![A-Za-z0-9])"
-    # UK national insurance number.
-    r"|(?<![A-Za-z0-9])(?P<nino>(?:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]"
-    r"|[a-ceghj-pr-tw-z][a-ceghj-npr-tw-z] ?\d\d ?\d\d ?\d\d ?[a-d]))(?![A-Za-z0-9])"
+)
+"""Hyphens; or spaces or nothing, when the text says what it is."""
+_RESIDENT = re.compile(
+    r"(?<![A-Za-z0-9])[1-8]\d{5}(?:18|19|20)\d{2}[01]\d[0-3]\d{4}[\dXx](?![A-Za-z0-9])"
+)
+_NINO = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]"
+    r"|[a-ceghj-pr-tw-z][a-ceghj-npr-tw-z] ?\d\d ?\d\d ?\d\d ?[a-d])(?![A-Za-z0-9])"
 )
 _OPEN = re.compile(
     r"(?<![A-Za-z0-9\-])\d{1,3}+(?:[\- ](?:\d{1,2}+(?:[\- ](?:\d{1,4}+-?)?)?)?)?\Z"
@@ -24,7 +27,6 @@ _OPEN = re.compile(
     r"|(?<![A-Za-z0-9])[A-Za-z]{2} ?(?P<nino>\d(?: ?\d){0,5}+ ?[A-Da-d]?)\Z"
 )
 _WINDOW = 19
-_DIGIT = re.compile(r"\d")
 _SAYS_SSN = re.compile(r"(?i)(?:\bSSN|social[ \-]security)[^\d\n]{0,24}\Z")
 _NOT_NINO = frozenset({"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"})
 _PROVINCES = frozenset(
@@ -48,18 +50,15 @@ class NationalIdDetector:
     window = _WINDOW + 1
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
-        first = _DIGIT.search(text, start)
-        if first is None:
-            return
-        at = max(0, start - 3, first.start() - 18)
-        while match := _HEAD.search(text, at):
-            begin, end = match.span()
-            public = _public(match)
-            if begin + public >= start and _is_id(match):
-                yield Span("national_id", begin, end, public=public)
-                at = end
-            else:
-                at = begin + 1
+        floor = start
+        for run in _RUN.finditer(text, start):
+            at = run.start()
+            if at < floor or text[at - 1 : at].isdecimal():
+                continue
+            begin, end = _id_at(text, at, run.end() - at)
+            if end:
+                yield Span("national_id", begin, end, public=at - begin)
+                floor = end
 
     def pending(self, text: str, start: int) -> int:
         if not text or not (text[-1].isalnum() or text[-1] in " -"):
@@ -73,20 +72,22 @@ class NationalIdDetector:
         return len(text)
 
 
-def _public(match: re.Match[str]) -> int:
-    if not match["nino"]:
-        return 0
-    return 3 if match[0][2] == " " else 2
-
-
-def _is_id(match: re.Match[str]) -> bool:
-    if match["ssn"]:
-        if match["sep"] == "-":
-            return True
-        return _SAYS_SSN.search(match.string, max(0, match.start() - 48), match.start()) is not None
-    if match["cn"]:
-        return _is_resident_id(match["cn"])
-    return match["nino"][:2].upper() not in _NOT_NINO
+def _id_at(text: str, at: int, digits: int) -> tuple[int, int]:
+    """Begin and end of the number whose first digits stand here; ends at 0 when there is none."""
+    if (
+        digits in (3, 9)
+        and (match := _SSN.match(text, at))
+        and (match["gap"] == "-" or _SAYS_SSN.search(text, max(0, at - 48), at))
+    ):
+        return match.span()
+    if digits in (17, 18) and (match := _RESIDENT.match(text, at)):
+        return match.span() if _is_resident_id(match[0]) else (at, 0)
+    if digits in (2, 4, 6) and at >= 2:
+        begin = at - 3 if text[at - 1] == " " else at - 2
+        match = _NINO.match(text, begin) if begin >= 0 else None
+        if match and match[0][:2].upper() not in _NOT_NINO:
+            return match.span()
+    return at, 0
 
 
 def _is_resident_id(number: str) -> bool:

@@ -23,7 +23,7 @@ _CANDIDATE = re.compile(
 )
 _OPEN = re.compile(r"(?<![A-Za-z0-9_])[+(]?(?:\d[\d \-./()\u00a0]*+)?\Z")
 _WINDOW = 48
-_DIGIT = re.compile(r"\d")
+_HEAD = re.compile(r"[+(]?\d+")
 _NOT_DIGIT = re.compile(r"\D+")
 _SAYS_PHONE = re.compile(
     r"(?i)(?:\b(?:phone|tel|telephone|mobile|cell|call|text|whatsapp|fax|sms)|电话|手机|号码|联系)"
@@ -54,14 +54,15 @@ class PhoneDetector:
             _plan(code)  # Here, at load: on the path it would read files.
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
-        if _DIGIT.search(text, start) is None:
-            return
-        at = start
-        while match := _CANDIDATE.search(text, at):
-            end = _phone_end(match)
-            if end:
-                yield Span("phone", match.start(), end)
-            at = max(match.start() + 1, end)
+        floor = start
+        for head in _HEAD.finditer(text, start):
+            for begin in (head.start(), head.start() + 1) if head[0][0] == "(" else (head.start(),):
+                match = _CANDIDATE.match(text, begin) if begin >= floor else None
+                end = _phone_end(match) if match is not None else 0
+                if end:
+                    yield Span("phone", begin, end)
+                    floor = end
+                    break
 
     def pending(self, text: str, start: int) -> int:
         if not text or not (text[-1].isdecimal() or text[-1] in "+ -./()\u00a0"):

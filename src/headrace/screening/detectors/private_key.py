@@ -16,6 +16,7 @@ _FIELD_OPEN = re.compile(r"[A-Za-z\-]{1,16}(?::(?: [^\n\\]{0,80}\\?)?)?\Z")
 _WORD = re.compile(r"[A-Za-z0-9+/=]{1,8192}")
 _END = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
 _END_OPEN = re.compile(r"(?:-{0,5}|-----(?:E|EN|END|END [A-Z0-9 ]{0,40}-{0,4}))\Z")
+_MOST_FIELDS = 12
 _SHORTEST_WORD = 16
 _WINDOW = 16_384
 
@@ -62,7 +63,7 @@ def _read(text: str, begin: int) -> tuple[int, bool]:
     """Where the key that begins here ends, and whether more text could move that end."""
     end = at = begin
     stop = begin + _WINDOW
-    fields = True
+    fields = _MOST_FIELDS
     while at < stop:
         at = _skip_gap(text, at)
         if last := _END.match(text, at):
@@ -71,15 +72,16 @@ def _read(text: str, begin: int) -> tuple[int, bool]:
             return end, True
         if fields and (field := _FIELD.match(text, at)):
             at = field.end()
+            fields -= 1
             continue
         word = _WORD.match(text, at)
         if word is None:
-            return end, fields and _FIELD_OPEN.match(text, at) is not None
+            return end, fields > 0 and _FIELD_OPEN.match(text, at) is not None
         if word.end() == len(text):
             return (word.end() if _is_key(word) else end), True
         at = word.end()
         if _is_key(word):
-            end, fields = at, False
+            end, fields = at, 0
             continue
         # A short last line counts only when the end line follows.
         at = _skip_gap(text, at)
@@ -87,7 +89,7 @@ def _read(text: str, begin: int) -> tuple[int, bool]:
             return last.end(), False
         if _END_OPEN.match(text, at):
             return end, True
-        return end, fields and _FIELD_OPEN.match(text, word.start()) is not None
+        return end, fields > 0 and _FIELD_OPEN.match(text, word.start()) is not None
     return end, False
 
 

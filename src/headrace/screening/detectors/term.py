@@ -76,15 +76,16 @@ class TermDetector:
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         if self._pattern is None:
             return
-        for match in self._pattern.finditer(fold(text), start):
+        offset = max(0, start - 1)
+        for match in self._pattern.finditer(fold(text[offset:]), start - offset):
             for kind in self._kinds_by_term[_normal(match[0])]:
-                yield Span(kind, match.start(), match.end())
+                yield Span(kind, offset + match.start(), offset + match.end())
 
     def pending(self, text: str, start: int) -> int:
         size = len(text)
         at = max(start, size - self.window)
-        folded = fold(text[max(0, at - 1) :])
         offset = max(0, at - 1)
+        folded = fold(text[offset:])
         for index in range(at - offset, len(folded)):
             if folded[index] not in self._firsts or not self._may_begin(folded, index):
                 continue

@@ -7,17 +7,14 @@ A text that talks about HTML or code keeps them: one with tags in it, with words
 import html
 import re
 
-__all__ = ["SUSPECTS", "unescape_entities"]
+__all__ = ["is_suspect", "unescape_entities"]
 
 # `&amp;lt;` was escaped twice; undoing all layers in one match keeps the work linear.
 _ENTITY = (
     r"&(?:(?:amp|#0{0,4}38|#[xX]0{0,4}26);)*(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}"
     r"|#[xX][0-9A-Fa-f]{1,6});"
 )
-SUSPECTS = r"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]{1,30};)"
-"""A regular expression: what may be the beginning of an entity."""
-
-_SUSPECT = re.compile(SUSPECTS)
+_SUSPECT = re.compile(r"&(?:#[0-9xX]|[A-Za-z][A-Za-z0-9]{1,30};)")
 _FIND = re.compile(_ENTITY)
 _SHOWN = re.compile(
     rf"(?:^|[\s\"'“‘(])(?!&amp;){_ENTITY}(?=[\s\"'”’),.?!]|$)|[\"'“‘(]{_ENTITY}[\"'”’)]",
@@ -31,9 +28,14 @@ _ABOUT_CODE = re.compile(
 )
 
 
+def is_suspect(text: str) -> bool:
+    """Whether anything looks like an entity."""
+    return "&" in text and _SUSPECT.search(text) is not None
+
+
 def unescape_entities(text: str) -> tuple[str, int]:
     """The text with its entities undone where that is plainly right, and how many those were."""
-    if _SUSPECT.search(text) is None or _ABOUT_CODE.search(text) or _SHOWN.search(text):
+    if not is_suspect(text) or _ABOUT_CODE.search(text) or _SHOWN.search(text):
         return text, 0
     count = 0
 

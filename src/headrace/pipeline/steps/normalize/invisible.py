@@ -7,7 +7,7 @@ flags of England, Scotland and Wales (written with tag characters).
 
 import re
 
-__all__ = ["HIDDEN", "remove_invisible"]
+__all__ = ["is_suspect", "remove_invisible"]
 
 # Never wanted: controls but tab, newline, carriage return; soft hyphen; bidi marks, embeddings,
 # overrides and isolates; fillers; word joiner and invisible operators; byte order mark;
@@ -18,8 +18,7 @@ _ALWAYS = (
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\ud800-\udfff"
 )
 _SOMETIMES = r"\u200b-\u200d\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0000-\U000e0fff"
-HIDDEN = _ALWAYS + _SOMETIMES
-"""Inside of a regular expression's class: every character this module may remove."""
+_HIDDEN = _ALWAYS + _SOMETIMES
 
 _EMOJI = (
     r"\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff"
@@ -43,14 +42,19 @@ _KEPT = re.compile(
     rf"|(?<=[{_UNSPACED}])\u200b(?=[{_UNSPACED}])"
     rf"|(?<=[{_VARIED}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
     rf"|(?<=[\u1820-\u18aa])[\u180b-\u180d\u180f])"
-    rf"|[{HIDDEN}]+?"
+    rf"|[{_HIDDEN}]+?"
 )
-_ANY = re.compile(f"[{HIDDEN}]")
+_ANY = re.compile(f"[{_HIDDEN}]")
+
+
+def is_suspect(text: str) -> bool:
+    """Whether there is any character that `remove_invisible` may remove."""
+    return _ANY.search(text) is not None
 
 
 def remove_invisible(text: str) -> tuple[str, int]:
     """The text without invisible characters, and how many were removed."""
-    if _ANY.search(text) is None:
+    if not is_suspect(text):
         return text, 0
     cleaned = _KEPT.sub(_keep, text)
     return cleaned, len(text) - len(cleaned)

@@ -7,7 +7,7 @@ names (iPhoneа) in Cyrillic text.
 
 import re
 
-__all__ = ["SUSPECTS", "replace_lookalikes"]
+__all__ = ["is_suspect", "replace_lookalikes"]
 
 _CYRILLIC_TO_LATIN = dict(
     zip("АВЕЅІЈКМНОРСТУХаеѕіјорсухһԁԛԝӏ", "ABESIJKMHOPCTYXaesijopcyxhdqwl", strict=True)
@@ -21,10 +21,9 @@ _CYRILLIC_TABLE = str.maketrans(_TO_CYRILLIC)
 _CYRILLIC = r"\u0400-\u052f"
 _GREEK = r"\u0370-\u03ff"
 _LATIN = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
-SUSPECTS = rf"[{_LATIN}][{_CYRILLIC}{_GREEK}]|[{_CYRILLIC}{_GREEK}][{_LATIN}]"
-"""A regular expression: two neighbouring letters of different scripts."""
-
-_SUSPECT = re.compile(SUSPECTS)
+_SUSPECT = re.compile(
+    rf"[{_CYRILLIC}{_GREEK}](?:(?=[{_LATIN}])|(?<=[{_LATIN}][{_CYRILLIC}{_GREEK}]))"
+)
 _WORD = re.compile(rf"[{_LATIN}{_CYRILLIC}{_GREEK}]+")
 _LATIN_LETTER = re.compile(f"[{_LATIN}]")
 _OTHER_LETTER = re.compile(f"[{_CYRILLIC}{_GREEK}]")
@@ -34,9 +33,14 @@ _CYRILLIC_WORD = re.compile(
 )
 
 
+def is_suspect(text: str) -> bool:
+    """Whether letters of different scripts stand side by side."""
+    return not text.isascii() and _SUSPECT.search(text) is not None
+
+
 def replace_lookalikes(text: str) -> tuple[str, int]:
     """The text with mixed-script words in one script, and how many letters changed."""
-    if text.isascii() or _SUSPECT.search(text) is None:
+    if not is_suspect(text):
         return text, 0
     among_cyrillic = _CYRILLIC_WORD.search(text) is not None
     count = 0

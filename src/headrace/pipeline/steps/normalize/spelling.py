@@ -3,7 +3,7 @@
 A word changes when it is in no dictionary, one slip away from a common word (a letter too many,
 too few, wrong, or swapped), and that word is far commoner than any other as near. Left alone:
 capitalised words (names), anything with digits, underscores, hyphens or dots, words of up to
-three letters, words that begin otherwise, technical words.
+three letters but for `teh` and its like, technical words.
 
 Word counts: SymSpell's English list (82,765 words; SCOWL crossed with Google Books), as the
 package symspellpy ships it.
@@ -19,23 +19,43 @@ from headrace.errors import ConfigError
 
 __all__ = ["Speller"]
 
-_WORD = re.compile(r"(?<![\w'’@#./\\:_-])[a-z]{4,24}(?![\w'’@/\\_-]|[.:]\w)")
+_WORD = re.compile(r"(?<![\w'’@#./\\:_-])[a-z]{3,24}(?![\w'’@/\\_-]|[.:]\w)")
 _COMMON: Final = 1_000_000
 """Occurrences (in some 10^12 words) that a word needs to be what was meant."""
-_FAR_COMMONER: Final = 12
+_FAR_COMMONER: Final = 15
 """How many times commoner it must be than the next candidate."""
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 # How likely a slip is: letters swapped, a double letter written once or the reverse, a letter
 # left out, one too many, a wrong one.
 _SWAPPED: Final = 30
-_DOUBLE: Final = 30
+_DOUBLE: Final = 29
 _MISSING: Final = 5
 _EXTRA: Final = 2
 _WRONG: Final = 1
+_VARIANTS: Final = (
+    *(("yz", "ys"), ("ys", "yz"), ("iz", "is"), ("is", "iz"), ("or", "our"), ("our", "or")),
+    *(
+        ("er", "re"),
+        ("re", "er"),
+        ("led", "lled"),
+        ("ling", "lling"),
+        ("lled", "led"),
+        ("lling", "ling"),
+        ("ense", "ence"),
+        ("e", "ae"),
+    ),
+)
+_LEAST_LETTERS: Final = 6
+"""Words shorter than this have too many neighbours: only swapped letters are put right."""
 _REMEMBERED: Final = 20_000
 """Words whose correction is kept, so that a text full of one unknown word costs one search."""
 
-_CONTRACTIONS: Final = {
+_CERTAIN: Final = {
+    "adn": "and",
+    "hte": "the",
+    "taht": "that",
+    "teh": "the",
+    "waht": "what",
     "arent": "aren't",
     "couldnt": "couldn't",
     "didnt": "didn't",
@@ -61,7 +81,7 @@ class Speller:
 
     def __init__(self, counts: dict[str, int]) -> None:
         self._counts = counts
-        self._meant: dict[str, str] = dict(_CONTRACTIONS)
+        self._meant: dict[str, str] = dict(_CERTAIN)
 
     @classmethod
     def load(cls) -> Self:
@@ -89,29 +109,38 @@ class Speller:
         def meant(match: re.Match[str]) -> str:
             nonlocal changed
             word = match.group()
-            if word in self._counts:
+            if self._is_known(word):
                 return word
             correction = self._meant.get(word)
             if correction is None:
                 if len(self._meant) >= _REMEMBERED:
-                    self._meant = dict(_CONTRACTIONS)
+                    self._meant = dict(_CERTAIN)
                 correction = self._meant[word] = self._search(word)
             changed += correction != word
             return correction
 
         return _WORD.sub(meant, text), changed
 
+    def _is_known(self, word: str) -> bool:
+        """Whether it is a word, its plural, or spelt as on the other side of the Atlantic."""
+        counts = self._counts
+        return (
+            word in counts
+            or word.removesuffix("s") in counts
+            or any(word.replace(here, there) in counts for here, there in _VARIANTS if here in word)
+        )
+
     def _search(self, word: str) -> str:
         """The word that was meant, or `word` itself when that is not clear."""
+        slips = _one_slip(word) if len(word) > 3 else {}
+        if len(word) < _LEAST_LETTERS:
+            slips = {each: weight for each, weight in slips.items() if weight == _SWAPPED}
+        counts = self._counts
         likely = sorted(
-            (
-                (self._counts[each] * weight, each)
-                for each, weight in _one_slip(word).items()
-                if each in self._counts
-            ),
+            ((counts[each] * weight, each) for each, weight in slips.items() if each in counts),
             reverse=True,
         )
-        if not likely or self._counts[likely[0][1]] < _COMMON:
+        if not likely or counts[likely[0][1]] < _COMMON:
             return word
         if len(likely) > 1 and likely[0][0] < _FAR_COMMONER * likely[1][0]:
             return word

@@ -1,9 +1,10 @@
 """The step `normalize`: user messages repaired before anything reads them, language identified."""
 
+from importlib.metadata import version
 from typing import Literal, Self
 
 from headrace.pipeline.step import BuildContext, Settings, Step
-from headrace.pipeline.steps.normalize.language import identify
+from headrace.pipeline.steps.normalize.language import identify, load_profiles
 from headrace.pipeline.steps.normalize.passage import prose
 from headrace.pipeline.steps.normalize.text import Repair, normalize_text
 from headrace.pipeline.turn import Turn
@@ -34,12 +35,16 @@ class NormalizeStep(Step[NormalizeSettings]):
     @classmethod
     def build(cls, settings: NormalizeSettings, context: BuildContext) -> Self:
         del context
+        load_profiles()
         if settings.spelling == "off":
             return cls(settings)
         # Loads a dictionary of 80,000 words, so only where it is asked for.
         from headrace.pipeline.steps.normalize.spelling import Speller
 
         return cls(settings, Speller.load().correct)
+
+    def digest_inputs(self) -> object:
+        return {"symspellpy": version("symspellpy")} if self._speller is not None else None
 
     async def prepare(self, turn: Turn) -> None:
         changes: dict[str, int] = {}

@@ -21,17 +21,15 @@ Repair = Callable[[str], tuple[str, int]]
 
 _REPAIRS: tuple[tuple[str, Repair], ...] = (
     ("encoding", encoding.repair_encoding),
+    ("invisible", invisible.remove_invisible),
     ("entity", entity.unescape_entities),
     ("compatibility", compatibility.replace_compatibility),
     ("lookalike", lookalike.replace_lookalikes),
     ("compatibility", compatibility.compose),
     ("whitespace", whitespace.tidy_whitespace),
 )
-_SUSPECT_ASCII = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f]|{entity.SUSPECTS}|{whitespace.SUSPECTS}")
-_SUSPECT = re.compile(
-    rf"[{invisible.HIDDEN}{compatibility.SUSPECTS}\u3000]|{entity.SUSPECTS}|{whitespace.SUSPECTS}"
-    rf"|{lookalike.SUSPECTS}|{encoding.SUSPECTS}"
-)
+_CODE_REPAIRS: tuple[tuple[str, Repair], ...] = (("invisible", invisible.remove_invisible),)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _MOST_ROUNDS = 4
 """One repair can uncover work for another (`&#8203;` hides an invisible character)."""
 
@@ -70,26 +68,26 @@ def normalize_text(text: str, *, trim: bool = True, spelling: Repair | None = No
 
 
 def _is_clean(text: str) -> bool:
-    """Whether one scan finds nothing that any repair would want to look at."""
+    """Whether no repair has anything to look at. For most texts this is all that happens."""
     if text.isascii():
-        return _SUSPECT_ASCII.search(text) is None
-    return _SUSPECT.search(text) is None and compatibility.compose(text)[1] == 0
+        hidden = _CONTROLS.search(text) is not None
+    else:
+        hidden = invisible.is_suspect(text) or compatibility.is_suspect(text)
+        hidden = hidden or encoding.is_suspect(text) or lookalike.is_suspect(text)
+    return not (hidden or whitespace.is_suspect(text) or entity.is_suspect(text))
 
 
 def _round(done: Normalized, *, trim: bool) -> None:
-    text, places = invisible.remove_invisible(done.text)
-    done.count("invisible", places)
-    parts = list(passages(text))
+    parts = list(passages(done.text))
     pieces: list[str] = []
     for at, passage in enumerate(parts):
         piece = passage.text
-        if not passage.is_code:
-            for kind, repair in _REPAIRS:
-                piece, places = repair(piece)
-                done.count(kind, places)
-            if trim and at in (0, len(parts) - 1):
-                piece, places = whitespace.trim(piece, start=at == 0, end=at == len(parts) - 1)
-                done.count("whitespace", places)
+        for kind, repair in _CODE_REPAIRS if passage.is_code else _REPAIRS:
+            piece, places = repair(piece)
+            done.count(kind, places)
+        if trim and not passage.is_code:
+            piece, places = whitespace.trim(piece, start=at == 0, end=at == len(parts) - 1)
+            done.count("whitespace", places)
         pieces.append(piece)
     done.text = "".join(pieces)
 

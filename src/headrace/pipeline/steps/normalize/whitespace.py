@@ -5,18 +5,28 @@ Indentation, tabs, and runs of spaces inside a line stay: they align code and ta
 
 import re
 
-__all__ = ["SUSPECTS", "tidy_whitespace", "trim"]
+__all__ = ["is_suspect", "tidy_whitespace", "trim"]
 
 _NEWLINE = r"\r\n?|[\x0b\x0c\x85\u2028\u2029]"
 _SPACE = r"[\u00a0\u1680\u2000-\u200a\u202f\u205f]"
-SUSPECTS = rf"[ \t](?:\n|\Z)|\n{{4}}|{_NEWLINE}|{_SPACE}|[ \t]\r|\A\s|\s\Z"
-"""A regular expression: whitespace that `tidy_whitespace` or `trim` may change."""
+_SUSPECT_LINES = re.compile(r"[ \t]\n|\n{4}")
+_SUSPECT = re.compile(r"[\r\x0b\x0c\x85\u2028\u2029\u00a0\u1680\u2000-\u200a\u202f\u205f]")
 
 _FIND_NEWLINE = re.compile(_NEWLINE)
 _FIND_SPACE = re.compile(_SPACE)
 _TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\n)")
 _BLANK_LINES = re.compile(r"\n{4,}")
 _LEADING = re.compile(r"\A(?:[ \t]*\n)+")
+
+
+def is_suspect(text: str) -> bool:
+    """Whether `tidy_whitespace` or `trim` has work."""
+    return (
+        text[:1].isspace()
+        or text[-1:].isspace()
+        or ("\n" in text and _SUSPECT_LINES.search(text) is not None)
+        or _SUSPECT.search(text) is not None
+    )
 
 
 def tidy_whitespace(text: str) -> tuple[str, int]:

@@ -30,20 +30,20 @@ _WORDS = (
 )
 _ONE = "|".join(sorted(_WORDS, key=len, reverse=True))
 _BEFORE = r"(?<![\w'\"“‘«`*_/.-])"
-DOUBLED = re.compile(rf"{_BEFORE}({_ONE})((?: +\1)+)(?![\w'’-])")
+DOUBLED = re.compile(rf"{_BEFORE}({_ONE})((?: {{1,3}}\1)+)(?![\w'’-])")
 """A doubled word where this filter would act."""
 
 _BEGUN = re.compile(
     _BEFORE
     + "(?:"
     + "|".join(
-        # After the word: spaces, whole repeats of it, and the beginning of one more.
-        f"{word}(?P<rest_{word}>(?: +{word})* +(?:{'|'.join(word[:end] for end in range(len(word), 0, -1))})?)"
+        # After the word: spaces, and the beginning of one more.
+        f"{word}(?P<rest_{word}> {{1,3}}(?:{'|'.join(word[:end] for end in range(len(word), 0, -1))})?)"
         for word in _WORDS
     )
     + r")\Z"
 )
-_CONTEXT = 8
+_CONTEXT = 12
 """Characters kept from what has left, so that a word and its double may come apart."""
 
 
@@ -76,7 +76,7 @@ class UndoubleWords:
 
     def _settled(self, text: str) -> str:
         """The text without what may still become a doubled word, which is held back."""
-        begun = _BEGUN.search(text, max(0, len(text) - 64))
+        begun = _BEGUN.search(text, max(0, len(text) - 2 * _CONTEXT))
         if begun is not None:
             rest = begun.group(begun.lastgroup or 0)
             self._held = rest

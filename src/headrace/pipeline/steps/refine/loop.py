@@ -18,7 +18,9 @@ from headrace.types import FinishReason
 __all__ = ["LoopStop"]
 
 _CJK = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"\n|[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")
+_LONGEST_WORD: Final = 64
+"""Longer ones count as several, so that an endless word costs no more than others."""
+_WORD = re.compile(rf"\n|[{_CJK}]|[^\W{_CJK}]{{1,{_LONGEST_WORD}}}|[^\w\s]")
 _ENDS = frozenset(".!?…。！？\n")
 _SHINGLE: Final = 4
 """Words that must come again before a distance counts as a unit's length."""
@@ -67,11 +69,12 @@ class LoopStop:
         passed = 0
         self._partial = ""
         for match in _WORD.finditer(text):
-            if match.end() == len(text) and text[-1].isalnum():
-                self._partial = match.group()
+            word = match.group()
+            if match.end() == len(text) and _may_grow(word):
+                self._partial = word
                 break
             was_holding = self._holding
-            if self._see(match.group()):
+            if self._see(word):
                 return out
             at = max(match.end() - known, 0)
             if was_holding != self._holding and at > passed:
@@ -146,7 +149,8 @@ class LoopStop:
             return
         unit = self._words[-distance:]
         over = self._run - (self._allowed(unit) - 1) * distance
-        if over < 0 or self._run_chars < self._least_chars(unit):
+        chars = self._run_chars + sum(len(each) + 1 for each in unit)
+        if over < 0 or chars < self._least_chars(unit):
             return
         # The answer should end with a sentence, else with a whole unit.
         ends = unit[-1] in _ENDS if not _ENDS.isdisjoint(unit) else over % distance == 0
@@ -169,3 +173,7 @@ class LoopStop:
         cut = len(self._words) - 2 * _LONGEST_UNIT
         del self._words[:cut]
         self._seen = {key: at - cut for key, at in self._seen.items() if at > cut}
+
+
+def _may_grow(word: str) -> bool:
+    return len(word) < _LONGEST_WORD and _WORD.fullmatch(word + "a") is not None

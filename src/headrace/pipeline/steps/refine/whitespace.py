@@ -11,6 +11,7 @@ from headrace.types import FinishReason
 
 __all__ = ["TidyWhitespace"]
 
+_WHITESPACE = " \t\r\n"
 _MOST_NEWLINES = 3
 _RUN = re.compile(r"[ \t]*[\r\n][ \t\r\n]*")
 _CODE_INDENT = re.compile(r"(?: {4,}|\t)[ \t]*\Z")
@@ -23,7 +24,7 @@ class TidyWhitespace:
         self._tally = tally
         self._edges = edges
         self._said = not edges
-        self._held = ""
+        self._held: list[str] = []
         self._kind: SpanKind = "prose"
 
     def push(self, span: Span) -> list[Span]:
@@ -31,11 +32,13 @@ class TidyWhitespace:
         if span.kind != self._kind:
             self._flush(out)
             self._kind = span.kind
-        text = self._held + span.text
-        body = text.rstrip(" \t\r\n")
-        self._held = text[len(body) :]
+        body = span.text.rstrip(_WHITESPACE)
+        rest = span.text[len(body) :]
         if not body:
+            self._held.append(rest)
             return out
+        body = "".join(self._held) + body
+        self._held = [rest] if rest else []
         if not self._said:
             body = self._begin(body)
             self._said = True
@@ -49,11 +52,11 @@ class TidyWhitespace:
             if self._held:
                 self._tally.count("whitespace")
             return []
-        return [Span(self._held, self._kind)] if self._held else []
+        return [Span("".join(self._held), self._kind)] if self._held else []
 
     def _flush(self, out: list[Span]) -> None:
         """What was held is followed by text of another kind."""
-        held, self._held = self._held, ""
+        held, self._held = "".join(self._held), []
         if not held or (not self._said and self._edges):
             return
         if self._kind == "prose":
@@ -62,7 +65,7 @@ class TidyWhitespace:
 
     def _begin(self, body: str) -> str:
         """The answer's first text: blank lines go, and indentation unless it makes code."""
-        stripped = body.lstrip(" \t\r\n")
+        stripped = body.lstrip(_WHITESPACE)
         lead = body[: len(body) - len(stripped)]
         if lead:
             self._tally.count("whitespace")

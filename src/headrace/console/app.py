@@ -1,0 +1,125 @@
+"""The console's routes: every address of the page, and what all of them have in common."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+from urllib.parse import quote
+
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from headrace.console.guard import PageHeaders, check_origin
+from headrace.console.views.chat import ask, show_chat
+from headrace.console.views.conversation import (
+    delete_conversation,
+    list_conversations,
+    rename_conversation,
+    show_rename,
+)
+from headrace.console.views.language import choose_language
+from headrace.console.views.sign_in import show_sign_in, sign_in, sign_out
+from headrace.console.views.trace import rate, show_trace
+from headrace.console.visit import Console, Visit
+from headrace.errors import (
+    HeadraceError,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    PermissionDenied,
+    Unauthenticated,
+)
+from headrace.pipeline.service import Platform
+
+__all__ = ["console_routes"]
+
+View: TypeAlias = Callable[[Visit], Awaitable[Response]]
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+_log = logging.getLogger(__name__)
+
+_STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
+    (PayloadTooLarge, 413),
+    (InvalidRequest, 400),
+    (Unauthenticated, 401),
+    (PermissionDenied, 403),
+    (NotFound, 404),
+)
+
+
+def console_routes(platform: Platform) -> list[BaseRoute]:
+    """Every page and action of the console."""
+    console = Console.open(platform)
+
+    async def static(request: Request) -> Response:
+        return console.assets.respond(request)
+
+    def route(path: str, endpoint: Endpoint, method: str) -> Route:
+        headers = [Middleware(PageHeaders)]
+        return Route(path, endpoint, methods=[method], middleware=headers)
+
+    def get(path: str, view: View, *, public: bool = False) -> Route:
+        return route(path, _endpoint(console, view, public=public), "GET")
+
+    def post(path: str, view: View, *, public: bool = False) -> Route:
+        return route(path, _endpoint(console, view, public=public), "POST")
+
+    return [
+        get("/", show_chat),
+        get("/c/{conversation:path}", show_chat),
+        post("/chat", ask),
+        get("/conversations", list_conversations),
+        get("/conversations/{conversation:path}/rename", show_rename),
+        post("/conversations/{conversation:path}/rename", rename_conversation),
+        post("/conversations/{conversation:path}/delete", delete_conversation),
+        get("/traces/{trace}", show_trace),
+        post("/traces/{trace}/rating", rate),
+        get("/sign-in", show_sign_in, public=True),
+        post("/sign-in", sign_in, public=True),
+        post("/sign-out", sign_out, public=True),
+        post("/language", choose_language, public=True),
+        route("/static/{digest}/{name:path}", static, "GET"),
+    ]
+
+
+def _endpoint(console: Console, view: View, *, public: bool) -> Endpoint:
+    """The view behind the checks that all have in common."""
+
+    async def endpoint(request: Request) -> Response:
+        visit = Visit(console, request)
+        try:
+            if request.method == "POST":
+                check_origin(request)
+            if not public and visit.signed_in is None:
+                return _to_sign_in(visit)
+            return await view(visit)
+        except HeadraceError as error:
+            return _failure(visit, error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except Exception:
+            _log.exception("%s %s failed", request.method, request.url.path)
+            return _failure(
+                visit,
+                HeadraceError(
+                    "something went wrong inside the service", hint="its log says more"
+                ),
+            )
+
+    return endpoint
+
+
+def _to_sign_in(visit: Visit) -> Response:
+    path = visit.request.url.path
+    if visit.request.method == "GET" and not visit.is_fragment:
+        return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}", 303)
+    # A part of a page cannot be redirected: htmx, and our own script, then load the whole page.
+    return Response(status_code=401, headers={"hx-redirect": "/sign-in"})
+
+
+def _failure(visit: Visit, error: HeadraceError) -> Response:
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    is_part = visit.is_fragment or visit.request.url.path == "/chat"
+    template = "parts/failure.html" if is_part else "failure.html"
+    return visit.page(template, status=status, error=error, can_retry=False, trace_id="")

@@ -1,0 +1,213 @@
+// Asking and answering. One answer at a time; leaving the page or `stop` ends it on the server too.
+
+import { fill, fragment } from "./trust.js";
+import { copy } from "./copy.js";
+import { render, renderPlain } from "./markdown.js";
+import { closeSidebar, refreshConversations } from "./sidebar.js";
+import { events } from "./stream.js";
+
+const composer = document.getElementById("composer");
+const prompt = document.getElementById("prompt");
+const log = document.getElementById("log");
+const scroll = document.getElementById("scroll");
+const status = document.getElementById("status");
+const send = document.getElementById("send");
+const stop = document.getElementById("stop");
+const trace = document.getElementById("trace");
+
+const texts = new WeakMap(); // exchange's element → its answer as Markdown
+let running = null; // AbortController of the answer being written
+
+async function ask(question) {
+  if (running || !question.trim()) return;
+  running = new AbortController();
+  const exchange = addExchange(question);
+  setBusy(true);
+  let outcome = "done";
+  try {
+    outcome = await listen(exchange, question, running.signal);
+  } catch (error) {
+    outcome = error.name === "AbortError" ? "stopped" : "lost";
+  }
+  finish(exchange, outcome);
+  running = null;
+  setBusy(false);
+}
+
+/** Show the answer as it comes. Gives how it ended: done, failed or lost. */
+async function listen(exchange, question, signal) {
+  const fields = new URLSearchParams({ text: question, conversation: composer.dataset.conversation });
+  const model = document.getElementById("model");
+  if (model) fields.set("model", model.value);
+  const response = await fetch(composer.action, { method: "POST", body: fields, signal });
+  if (response.status === 401) return location.assign("/sign-in");
+  if (!response.headers.get("content-type").startsWith("text/event-stream")) {
+    fill(exchange.querySelector(".after"), await response.text());
+    return "failed";
+  }
+  for await (const { name, data } of events(response)) {
+    if (name === "start") begin(exchange, data);
+    else if (name === "step") addStep(exchange, data.html);
+    else if (name === "delta") addText(exchange, data.text);
+    else if (name === "reasoning") addReasoning(exchange, data.text);
+    else {
+      fill(exchange.querySelector(".after"), data.html);
+      if (data.summary) exchange.querySelector("[data-summary]").textContent = data.summary;
+      return name === "done" ? "done" : "failed";
+    }
+  }
+  return "lost";
+}
+
+function addExchange(question) {
+  document.getElementById("welcome")?.remove();
+  for (const steps of log.querySelectorAll(".steps[open]")) steps.open = false;
+  const exchange = document.getElementById("exchange-template").content.firstElementChild.cloneNode(true);
+  exchange.querySelector(".question p").textContent = question;
+  exchange.classList.add("writing");
+  texts.set(exchange, "");
+  log.append(exchange);
+  scroll.scrollTop = scroll.scrollHeight;
+  return exchange;
+}
+
+function begin(exchange, { trace, conversation }) {
+  exchange.dataset.trace = trace;
+  if (composer.dataset.conversation) return;
+  composer.dataset.conversation = conversation;
+  history.replaceState(null, "", `/c/${encodeURIComponent(conversation)}`);
+}
+
+function addStep(exchange, html) {
+  keepAtEnd(() => exchange.querySelector(".steps ol").append(fragment(html)));
+}
+
+function addText(exchange, text) {
+  texts.set(exchange, texts.get(exchange) + text);
+  draw(exchange);
+}
+
+function addReasoning(exchange, text) {
+  const reasoning = exchange.querySelector(".reasoning");
+  reasoning.hidden = false;
+  reasoning.open = true;
+  keepAtEnd(() => reasoning.querySelector("p").append(text));
+}
+
+let drawing = 0;
+
+/** Draw the answer at the next frame; however many pieces come until then, it is drawn once. */
+function draw(exchange) {
+  drawing ||= requestAnimationFrame(() => drawNow(exchange));
+}
+
+function drawNow(exchange) {
+  cancelAnimationFrame(drawing);
+  drawing = 0;
+  keepAtEnd(() => render(exchange.querySelector(".answer"), texts.get(exchange)));
+}
+
+/** Change the page; a reader who was at its end stays there, any other is left where they are. */
+function keepAtEnd(change) {
+  const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+  change();
+  if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+}
+
+function finish(exchange, outcome) {
+  drawNow(exchange);
+  exchange.classList.remove("writing");
+  status.textContent = status.dataset[outcome] ?? status.dataset.failed;
+  keepAtEnd(() => {
+    if (outcome === "lost") {
+      const lost = document.getElementById("lost-template").content.cloneNode(true);
+      exchange.querySelector(".after").replaceChildren(lost);
+    }
+    if (outcome === "stopped") showStopped(exchange);
+  });
+  if (exchange.dataset.trace) refreshConversations(composer.dataset.conversation);
+}
+
+/** After a stop the server has nobody to tell about the answer, so its outcome is asked for. */
+async function showStopped(exchange) {
+  exchange.querySelector("[data-summary]").textContent = status.dataset.stopped;
+  if (!exchange.dataset.trace) return;
+  const response = await fetch(`/traces/${exchange.dataset.trace}/outcome`, { headers: { "hx-request": "true" } });
+  const html = await response.text();
+  if (response.ok) keepAtEnd(() => fill(exchange.querySelector(".after"), html));
+}
+
+function setBusy(busy) {
+  log.setAttribute("aria-busy", String(busy));
+  if (busy) status.textContent = status.dataset.writing;
+  send.hidden = busy;
+  stop.hidden = !busy;
+}
+
+function sendPrompt() {
+  if (running) return;
+  const question = prompt.value;
+  prompt.value = "";
+  fit();
+  ask(question);
+  prompt.focus();
+}
+
+/** Let the box grow with its text, where the style sheet alone cannot (`field-sizing`). */
+function fit() {
+  if (CSS.supports("field-sizing", "content")) return;
+  prompt.style.height = "auto";
+  prompt.style.height = `${prompt.scrollHeight}px`;
+}
+
+prompt.addEventListener("input", fit);
+prompt.addEventListener("keydown", (event) => {
+  // While an input method composes (229: Safari says so after the fact), Enter picks a word.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+  event.preventDefault();
+  sendPrompt();
+});
+composer.addEventListener("submit", (event) => {
+  event.preventDefault();
+  sendPrompt();
+});
+stop.addEventListener("click", () => {
+  running?.abort();
+  prompt.focus();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape" && !closeSidebar()) running?.abort();
+  const writes = event.target.closest("input, textarea, select");
+  if (event.key === "/" && !writes && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    prompt.focus();
+  }
+});
+
+log.addEventListener("click", (event) => {
+  const target = event.target;
+  const exchange = target.closest(".exchange");
+  const example = target.closest("[data-example]");
+  if (example) ask(example.dataset.example);
+  else if (target.closest("[data-copy]")) copy(target.closest("[data-copy]"), texts.get(exchange));
+  else if (target.closest("[data-copy-code]")) copy(target, target.parentElement.querySelector("code").textContent);
+  else if (target.closest("[data-retry]") && !running) {
+    const question = exchange.querySelector(".question p").textContent;
+    exchange.remove();
+    ask(question);
+  }
+});
+
+document.addEventListener("htmx:after:swap", (event) => {
+  if (event.detail.ctx.target?.id === "trace-body" && !trace.open) trace.showModal();
+});
+trace.addEventListener("click", (event) => {
+  if (event.target === trace) trace.close();
+});
+
+for (const exchange of log.querySelectorAll(".exchange")) {
+  texts.set(exchange, renderPlain(exchange.querySelector(".answer")));
+}
+scroll.scrollTop = scroll.scrollHeight;

@@ -1,0 +1,103 @@
+"""The chat page, and asking."""
+
+import asyncio
+
+from starlette.responses import RedirectResponse, Response
+
+from headrace.console.exchange import Exchange, exchanges
+from headrace.console.form import read_form
+from headrace.console.stream import TurnStream
+from headrace.console.views.conversation import Entry, entries
+from headrace.console.visit import Visit
+from headrace.errors import HeadraceError, InvalidRequest, NotFound
+from headrace.ids import new_id
+from headrace.pipeline.turn import Turn
+from headrace.telemetry.trace import Span, Trace
+from headrace.types import Message
+
+__all__ = ["ask", "show_chat"]
+
+_TRACES = 500
+"""Traces looked up for one page: the newest of the conversation."""
+
+
+async def show_chat(visit: Visit) -> Response:
+    """A new conversation, or the one in the address."""
+    conversation = visit.request.path_params.get("conversation")
+    known = await entries(visit)
+    shown: list[Exchange] = []
+    title = ""
+    if conversation is not None:
+        found = next((each for each in known if each.id == conversation), None)
+        if found is None:
+            raise NotFound(
+                "this conversation does not exist (any more)", hint="pick another, or start one"
+            )
+        title = found.title
+        shown = await _exchanges(visit, conversation)
+    return visit.page(
+        "chat.html",
+        title=title,
+        conversation=conversation,
+        conversations=known,
+        exchanges=shown,
+        blank=Exchange(is_new=True),
+        reader=visit.principal,
+        models=list(visit.platform.service.models.names()),
+    )
+
+
+async def ask(visit: Visit) -> Response:
+    """Answer a message, streaming (`stream.py` says what)."""
+    limit = visit.platform.service.config.server.max_body_bytes
+    form = await read_form(visit.request, limit=limit)
+    text = form.get("text", "").replace("\r\n", "\n")
+    if not text.strip():
+        raise InvalidRequest("the message is empty", hint="write something first", param="text")
+    turn = Turn(
+        principal=visit.principal,
+        messages=[Message(role="user", content=text)],
+        conversation=form.get("conversation") or new_id(),
+        model=form.get("model") or None,
+        stream=True,
+    )
+    return TurnStream(visit.platform.service.pipeline, turn, _Words(visit), stopped=lambda _: None)
+
+
+class _Words:
+    """Renders the parts of the page that a stream brings, in the reader's language."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+
+    def step(self, span: Span) -> str:
+        return self._visit.render("parts/step.html", span=span)
+
+    def failure(self, error: HeadraceError, turn: Turn) -> str:
+        return self._visit.render(
+            "parts/failure.html", error=error, can_retry=True, trace_id=turn.id
+        )
+
+    def outcome(self, turn: Turn) -> str:
+        return self._visit.render(
+            "parts/outcome.html", trace=turn.trace, score=None, stopped=False
+        )
+
+
+async def _exchanges(visit: Visit, conversation: str) -> list[Exchange]:
+    platform, owner = visit.platform, visit.principal.key_id
+    turns = await platform.conversations.turns(owner, conversation)
+
+    def look_up() -> tuple[dict[str, Trace], dict[str, int]]:
+        found = platform.traces.list(limit=_TRACES, conversation=conversation, key_id=owner)
+        traces = {trace.id: trace for trace in found}
+        scores = {
+            trace_id: rating.score
+            for trace_id in traces
+            for rating in platform.feedback.for_trace(trace_id)
+            if rating.key_id == owner
+        }
+        return traces, scores
+
+    traces, scores = await asyncio.to_thread(look_up)
+    return list(exchanges(turns, traces, scores))

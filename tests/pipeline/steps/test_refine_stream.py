@@ -1,0 +1,164 @@
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.access.principal import Principal
+from headrace.pipeline.steps.refine import RefineSettings, RefineStep
+from headrace.pipeline.steps.refine.span import SpanReader
+from headrace.pipeline.turn import Turn
+from headrace.types import FinishReason, Message
+
+PIECES = st.sampled_from(
+    [
+        *"abz AZ 019 .,;:!?\"'`~<>[]|*-_=/\\()\t\n",
+        *"你好，。！？「」ไท ",
+        "\n\n",
+        "   ",
+        "`",
+        "``",
+        "```",
+        "```py\n",
+        "\n```\n",
+        "~~~\n",
+        "\n- ",
+        "\n1. ",
+        "> ",
+        "| a | b |\n",
+        "the ",
+        "the the ",
+        "a a",
+        "of",
+        " of of ",
+        "ha ",
+        "Yes. ",
+        "<|im_end|>",
+        "<|im_start|>",
+        "<|im_start|>assistant\n",
+        "<|im_start|>user",
+        "assistant",
+        "Assistant:",
+        "### Response:",
+        "<s>",
+        "</s>",
+        "[INST]",
+        "<|",
+        "|>",
+        "http://a.b/c",
+        '"quoted"',
+        "it's",
+        "cut off. Here",
+        "我用Python写",
+        "The cat sat on the mat and looked around the room. ",
+    ]
+)
+REPEATED = st.tuples(PIECES, st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])
+ANSWERS = st.lists(st.one_of(PIECES, PIECES, PIECES, REPEATED), max_size=30).map("".join)
+SETTINGS = st.builds(
+    RefineSettings,
+    max_repeats=st.sampled_from([0, 2, 4]),
+    doubled_words=st.booleans(),
+    drop_unfinished=st.booleans(),
+    typography=st.sampled_from(["off", "auto"]),
+)
+REASONS: st.SearchStrategy[FinishReason | None] = st.sampled_from(["stop", "length", None])
+LANGUAGES = st.sampled_from([None, "en", "fr", "zh", "de"])
+
+
+def cut(text: str, lengths: list[int]) -> Iterator[str]:
+    at = 0
+    for length in lengths:
+        yield text[at : at + length]
+        at += length
+    yield text[at:]
+
+
+def refine(
+    pieces: Iterator[str],
+    settings: RefineSettings,
+    language: str | None,
+    reason: FinishReason | None,
+) -> tuple[str, object]:
+    turn = Turn(
+        principal=Principal(key_id="k", name="n", role="user"),
+        messages=[Message(role="user", content="Hello?")],
+        language=language,
+    )
+    text_filter = RefineStep(settings).filter(turn, "text", 0)
+    assert text_filter is not None
+    out = "".join(text_filter.push(piece) for piece in pieces if piece)
+    return out + text_filter.finish(reason), turn.state["refine"]
+
+
+@given(ANSWERS, st.lists(st.integers(1, 12), max_size=200), SETTINGS, LANGUAGES, REASONS)
+def test_the_result_does_not_depend_on_where_the_stream_was_cut(
+    answer: str,
+    lengths: list[int],
+    settings: RefineSettings,
+    language: str | None,
+    reason: FinishReason | None,
+) -> None:
+    whole = refine(iter([answer]), settings, language, reason)
+    assert refine(cut(answer, lengths), settings, language, reason) == whole
+    assert refine(iter(answer), settings, language, reason) == whole
+
+
+@given(ANSWERS, SETTINGS, LANGUAGES)
+def test_refining_twice_changes_no_more_whitespace_or_fences(
+    answer: str, settings: RefineSettings, language: str | None
+) -> None:
+    once, _ = refine(iter([answer]), settings, language, "stop")
+    _, changes = refine(iter([once]), settings, language, "stop")
+    assert isinstance(changes, dict)
+    assert "fences" not in changes
+
+
+@given(ANSWERS, st.lists(st.integers(1, 12), max_size=200))
+def test_spans_add_up_to_the_text_and_do_not_depend_on_cuts(
+    answer: str, lengths: list[int]
+) -> None:
+    def kinds(pieces: Iterator[str]) -> list[tuple[str, str]]:
+        reader = SpanReader()
+        spans = [span for piece in pieces if piece for span in reader.push(piece)]
+        return [(char, span.kind) for span in [*spans, *reader.finish()] for char in span.text]
+
+    whole = kinds(iter([answer]))
+    assert "".join(char for char, _ in whole) == answer
+    assert kinds(cut(answer, lengths)) == whole
+
+
+@given(st.text("abc XYZ.,é你好", min_size=1))
+def test_plain_words_leave_at_once(text: str) -> None:
+    turn = Turn(principal=Principal(key_id="k", name="n", role="user"), messages=[])
+    text_filter = RefineStep(RefineSettings()).filter(turn, "text", 0)
+    assert text_filter is not None
+    text_filter.push("Start")
+    assert text_filter.push(text).strip() == text.rstrip().strip() or " a a" in f" {text}"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "`",
+        "``` ",
+        "\n```\n",
+        "<|im_",
+        "<",
+        "the ",
+        "a ",
+        " ",
+        "\n",
+        "- ",
+        "1. ",
+        "a",
+        "我",
+        '"',
+        ">",
+        "word. ",
+    ],
+)
+def test_a_hostile_stream_takes_linear_time(piece: str) -> None:
+    # Quadratic work on 50,000 deltas would run into the suite's time limit.
+    settings = RefineSettings(max_repeats=10_000, drop_unfinished=True, typography="auto")
+    refine(iter([piece] * 50_000), settings, "en", "stop")

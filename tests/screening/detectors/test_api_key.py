@@ -1,0 +1,61 @@
+"""Keys of services. Put together from pieces, so that no scanner takes them for real ones."""
+
+import pytest
+
+from headrace.screening.detectors.api_key import ApiKeyDetector
+
+DETECTOR = ApiKeyDetector()
+
+
+def found(text: str) -> list[str]:
+    """The secret parts, without what is public."""
+    return [text[span.shown : span.end] for span in DETECTOR.detect(text)]
+
+
+A20 = "a1B2c3D4e5F6g7H8i9J0"
+KEYS = [
+    ("AKIA", "IOSFODNN7EXAMPLE"),
+    ("AIza", "SyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q"),
+    ("ghp_", "a1B2c3D4" * 4 + "e5F6"),
+    ("github_pat_", "11ABCDEFG0" + "a1B2c3D4e5_F6g7H8" * 4),
+    ("glpat-", A20),
+    ("xoxb-", "123456789012-123456789012-AbCdEfGhIjKlMnOp"),
+    ("sk-", A20 * 2),
+    ("sk-", "ant-api03-" + A20 * 4),
+    ("sk-", "proj-" + A20 * 3),
+    ("sk_live_", A20),
+    ("whsec_", A20 + "abcd"),
+    ("hr-", A20 + "xyz"),
+    ("hf_", A20 + "a1B2c3D4e5F6g7"),
+    ("npm_", A20 + "a1B2c3D4e5F6g7H8"),
+    ("pypi-", "AgEIcHlwaS5vcmc" + A20 * 3),
+    ("SG.", A20 + "." + A20 * 2),
+    ("gsk_", A20 * 2),
+    ("dapi", "0123456789abcdef" * 2),
+    ("LTAI", A20),
+]
+
+
+@pytest.mark.parametrize(("head", "secret"), KEYS)
+def test_keys_are_found_behind_their_prefix(head: str, secret: str) -> None:
+    assert found(f"key {head}{secret}, rotate it") == [secret]
+    assert found(f"密钥是{head}{secret}。") == [secret]
+    assert found(f'{{"k":"{head}{secret}"}}') == [secret]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-learn-is-a-library-for-machine-learning",
+        "sk-" + "x" * 30,
+        "task-a1B2c3D4e5F6g7H8i9J0",
+        "sk-SK is a locale",
+        "AKIA is a prefix",
+        "hr-department-and-finance-team",
+        "ghp_short",
+        "a long-hyphenated-word-without-any-meaning-at-all",
+        "pk_live_a1B2c3D4e5F6g7H8i9J0",  # made to be public
+    ],
+)
+def test_words_and_dummies_are_left_alone(text: str) -> None:
+    assert found(text) == []
