@@ -19,7 +19,7 @@ from headrace.config.model import (
 from headrace.config.node import Node, load_yaml, parse_yaml
 from headrace.errors import ConfigError, did_you_mean
 
-__all__ = ["CONFIG_FILE", "home_dir", "load_service", "parse_service"]
+__all__ = ["CONFIG_FILE", "home_dir", "home_path", "load_service", "parse_service"]
 
 CONFIG_FILE = "headrace.yaml"
 T = TypeVar("T")
@@ -138,16 +138,22 @@ def _step(node: Node) -> StepConfig:
     )
 
 
-def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
-    """The folder of the service's state: `HEADRACE_HOME`, else `.headrace` in the service's.
+def home_path(root: Path, environ: Mapping[str, str]) -> Path:
+    """Where the service's state is: `HEADRACE_HOME`, else `.headrace` in the service's folder.
 
-    Made on first use, readable by its owner only.
+    It may not be there yet: what only looks at a service must not make one.
+    """
+    given = environ.get("HEADRACE_HOME")
+    return (Path(given).expanduser() if given else root / ".headrace").resolve()
+
+
+def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
+    """`home_path`, made on first use and readable by its owner only.
 
     Raises:
         ConfigError: it cannot be made.
     """
-    given = environ.get("HEADRACE_HOME")
-    home = Path(given).expanduser() if given else root / ".headrace"
+    home = home_path(root, environ)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -155,4 +161,4 @@ def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
             f"the state folder {home} cannot be made: {error.strerror}",
             hint="make it writable, or point HEADRACE_HOME to another folder",
         ) from error
-    return home.resolve()
+    return home
