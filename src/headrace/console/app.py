@@ -20,7 +20,7 @@ from headrace.console.views.conversation import (
 )
 from headrace.console.views.language import choose_language
 from headrace.console.views.sign_in import show_sign_in, sign_in, sign_out
-from headrace.console.views.trace import rate, show_trace
+from headrace.console.views.trace import rate, show_outcome, show_trace
 from headrace.console.visit import Console, Visit
 from headrace.errors import (
     HeadraceError,
@@ -74,6 +74,7 @@ def console_routes(platform: Platform) -> list[BaseRoute]:
         post("/conversations/{conversation:path}/rename", rename_conversation),
         post("/conversations/{conversation:path}/delete", delete_conversation),
         get("/traces/{trace}", show_trace),
+        get("/traces/{trace}/outcome", show_outcome),
         post("/traces/{trace}/rating", rate),
         get("/sign-in", show_sign_in, public=True),
         post("/sign-in", sign_in, public=True),
@@ -98,13 +99,11 @@ def _endpoint(console: Console, view: View, *, public: bool) -> Endpoint:
             return _failure(visit, error)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
-        except Exception:
+        except Exception:  # noqa: BLE001  the reader gets a page, the log the traceback
             _log.exception("%s %s failed", request.method, request.url.path)
             return _failure(
                 visit,
-                HeadraceError(
-                    "something went wrong inside the service", hint="its log says more"
-                ),
+                HeadraceError("something went wrong inside the service", hint="its log says more"),
             )
 
     return endpoint
@@ -112,7 +111,7 @@ def _endpoint(console: Console, view: View, *, public: bool) -> Endpoint:
 
 def _to_sign_in(visit: Visit) -> Response:
     path = visit.request.url.path
-    if visit.request.method == "GET" and not visit.is_fragment:
+    if visit.request.method != "POST" and not visit.is_fragment:
         return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?next={quote(path)}", 303)
     # A part of a page cannot be redirected: htmx, and our own script, then load the whole page.
     return Response(status_code=401, headers={"hx-redirect": "/sign-in"})

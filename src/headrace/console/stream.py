@@ -1,14 +1,14 @@
 """A turn as server-sent events: what the chat page reads while an answer is written.
 
-Events, in order: `start` (ids), `step` (a finished step, as HTML), `delta` and `reasoning` (text),
-then `done` or `error` (HTML for below the answer). Texts of the page come rendered, so that
-words and layout have one home: the templates.
+Events, in order: `start` (ids, and the steps to come), `step` (a finished one), `delta` and
+`reasoning` (text), then `done` or `error` (what goes below the answer). Parts of the page come as
+HTML, so that words and layout have one home: the templates.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
@@ -39,7 +39,15 @@ class Answerer(Protocol):
 class Words(Protocol):
     """Renders the parts of the page that a stream brings."""
 
+    def steps(self) -> str:
+        """All steps of the pipeline, not yet run."""
+        ...
+
     def step(self, span: Span) -> str: ...
+
+    def summary(self, turn: Turn) -> str:
+        """How many steps ran and how long they took."""
+        ...
 
     def failure(self, error: HeadraceError, turn: Turn) -> str: ...
 
@@ -51,26 +59,17 @@ class TurnStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, answerer: Answerer, turn: Turn, words: Words, stopped: Callable[[str], None]
-    ) -> None:
-        """
-        Args:
-            stopped: gets the text written so far when the browser went away in mid-answer.
-        """
+    def __init__(self, answerer: Answerer, turn: Turn, words: Words) -> None:
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._answerer = answerer
         self._turn = turn
         self._words = words
-        self._stopped = stopped
         # Unbounded: an answer has at most as many pieces as the model's context has tokens.
         self._events: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send(
-            {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        )
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         answering = asyncio.create_task(self._answer())
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(_gone(receive))
@@ -88,24 +87,22 @@ class TurnStream(Response):
 
     async def _answer(self) -> None:
         turn = self._turn
-        turn.observe = lambda span: self._put("step", {"html": self._words.step(span)})
-        self._put("start", {"trace": turn.id, "conversation": turn.conversation})
-        written: list[str] = []
+        turn.observe = lambda span: self._put(
+            "step", {"name": span.name, "html": self._words.step(span)}
+        )
+        steps = self._words.steps()
+        self._put("start", {"trace": turn.id, "conversation": turn.conversation, "steps": steps})
         try:
             async with aclosing(self._answerer.answer(turn)) as deltas:
                 async for delta in deltas:
                     if delta.reasoning:
                         self._put("reasoning", {"text": delta.reasoning})
                     if delta.text:
-                        written.append(delta.text)
                         self._put("delta", {"text": delta.text})
-            self._put("done", {"html": self._words.outcome(turn), "trace": turn.id})
+            self._end("done", self._words.outcome(turn))
         except HeadraceError as error:
             self._fail(error)
-        except asyncio.CancelledError:
-            self._stopped("".join(written))
-            raise
-        except Exception:
+        except Exception:  # noqa: BLE001  the reader gets an event, the log the traceback
             _log.exception("turn %s failed", turn.id)
             self._fail(
                 HeadraceError(
@@ -117,7 +114,10 @@ class TurnStream(Response):
             self._events.put_nowait(None)
 
     def _fail(self, error: HeadraceError) -> None:
-        self._put("error", {"html": self._words.failure(error, self._turn), "code": error.code})
+        self._end("error", self._words.failure(error, self._turn))
+
+    def _end(self, event: str, html: str) -> None:
+        self._put(event, {"html": html, "summary": self._words.summary(self._turn)})
 
     def _put(self, event: str, data: object) -> None:
         self._events.put_nowait(b"event: %s\ndata: %s\n\n" % (event.encode(), _encode(data)))

@@ -22,7 +22,7 @@ __all__ = ["LANGUAGE_COOKIE", "Console", "Visit"]
 
 LANGUAGE_COOKIE = "headrace-language"
 THEME_COOKIE = "headrace-theme"
-"""Written by static/theme.js."""
+"""Written by static/page.js."""
 _THEMES = ("light", "dark")
 
 
@@ -96,7 +96,6 @@ class Visit:
             t=self.language,
             languages=self.console.catalogues,
             theme=theme if theme in _THEMES else "auto",
-            path=self.request.url.path,
             is_fragment=self.is_fragment,
             **values,
         )

@@ -2,6 +2,7 @@
 
 import { fill, fragment } from "./trust.js";
 import { copy } from "./copy.js";
+import { localTimes } from "./time.js";
 import { render, renderPlain } from "./markdown.js";
 import { closeSidebar, refreshConversations } from "./sidebar.js";
 import { events } from "./stream.js";
@@ -29,9 +30,9 @@ async function ask(question) {
   } catch (error) {
     outcome = error.name === "AbortError" ? "stopped" : "lost";
   }
-  finish(exchange, outcome);
   running = null;
   setBusy(false);
+  await finish(exchange, outcome);
 }
 
 /** Show the answer as it comes. Gives how it ended: done, failed or lost. */
@@ -47,12 +48,12 @@ async function listen(exchange, question, signal) {
   }
   for await (const { name, data } of events(response)) {
     if (name === "start") begin(exchange, data);
-    else if (name === "step") addStep(exchange, data.html);
+    else if (name === "step") addStep(exchange, data);
     else if (name === "delta") addText(exchange, data.text);
     else if (name === "reasoning") addReasoning(exchange, data.text);
     else {
       fill(exchange.querySelector(".after"), data.html);
-      if (data.summary) exchange.querySelector("[data-summary]").textContent = data.summary;
+      exchange.querySelector("[data-summary]").textContent = data.summary;
       return name === "done" ? "done" : "failed";
     }
   }
@@ -71,15 +72,17 @@ function addExchange(question) {
   return exchange;
 }
 
-function begin(exchange, { trace, conversation }) {
+function begin(exchange, { trace, conversation, steps }) {
   exchange.dataset.trace = trace;
-  if (composer.dataset.conversation) return;
   composer.dataset.conversation = conversation;
-  history.replaceState(null, "", `/c/${encodeURIComponent(conversation)}`);
+  keepAtEnd(() => exchange.querySelector(".steps ol").append(fragment(steps)));
 }
 
-function addStep(exchange, html) {
-  keepAtEnd(() => exchange.querySelector(".steps ol").append(fragment(html)));
+/** A finished step takes its place among those to come. */
+function addStep(exchange, { name, html }) {
+  const steps = exchange.querySelector(".steps ol");
+  const place = [...steps.querySelectorAll(".pending")].find((step) => step.dataset.step === name);
+  keepAtEnd(() => (place ? place.replaceWith(fragment(html)) : steps.append(fragment(html))));
 }
 
 function addText(exchange, text) {
@@ -114,27 +117,41 @@ function keepAtEnd(change) {
   if (atEnd) scroll.scrollTop = scroll.scrollHeight;
 }
 
-function finish(exchange, outcome) {
+async function finish(exchange, outcome) {
   drawNow(exchange);
   exchange.classList.remove("writing");
   status.textContent = status.dataset[outcome] ?? status.dataset.failed;
-  keepAtEnd(() => {
-    if (outcome === "lost") {
-      const lost = document.getElementById("lost-template").content.cloneNode(true);
-      exchange.querySelector(".after").replaceChildren(lost);
-    }
-    if (outcome === "stopped") showStopped(exchange);
-  });
-  if (exchange.dataset.trace) refreshConversations(composer.dataset.conversation);
+  for (const step of exchange.querySelectorAll(".pending")) step.remove();
+  if (outcome === "lost") showLost(exchange);
+  if (outcome === "stopped") await showStopped(exchange);
+  if (!exchange.dataset.trace || outcome === "lost") return;
+  // Only now: an answer that failed may have left no conversation to come back to.
+  if (outcome !== "failed") keepAddress();
+  refreshConversations(composer.dataset.conversation);
+}
+
+function keepAddress() {
+  history.replaceState(null, "", `/c/${encodeURIComponent(composer.dataset.conversation)}`);
+}
+
+function showLost(exchange) {
+  const lost = document.getElementById("lost-template").content.cloneNode(true);
+  exchange.querySelector("[data-summary]").textContent = status.dataset.failed;
+  keepAtEnd(() => exchange.querySelector(".after").replaceChildren(lost));
 }
 
 /** After a stop the server has nobody to tell about the answer, so its outcome is asked for. */
 async function showStopped(exchange) {
   exchange.querySelector("[data-summary]").textContent = status.dataset.stopped;
   if (!exchange.dataset.trace) return;
-  const response = await fetch(`/traces/${exchange.dataset.trace}/outcome`, { headers: { "hx-request": "true" } });
-  const html = await response.text();
-  if (response.ok) keepAtEnd(() => fill(exchange.querySelector(".after"), html));
+  const address = `/traces/${exchange.dataset.trace}/outcome`;
+  try {
+    const response = await fetch(address, { headers: { "hx-request": "true" } });
+    const html = await response.text();
+    if (response.ok) keepAtEnd(() => fill(exchange.querySelector(".after"), html));
+  } catch {
+    showLost(exchange); // the service went away meanwhile
+  }
 }
 
 function setBusy(busy) {
@@ -201,7 +218,9 @@ log.addEventListener("click", (event) => {
 });
 
 document.addEventListener("htmx:after:swap", (event) => {
-  if (event.detail.ctx.target?.id === "trace-body" && !trace.open) trace.showModal();
+  if (event.detail.ctx.target?.id !== "trace-body") return;
+  localTimes(trace);
+  if (!trace.open) trace.showModal();
 });
 trace.addEventListener("click", (event) => {
   if (event.target === trace) trace.close();

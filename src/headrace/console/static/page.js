@@ -1,4 +1,6 @@
-// Every page: light or dark.
+// Every page: light or dark, and times in the reader's own time zone.
+
+import { localTimes } from "./time.js";
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const root = document.documentElement;
@@ -16,3 +18,5 @@ function toggleTheme() {
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-toggle-theme]")) toggleTheme();
 });
+
+localTimes(document);

@@ -2,12 +2,13 @@
 
 import asyncio
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from headrace.console.exchange import Exchange, exchanges
+from headrace.console.figure import as_seconds
 from headrace.console.form import read_form
 from headrace.console.stream import TurnStream
-from headrace.console.views.conversation import Entry, entries
+from headrace.console.views.conversation import entries
 from headrace.console.visit import Visit
 from headrace.errors import HeadraceError, InvalidRequest, NotFound
 from headrace.ids import new_id
@@ -61,7 +62,7 @@ async def ask(visit: Visit) -> Response:
         model=form.get("model") or None,
         stream=True,
     )
-    return TurnStream(visit.platform.service.pipeline, turn, _Words(visit), stopped=lambda _: None)
+    return TurnStream(visit.platform.service.pipeline, turn, _Words(visit))
 
 
 class _Words:
@@ -70,8 +71,18 @@ class _Words:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
 
+    def steps(self) -> str:
+        steps = self._visit.platform.service.pipeline.steps
+        return self._visit.render("parts/pending.html", names=[step.name for step in steps])
+
     def step(self, span: Span) -> str:
         return self._visit.render("parts/step.html", span=span)
+
+    def summary(self, turn: Turn) -> str:
+        trace = turn.trace
+        return self._visit.language(
+            "steps.summary", count=len(trace.spans), time=as_seconds(trace.duration_s)
+        )
 
     def failure(self, error: HeadraceError, turn: Turn) -> str:
         return self._visit.render(
@@ -79,9 +90,7 @@ class _Words:
         )
 
     def outcome(self, turn: Turn) -> str:
-        return self._visit.render(
-            "parts/outcome.html", trace=turn.trace, score=None, stopped=False
-        )
+        return self._visit.render("parts/outcome.html", trace=turn.trace, score=None, stopped=False)
 
 
 async def _exchanges(visit: Visit, conversation: str) -> list[Exchange]:

@@ -14,7 +14,6 @@ __all__ = [
     "Entry",
     "delete_conversation",
     "entries",
-    "entry",
     "list_conversations",
     "rename_conversation",
     "show_rename",

@@ -15,7 +15,7 @@ from headrace.pipeline.service import Platform
 from headrace.telemetry.trace import Trace
 from headrace.types import Choice, Message
 
-__all__ = ["rate", "show_trace"]
+__all__ = ["rate", "show_outcome", "show_trace"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,13 @@ async def show_trace(visit: Visit) -> Response:
         received=_decoded(trace.input, list[Message]),
         choices=_decoded(trace.output, list[Choice]),
     )
+
+
+async def show_outcome(visit: Visit) -> Response:
+    """What stands below an answer, for one that the reader stopped: nobody heard its end."""
+    trace = await _trace(visit.platform, visit.request.path_params["trace"], visit.principal)
+    stopped = trace.status == "cancelled"
+    return visit.page("parts/outcome.html", trace=trace, score=None, stopped=stopped)
 
 
 async def rate(visit: Visit) -> Response:
