@@ -1,10 +1,28 @@
-"""How failures look on the wire: OpenAI's error object, and one table from code to status."""
+"""How failures look on the wire: OpenAI's error object, and one table from code to status.
+
+HeadraceError
+└── MethodNotAllowed       the address exists, but not for this HTTP method
+"""
 
 import msgspec
 
 from headrace.errors import HeadraceError
 
-__all__ = ["STATUS_BY_CODE", "error_body", "error_event", "status_of"]
+__all__ = [
+    "STATUS_BY_CODE",
+    "MethodNotAllowed",
+    "error_body",
+    "error_event",
+    "internal_error",
+    "status_of",
+]
+
+
+class MethodNotAllowed(HeadraceError):
+    """The address does not take this HTTP method; the hint says which it takes."""
+
+    code = "method_not_allowed"
+
 
 STATUS_BY_CODE: dict[str, int] = {
     "invalid_request": 400,
@@ -19,6 +37,8 @@ STATUS_BY_CODE: dict[str, int] = {
     "invalid_config": 500,
     "internal_error": 500,
     "model_unavailable": 503,
+    "state_unusable": 503,
+    "weights_unavailable": 503,
 }
 
 _TYPE_BY_STATUS = {
@@ -49,6 +69,13 @@ def error_body(error: HeadraceError) -> bytes:
                 "code": error.code,
             }
         }
+    )
+
+
+def internal_error(request_id: str) -> HeadraceError:
+    """What a client is told of a defect of ours: nothing but where to look."""
+    return HeadraceError(
+        "something went wrong inside the service", hint=f"its log says more; look for {request_id}"
     )
 
 

@@ -9,7 +9,6 @@ from typing import TypeAlias
 import msgspec
 from headrace.pipeline.conversation import ConversationStore
 from headrace.prompts.library import PromptLibrary
-from headrace.screening.policy import PolicyLibrary
 
 from headrace import __version__
 from headrace.config.model import ServiceConfig, StepConfig
@@ -17,6 +16,7 @@ from headrace.errors import ConfigError, HeadraceError, did_you_mean
 from headrace.models.box import ModelBox
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.screening.policy import PolicyLibrary
 
 __all__ = ["compile_pipeline", "step_types"]
 

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from typing import Protocol, TypeAlias
 
 import msgspec
-from headrace.telemetry.semconv import guardrail_attributes
 
 from headrace.errors import HeadraceError, PolicyBlocked
 from headrace.models.box import ModelBox
@@ -18,6 +17,7 @@ from headrace.pipeline.step import Settings, Step
 from headrace.pipeline.steps.generate import GenerateStep
 from headrace.pipeline.stream import filtered
 from headrace.pipeline.turn import Turn
+from headrace.telemetry.semconv import guardrail_attributes
 from headrace.telemetry.trace import Span, Trace, TraceStatus
 from headrace.types import Deltas
 

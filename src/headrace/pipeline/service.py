@@ -1,17 +1,22 @@
 """A loaded service, and the platform it runs on, as the gateway and the console see them."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.access.keys import KeyStore
 from headrace.pipeline.conversation import ConversationStore
-from headrace.telemetry.feedback import FeedbackStore
-from headrace.telemetry.metrics import Metrics
-from headrace.telemetry.store import TraceStore
 
+from headrace.access.keys import KeyStore
 from headrace.config.model import ServiceConfig
 from headrace.models.box import ModelBox
+from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline
+from headrace.storage.writer import BatchWriter
+from headrace.telemetry.feedback import FeedbackStore
+from headrace.telemetry.metrics import Metrics
+from headrace.telemetry.recorder import TraceRecorder
+from headrace.telemetry.store import TraceStore
 
 __all__ = ["Platform", "Service"]
 
@@ -23,8 +28,11 @@ class Service:
     config: ServiceConfig
     models: ModelBox
     pipeline: Pipeline
+    embedder: Embedder
     release: str
     """Digest of everything that changes behaviour."""
+    loaded_at: float
+    """Seconds since the epoch."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,3 +46,10 @@ class Platform:
     feedback: FeedbackStore
     conversations: ConversationStore
     metrics: Metrics
+    recorder: TraceRecorder
+    writer: BatchWriter
+
+    async def flush(self, timeout_s: float = 2.0) -> None:
+        """Wait until what was recorded so far can be read, but not for a sick database."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.writer.flush(), timeout_s)

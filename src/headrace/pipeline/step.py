@@ -15,10 +15,10 @@ from headrace.types import Deltas, FinishReason
 if TYPE_CHECKING:
     from headrace.pipeline.conversation import ConversationStore
     from headrace.prompts.library import PromptLibrary
-    from headrace.screening.policy import PolicyLibrary
 
     from headrace.models.box import ModelBox
     from headrace.pipeline.turn import Turn
+    from headrace.screening.policy import PolicyLibrary
 
 __all__ = ["BuildContext", "Channel", "Settings", "Step", "TextFilter"]
 

@@ -8,13 +8,13 @@ from contextlib import aclosing
 from typing import Self
 
 import msgspec
-from headrace.telemetry.semconv import inference_attributes
 
 from headrace.errors import InvalidRequest
 from headrace.models.backend import Call
 from headrace.models.box import Model, ModelBox
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.turn import Turn
+from headrace.telemetry.semconv import inference_attributes
 from headrace.telemetry.trace import Span
 from headrace.types import Delta, Deltas, Params, Usage
 

@@ -1,0 +1,68 @@
+"""`POST /v1/chat/completions`: one turn, whole or streamed."""
+
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+
+from headrace.errors import HeadraceError
+from headrace.gateway.call import Call
+from headrace.gateway.errors import error_event, internal_error
+from headrace.gateway.render import DONE, ChatRenderer
+from headrace.gateway.turns import chat_turn
+from headrace.gateway.wire import ChatRequest, decode
+from headrace.pipeline.turn import Turn
+from headrace.types import Delta, Deltas
+
+__all__ = ["answer_chat", "stream_deltas"]
+
+_log = logging.getLogger(__name__)
+
+
+async def answer_chat(call: Call) -> None:
+    """Answer a chat request.
+
+    Raises:
+        HeadraceError: before anything was sent; later failures are events of the stream.
+    """
+    request, extra = decode(await call.body(), ChatRequest)
+    turn = chat_turn(call, request, extra)
+    options = request.stream_options
+    renderer = ChatRenderer(turn, include_usage=options is not None and options.include_usage)
+    await call.while_connected(_answer(call, turn, renderer))
+
+
+async def _answer(call: Call, turn: Turn, renderer: ChatRenderer) -> None:
+    async with aclosing(call.service.pipeline.answer(turn)) as deltas:
+        if not turn.stream:
+            async for _ in deltas:
+                pass
+            await call.respond(renderer.whole())
+        elif await stream_deltas(call, deltas, renderer.chunk):
+            await call.write(DONE)
+            await call.end()
+
+
+async def stream_deltas(call: Call, deltas: Deltas, chunk: Callable[[Delta], bytes]) -> bool:
+    """Send each delta as it comes. False: the answer broke off, which the client was told.
+
+    Raises:
+        HeadraceError: nothing was sent yet, so the failure can still be the response's status.
+    """
+    try:
+        async for delta in deltas:
+            if data := chunk(delta):
+                await call.write(data)
+    except HeadraceError as error:
+        if not call.has_begun:
+            raise
+        failure = error
+    except Exception:
+        if not call.has_begun:
+            raise
+        _log.exception("request %s failed in mid-stream", call.id)
+        failure = internal_error(call.id)
+    else:
+        return True
+    await call.write(error_event(failure))
+    await call.end()
+    return False

@@ -1,0 +1,31 @@
+"""`GET /v1/models` and `GET /v1/models/{name}`: what may be asked."""
+
+import msgspec
+
+from headrace.gateway.call import Call
+
+__all__ = ["list_models", "show_model"]
+
+
+async def list_models(call: Call) -> None:
+    """Every model of the service."""
+    names = call.service.models.names()
+    body = {"object": "list", "data": [_model(call, name) for name in names]}
+    await call.respond(msgspec.json.encode(body))
+
+
+async def show_model(call: Call) -> None:
+    """One model; UnknownModel names the nearest."""
+    name = call.path.removeprefix("/v1/models/")
+    await call.respond(msgspec.json.encode(_model(call, call.service.models.get(name).name)))
+
+
+def _model(call: Call, name: str) -> dict[str, object]:
+    model = call.service.models.get(name)
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(call.service.loaded_at),
+        "owned_by": call.service.config.name,
+        "context_tokens": model.context_tokens,
+    }

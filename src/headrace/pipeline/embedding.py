@@ -1,0 +1,82 @@
+"""Embeddings: vectors of texts by one model. No steps take part, but a trace is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from headrace.access.principal import Principal
+from headrace.errors import HeadraceError
+from headrace.models.backend import Embeddings
+from headrace.models.box import ModelBox
+from headrace.pipeline.pipeline import Recorder, Unlock
+from headrace.telemetry.trace import Trace, TraceStatus
+
+__all__ = ["Embedder", "EmbeddingTurn"]
+
+
+@dataclass(slots=True, kw_only=True)
+class EmbeddingTurn:
+    """One request for embeddings."""
+
+    principal: Principal
+    inputs: Sequence[str]
+    model: str | None = None
+    """The logical model asked for; None is the service's first."""
+    subject: str = ""
+    trace: Trace = field(default_factory=Trace)
+
+
+class Embedder:
+    """Answers requests for embeddings. Traces keep figures only, never the inputs."""
+
+    def __init__(
+        self, models: ModelBox, *, release: str, recorder: Recorder, unlock: Unlock
+    ) -> None:
+        self._models = models
+        self._release = release
+        self._recorder = recorder
+        self._unlock = unlock
+
+    async def embed(self, turn: EmbeddingTurn) -> Embeddings:
+        """One vector per input, in order.
+
+        Raises:
+            UnknownModel: no model has that name.
+            ModelUnavailable: the model is down.
+        """
+        trace = turn.trace
+        trace.operation = "embeddings"
+        trace.key_id = turn.principal.key_id
+        trace.subject = turn.subject or turn.principal.key_id
+        trace.release = self._release
+        trace.model = turn.model or ""
+        self._recorder.started(trace)
+        status: TraceStatus = "cancelled"
+        try:
+            await self._unlock(trace.subject)
+            model = self._models.get(turn.model)
+            turn.model = trace.model = model.name
+            trace.provider, trace.deployment = model.backend.provider, model.deployment
+            with trace.span("embed", kind="client") as span:
+                made = await model.embed(turn.inputs)
+                span.attributes.update(
+                    {
+                        "gen_ai.operation.name": "embeddings",
+                        "gen_ai.provider.name": trace.provider,
+                        "gen_ai.request.model": model.name,
+                        "gen_ai.embeddings.dimension.count": len(made.vectors[0]),
+                    }
+                )
+            trace.prompt_tokens = made.usage.prompt_tokens
+            trace.cost_usd = model.cost_usd(made.usage)
+            status = "ok"
+        except HeadraceError as error:
+            status, trace.error = "error", error.code
+            raise
+        except Exception as error:
+            status, trace.error = "error", type(error).__name__
+            raise
+        finally:
+            trace.status = status
+            trace.duration_s = trace.elapsed_s()
+            self._recorder.record(trace)
+        return made

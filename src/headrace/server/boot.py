@@ -1,0 +1,145 @@
+"""What lives as long as the process: state, keys, traces, and the service on top of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace import __version__
+from headrace.access.keys import KeyStore
+from headrace.config.load import home_dir, load_service
+from headrace.config.model import ServiceConfig
+from headrace.models.box import Progress
+from headrace.pipeline.conversation import ConversationStore, conversation_handlers
+from headrace.pipeline.service import Platform
+from headrace.privacy.vault import Vault
+from headrace.server.load import ServiceLoader
+from headrace.server.state import DATABASE_FILE, JOURNAL_FILE
+from headrace.storage.database import Database
+from headrace.storage.writer import BatchWriter
+from headrace.telemetry.feedback import FeedbackStore, feedback_handlers
+from headrace.telemetry.metrics import Metrics
+from headrace.telemetry.recorder import TRACE_END, TraceRecorder
+from headrace.telemetry.store import TraceStore, trace_handlers
+
+if TYPE_CHECKING:
+    from headrace.telemetry.exporter import TraceExporter
+
+__all__ = ["Booted", "boot", "open_platform"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted:
+    """A platform with what only the server needs of it."""
+
+    platform: Platform
+    loader: ServiceLoader
+    admin_secret: str | None
+    """The first start's admin key, to be shown once; None later on."""
+    interrupted: int
+    """Turns that an earlier process had begun and not ended."""
+
+
+@asynccontextmanager
+async def open_platform(
+    root: Path, environ: Mapping[str, str], *, progress: Progress | None = None
+) -> AsyncIterator[Platform]:
+    """A service that answers in this process, without a port; `headrace chat` uses it.
+
+    Raises:
+        HomeInUse: a service runs on this home already.
+        HeadraceError: as `boot`.
+    """
+    async with boot(root, environ, progress=progress) as booted:
+        yield booted.platform
+
+
+@asynccontextmanager
+async def boot(
+    root: Path, environ: Mapping[str, str], *, progress: Progress | None = None
+) -> AsyncIterator[Booted]:
+    """Open the state of the folder's home, then load its service. All is closed at the end.
+
+    Raises:
+        ConfigError: a file is wrong.
+        HomeInUse: a service runs on this home already.
+        StateUnusable: the state cannot be opened.
+        WeightsUnavailable, ModelUnavailable: a model cannot be fetched or started.
+    """
+    config = load_service(root, environ)
+    home = home_dir(root, environ)
+    async with AsyncExitStack() as stack:
+        database = Database.open(home / DATABASE_FILE)
+        stack.callback(database.close)
+        vault = Vault.open(database, home)
+        metrics = Metrics(__version__)
+        exporter = _exporter(config, vault)
+        if exporter is not None:
+            exporter.start()
+            metrics.watch_exporter(exporter)
+            # Closed after the writer, whose last records it is still to send.
+            stack.push_async_callback(asyncio.to_thread, exporter.close)
+        writer = BatchWriter(
+            database,
+            home / JOURNAL_FILE,
+            {**trace_handlers(), **feedback_handlers(), **conversation_handlers()},
+            committed={TRACE_END: exporter.committed} if exporter is not None else None,
+        )
+        # Emptying the journal may take seconds; the event loop still has answers to end then.
+        stack.push_async_callback(asyncio.to_thread, writer.close)
+        writer.start()
+        metrics.watch_writer(writer)
+        recorder = TraceRecorder(writer, vault, metrics, content=config.traces.content)
+        traces = TraceStore(database, vault)
+        interrupted = traces.close_unfinished(recorder.boot)
+        keys = KeyStore.open(database)
+        admin_secret = keys.ensure_admin(home)
+        conversations = ConversationStore(database, writer, vault)
+        loader = ServiceLoader(
+            root,
+            home,
+            environ,
+            conversations=conversations,
+            recorder=recorder,
+            unlock=vault.unlock,
+        )
+        platform = Platform(
+            home=home,
+            service=await loader.load(progress=progress),
+            keys=keys,
+            traces=traces,
+            feedback=FeedbackStore(database, writer, vault),
+            conversations=conversations,
+            metrics=metrics,
+            recorder=recorder,
+            writer=writer,
+        )
+        try:
+            yield Booted(
+                platform=platform,
+                loader=loader,
+                admin_secret=admin_secret,
+                interrupted=interrupted,
+            )
+        finally:
+            await platform.service.models.stop()
+
+
+def _exporter(config: ServiceConfig, vault: Vault) -> "TraceExporter | None":
+    """The way to the collector, if `traces.otlp_endpoint` names one."""
+    settings = config.traces
+    if settings.otlp_endpoint is None:
+        return None
+    # An HTTP client's import, so only for those who export.
+    from headrace.ids import new_id
+    from headrace.telemetry.exporter import TraceExporter
+    from headrace.telemetry.otlp import Resource
+
+    return TraceExporter(
+        settings.otlp_endpoint,
+        settings.otlp_headers,
+        Resource(name=config.name, version=__version__, instance=new_id()),
+        vault if settings.otlp_content else None,
+    )

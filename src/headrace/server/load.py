@@ -1,0 +1,88 @@
+"""A service from its files: read, checked, its models running, its pipeline compiled."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from headrace.config.load import load_service
+from headrace.models.box import ModelBox, Progress
+from headrace.pipeline.compile import compile_pipeline
+from headrace.pipeline.conversation import ConversationStore
+from headrace.pipeline.embedding import Embedder
+from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
+from headrace.pipeline.service import Service
+from headrace.prompts.library import PromptLibrary
+from headrace.screening.policy import PolicyLibrary
+
+__all__ = ["ServiceLoader"]
+
+
+class ServiceLoader:
+    """Loads the service of one folder, the first time and whenever its files change."""
+
+    def __init__(
+        self,
+        root: Path,
+        home: Path,
+        environ: Mapping[str, str],
+        *,
+        conversations: ConversationStore,
+        recorder: Recorder,
+        unlock: Unlock,
+    ) -> None:
+        self.root = root
+        self.environ = environ
+        self._home = home
+        self._conversations = conversations
+        self._recorder = recorder
+        self._unlock = unlock
+
+    async def load(
+        self, *, reuse: ModelBox | None = None, progress: Progress | None = None
+    ) -> Service:
+        """The service as its files declare it now, with every model answering.
+
+        Args:
+            reuse: models that run already; those whose settings have not changed are kept.
+
+        Raises:
+            ConfigError: a file is wrong; nothing was started.
+            HeadraceError: a model cannot be fetched or started; what was started has ended.
+        """
+        config = load_service(self.root, self.environ)
+        models = ModelBox.build(config.models, self.root, self._home, reuse=reuse)
+        prompts = PromptLibrary.load(self.root, self.environ)
+        policies = PolicyLibrary.load(self.root, self.environ)
+
+        def compiled() -> Pipeline:
+            return compile_pipeline(
+                config,
+                models,
+                prompts,
+                policies,
+                self._conversations,
+                recorder=self._recorder,
+                unlock=self._unlock,
+            )
+
+        # Once before anything is fetched or started, so that a wrong setting is said at once;
+        # again if starting taught something that belongs into the release digest.
+        declared = models.digests()
+        pipeline = compiled()
+        try:
+            await models.start(progress)
+        except BaseException:
+            await (reuse.retire(models) if reuse is not None else models.stop())
+            raise
+        if models.digests() != declared:
+            pipeline = compiled()
+        return Service(
+            config=config,
+            models=models,
+            pipeline=pipeline,
+            embedder=Embedder(
+                models, release=pipeline.release, recorder=self._recorder, unlock=self._unlock
+            ),
+            release=pipeline.release,
+            loaded_at=time.time(),
+        )

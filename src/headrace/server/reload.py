@@ -1,0 +1,88 @@
+"""Swapping the service when its files change: the whole new one, or the old one and why.
+
+Files are looked at once a second (size and time of change), because notifications do not come
+through network and container file systems.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+from headrace.config.watch import fingerprint
+from headrace.errors import HeadraceError
+from headrace.pipeline.service import Platform, Service
+from headrace.server.load import ServiceLoader
+
+__all__ = ["Reloader"]
+
+LOOK_EVERY_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Reloader:
+    """Watches a service's files and swaps `platform.service`."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        loader: ServiceLoader,
+        *,
+        look: Callable[[Path], Hashable] = fingerprint,
+    ) -> None:
+        self._platform = platform
+        self._loader = loader
+        self._look = look
+        self._seen = look(loader.root)
+        self.failure: str | None = None
+        """Why the files as they are now do not serve; None while they do."""
+
+    async def run(self) -> None:
+        """Look and swap until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self.look()
+
+    async def look(self) -> bool:
+        """Swap if the files have changed since the last look; True if they had."""
+        seen = await asyncio.to_thread(self._look, self._loader.root)
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        old = self._platform.service
+        try:
+            new = await self._loader.load(reuse=old.models)
+        except HeadraceError as error:
+            self.failure = error.message
+            _log.error(
+                "the changed files cannot be used, so the service goes on as before: %s%s",
+                error.message,
+                f" ({error.hint})" if error.hint else "",
+            )
+            return True
+        self.failure = None
+        self._platform.service = new
+        self._platform.recorder.content = new.config.traces.content
+        _log.info("the changed files are in use now: release %s", new.release)
+        _say_what_waits(old, new)
+        # Turns that began with the old service end with it; its models go once they have.
+        await new.models.retire(old.models)
+        return True
+
+
+def _say_what_waits(old: Service, new: Service) -> None:
+    """Some settings belong to the process, and only a new one can take them over."""
+    before, after = old.config, new.config
+    waiting = [
+        f"server.{name}"
+        for name in ("host", "port")
+        if getattr(before.server, name) != getattr(after.server, name)
+    ]
+    waiting += [
+        f"traces.{name}"
+        for name in ("otlp_endpoint", "otlp_headers", "otlp_content")
+        if getattr(before.traces, name) != getattr(after.traces, name)
+    ]
+    if waiting:
+        _log.warning("%s: in use after the next start", ", ".join(waiting))

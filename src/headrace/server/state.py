@@ -1,0 +1,75 @@
+"""Where a service keeps its state, and how other commands find the one that runs.
+
+`service.json` says where a running service listens. It may outlive a service that was killed, so
+what counts is the lock: the kernel drops it with the process.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+__all__ = [
+    "DATABASE_FILE",
+    "JOURNAL_FILE",
+    "SERVICE_FILE",
+    "RunningService",
+    "announce",
+    "running_service",
+    "withdraw",
+]
+
+DATABASE_FILE = "state.db"
+JOURNAL_FILE = "journal.ring"
+SERVICE_FILE = "service.json"
+_LOCK_FILE = "journal.lock"
+
+
+class RunningService(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the service of a home listens."""
+
+    url: str
+    pid: int
+    started_at: float
+    """Seconds since the epoch."""
+
+
+def announce(home: Path, service: RunningService) -> None:
+    """Say where this home's service listens."""
+    temporary = home / f"{SERVICE_FILE}.{os.getpid()}"
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "wb") as stream:
+        stream.write(msgspec.json.encode(service) + b"\n")
+    temporary.replace(home / SERVICE_FILE)
+
+
+def withdraw(home: Path) -> None:
+    """The service has ended."""
+    (home / SERVICE_FILE).unlink(missing_ok=True)
+
+
+def running_service(home: Path) -> RunningService | None:
+    """The service that runs on this home, or None."""
+    try:
+        found = msgspec.json.decode((home / SERVICE_FILE).read_bytes(), type=RunningService)
+        os.kill(found.pid, 0)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    # The pid may be a stranger's by now. Looked at last, because looking takes the lock for a
+    # moment, and a service that starts just then would think it taken.
+    return found if _is_locked(home / _LOCK_FILE) else None
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
