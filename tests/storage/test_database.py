@@ -135,6 +135,7 @@ def test_insert_or_ignore_keeps_the_first_and_upsert_the_last(database: Database
 
 def test_space_of_deleted_rows_goes_back_to_the_disk(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "state.db")
+    database.checkpoint()
     empty = (tmp_path / "state.db").stat().st_size
     with database.write() as connection:
         rows = [{"name": str(n), "value": "x" * 5000} for n in range(2000)]

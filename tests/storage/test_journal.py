@@ -1,5 +1,6 @@
 """The journal: what was appended comes out once, in order, whatever happens in between."""
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_a_record_cut_off_at_any_byte_is_not_there_and_the_others_are(
                 journal.append("old", payload_of(number, each))
         journal.advance(journal.read(taken, 10**9) if taken else journal.read(1, 10**9))
         kept = list(journal.read(10**6, 10**9).records)
-        start = journal._head
+        start = journal._end[0]
         whole_before = path.read_bytes()
         if not journal.append("new", payload_of(99, size)):
             journal.close()
@@ -109,26 +110,47 @@ def test_a_record_cut_off_at_any_byte_is_not_there_and_the_others_are(
         journal.close()
 
 
-@settings(deadline=None, max_examples=60)
-@given(sizes=st.lists(st.integers(1, 80), min_size=1, max_size=8), data=st.data())
-def test_a_damaged_byte_never_becomes_a_record(sizes: list[int], data: st.DataObject) -> None:
+@settings(deadline=None, max_examples=80)
+@given(
+    laps=st.integers(0, 3),
+    sizes=st.lists(st.integers(1, 80), min_size=1, max_size=8),
+    data=st.data(),
+)
+def test_damage_costs_the_records_it_touches_and_no_others(
+    laps: int, sizes: list[int], data: st.DataObject
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal"
         journal = Journal.open(path, CAPACITY)
+        for _ in range(laps):
+            assert journal.append("old", bytes(200))
+            drain(journal)
         records = [Record("kind", payload_of(n, size)) for n, size in enumerate(sizes)]
+        edges = [journal._end[0]]
         for record in records:
             assert journal.append(record.kind, record.payload)
-        used = journal.pending_bytes
+            edges.append(journal._end[0])
         journal.close()
+        first = data.draw(st.integers(edges[0], edges[-1] - 1), label="first damaged position")
+        last = data.draw(st.integers(first, edges[-1] - 1), label="last damaged position")
         content = bytearray(path.read_bytes())
-        at = data.draw(st.integers(0, used - 1), label="damaged byte")
-        content[PAGE + at] ^= data.draw(st.integers(1, 255), label="bits")
+        for position in range(first, last + 1):
+            content[PAGE + position % CAPACITY] ^= data.draw(st.integers(1, 255), label="bits")
         path.write_bytes(content)
 
         journal = Journal.open(path, CAPACITY)
-        found = drain(journal)
-        assert found == records[: len(found)]
-        assert len(found) < len(records)
+        batch = journal.read(10**6, 10**9)
+        whole = [
+            record
+            for record, (begin, end) in zip(records, itertools.pairwise(edges), strict=True)
+            if end <= first or begin > last
+        ]
+        assert list(batch.records) == whole
+        assert batch.lost == len(records) - len(whole)
+        journal.advance(batch)
+        assert journal.pending_bytes == 0
+        assert journal.append("kind", b"after")
+        assert drain(journal) == [Record("kind", b"after")]
         journal.close()
 
 

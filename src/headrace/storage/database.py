@@ -4,6 +4,7 @@
 takes its lock first (`BEGIN IMMEDIATE`) and never fails half-way for want of it.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,10 @@ HEAD = "0001"
 
 BUSY_TIMEOUT_S = 5.0
 _WRITE = "headrace_write"
+_VACUUM_PAGES = 500
+"""2 MB: some ten milliseconds of holding the lock. The writer waits for no longer."""
+
+_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -101,6 +106,8 @@ class Database:
         """Move what was committed into the main file and empty the write-ahead log.
 
         Called after a key was destroyed, whose old pages the log would otherwise still hold.
+        While another connection is in the middle of reading, the log stays as it is: at the
+        latest it is overwritten by what comes next.
         """
         if self.engine.dialect.name == "sqlite":
             with self.engine.connect() as connection:
@@ -108,14 +115,27 @@ class Database:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def shrink(self) -> None:
-        """Give the space of deleted rows back to the disk, some megabytes at a time."""
+        """Give the space of deleted rows back to the disk, some megabytes at a time.
+
+        Between two steps others may write. Does as much as it can: when the database is locked
+        for long, the rest waits for the next call.
+        """
         if self.engine.dialect.name != "sqlite":
             return
         with self.engine.connect() as connection:
             raw = _sqlite(connection.connection.dbapi_connection)
-            while raw.execute("PRAGMA freelist_count").fetchone() != (0,):
-                # A script, because `execute` stops after the first page.
-                raw.executescript("PRAGMA incremental_vacuum(2000)").close()
+            free = _free_pages(raw)
+            while free:
+                try:
+                    # A script, because `execute` stops after the first page.
+                    raw.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").close()
+                except sqlite3.OperationalError as error:
+                    _log.info("space is given back later: %s", error)
+                    return
+                left = _free_pages(raw)
+                if left >= free:
+                    break
+                free = left
         self.checkpoint()
 
     def revision(self) -> str | None:
@@ -206,6 +226,10 @@ def _configure_sqlite(dbapi: object, entry: ConnectionPoolEntry) -> None:
 def _sqlite(dbapi: object) -> sqlite3.Connection:
     assert isinstance(dbapi, sqlite3.Connection)
     return dbapi
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 def _begin_sqlite(connection: Connection) -> None:

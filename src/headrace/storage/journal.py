@@ -5,12 +5,15 @@ moment `append` returns; it takes no system call and waits for nothing. A power 
 the kernel had not written back yet (some seconds): see docs/decisions/0010.
 
 Layout, little-endian:
-    page 0          magic, capacity; two tail slots (position, sequence, CRC), written in turn
+    page 0          magic, capacity; two tail slots (position, sequence, CRC), written in turn;
+                    one head slot of the same form
     page 1 …        the ring: frames one after the other, wrapping at the end
     frame           length, CRC, sequence, length of kind | kind | payload
 
 A frame counts only if its CRC holds and its sequence is the one expected, so neither a torn frame
-nor one of the ring's last lap is ever taken for a record.
+nor one of the ring's last lap is ever taken for a record. The head slot says how far frames go:
+where one below it does not count, the disk has lost it, and reading goes on at the next that does
+(`Batch.lost` says how many are missing).
 
 Not covered: file systems that copy on write (btrfs, ZFS) may need space for a page that is
 already there, so a full disk can end the process; keep the home elsewhere.
@@ -20,7 +23,6 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -37,8 +39,13 @@ _PAGE = 4096
 _HEAD = struct.Struct("<8sQ")
 _SLOT = struct.Struct("<QQI")
 _SLOT_AT = (64, 128)
+_HEAD_SLOT_AT = 192
 _FRAME = struct.Struct("<IIQB")
 _CHECKED = struct.Struct("<IQB")
+_SEQUENCE_AT = 8
+"""Where in a frame its sequence stands."""
+_LOOK_AHEAD = 256
+"""After a damaged frame, how many sequence numbers are looked for: a page holds 240 at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ class Batch:
     records: tuple[Record, ...]
     position: int
     sequence: int
+    lost: int = 0
+    """Records before `position` that cannot be read, because their place on the disk is damaged."""
 
 
 class Journal:
@@ -69,7 +78,8 @@ class Journal:
         """The longest record, in bytes: one turn must not push out all others."""
         self._slot = 0
         self._tail, self._tail_sequence = self._read_tail()
-        self._head, self._sequence = self._scan()
+        # One tuple, so that the reader's thread never sees half of a change.
+        self._end = self._scan()
 
     @classmethod
     def open(cls, path: Path, capacity: int = CAPACITY_BYTES) -> Self:
@@ -105,12 +115,12 @@ class Journal:
     @property
     def pending_bytes(self) -> int:
         """Bytes appended and not yet advanced over."""
-        return self._head - self._tail
+        return self._end[0] - self._tail
 
     @property
     def sequence(self) -> int:
         """Sequence number of the last record appended; 0 before the first."""
-        return self._sequence
+        return self._end[1]
 
     @property
     def tail_sequence(self) -> int:
@@ -121,53 +131,55 @@ class Journal:
         """Copy a record into the ring. False: it did not fit, and nothing was changed.
 
         Call it from one thread at a time. The reader works beside it without a lock: it only
-        reads below `_head`, which moves once the record is whole.
+        reads below `_end`, which moves once the record is whole.
         """
         name = kind.encode()
         size = len(name) + len(payload)
-        head = self._head
+        head, sequence = self._end
         if head + _FRAME.size + size - self._tail > self.capacity or size > self.record_limit:
             return False
-        sequence = self._sequence + 1
+        sequence += 1
         crc = zlib.crc32(_CHECKED.pack(size, sequence, len(name)))
         crc = zlib.crc32(payload, zlib.crc32(name, crc))
         at = self._put(head, _FRAME.pack(size, crc, sequence, len(name)))
         at = self._put(at, name)
-        self._head = self._put(at, payload)
-        self._sequence = sequence
+        at = self._put(at, payload)
+        _write_slot(self._map, _HEAD_SLOT_AT, at, sequence)
+        self._end = (at, sequence)
         return True
 
     def read(self, max_records: int, max_bytes: int) -> Batch:
         """The oldest records, at least one if there is any; they stay until `advance`."""
         records: list[Record] = []
-        position, sequence, taken = self._tail, self._tail_sequence, 0
-        for record, end in self._frames(position, sequence, self._head):
+        position, sequence, lost, taken = self._tail, self._tail_sequence, 0, 0
+        end = self._end
+        while position < end[0] and len(records) < max_records and taken < max_bytes:
+            found = self._frame(position, sequence + 1, end[0])
+            if found is None:
+                resumed = self._resume(position, sequence, end)
+                lost += resumed[1] - sequence
+                position, sequence = resumed
+                continue
+            record, position = found
             records.append(record)
-            position, sequence, taken = end, sequence + 1, taken + len(record.payload)
-            if len(records) >= max_records or taken >= max_bytes:
-                break
-        return Batch(tuple(records), position, sequence)
+            sequence, taken = sequence + 1, taken + len(record.payload)
+        return Batch(tuple(records), position, sequence, lost)
 
     def advance(self, batch: Batch) -> None:
         """Free the batch's space; call it once its records are safe elsewhere."""
         self._slot ^= 1
-        body = struct.pack("<QQ", batch.position, batch.sequence)
         # The other slot stays whole until this one is, so a kill in between loses no more than
         # this advance, and the records come again.
-        _SLOT.pack_into(
-            self._map, _SLOT_AT[self._slot], batch.position, batch.sequence, zlib.crc32(body)
-        )
+        _write_slot(self._map, _SLOT_AT[self._slot], batch.position, batch.sequence)
         self._tail_sequence = batch.sequence
         self._tail = batch.position
 
     def _read_tail(self) -> tuple[int, int]:
         best: tuple[int, int] | None = None
         for index, at in enumerate(_SLOT_AT):
-            position, sequence, crc = _SLOT.unpack_from(self._map, at)
-            if crc != zlib.crc32(struct.pack("<QQ", position, sequence)):
-                continue
-            if best is None or sequence >= best[1]:
-                best = (position, sequence)
+            found = _read_slot(self._map, at)
+            if found is not None and (best is None or found[1] >= best[1]):
+                best = found
                 self._slot = index
         if best is None:
             raise StateUnusable(
@@ -177,25 +189,45 @@ class Journal:
         return best
 
     def _scan(self) -> tuple[int, int]:
-        """Where the records of an earlier process end."""
-        position, sequence = self._tail, self._tail_sequence
-        for _, end in self._frames(position, sequence, position + self.capacity):
-            position, sequence = end, sequence + 1
-        return position, sequence
+        """Where the records of an earlier process end, as (position, sequence)."""
+        limit = self._tail + self.capacity
+        end = self._whole_until((self._tail, self._tail_sequence), limit)
+        noted = _read_slot(self._map, _HEAD_SLOT_AT)
+        if noted is not None and end[0] < noted[0] <= limit and end[1] < noted[1]:
+            # Frames in between are damaged; `read` skips them.
+            return self._whole_until(noted, limit)
+        return end
 
-    def _frames(self, position: int, sequence: int, limit: int) -> Iterator[tuple[Record, int]]:
-        """Whole frames after `sequence`, from `position` on, none beyond `limit`."""
-        while position + _FRAME.size <= limit:
-            size, crc, found, name_size = _FRAME.unpack(self._get(position, _FRAME.size))
-            end = position + _FRAME.size + size
-            sequence += 1
-            if found != sequence or end > limit or not name_size <= size <= self.record_limit:
-                return
-            body = self._get(position + _FRAME.size, size)
-            if crc != zlib.crc32(body, zlib.crc32(_CHECKED.pack(size, sequence, name_size))):
-                return
-            yield Record(body[:name_size].decode(), body[name_size:]), end
-            position = end
+    def _whole_until(self, end: tuple[int, int], limit: int) -> tuple[int, int]:
+        while (found := self._frame(end[0], end[1] + 1, limit)) is not None:
+            end = (found[1], end[1] + 1)
+        return end
+
+    def _frame(self, position: int, sequence: int, limit: int) -> tuple[Record, int] | None:
+        """The frame of that sequence at that position, and its end; None if it is not whole."""
+        if position + _FRAME.size > limit:
+            return None
+        size, crc, found, name_size = _FRAME.unpack(self._get(position, _FRAME.size))
+        end = position + _FRAME.size + size
+        if found != sequence or end > limit or not name_size <= size <= self.record_limit:
+            return None
+        body = self._get(position + _FRAME.size, size)
+        if crc != zlib.crc32(body, zlib.crc32(_CHECKED.pack(size, sequence, name_size))):
+            return None
+        return Record(body[:name_size].decode(), body[name_size:]), end
+
+    def _resume(self, position: int, sequence: int, end: tuple[int, int]) -> tuple[int, int]:
+        """Past a damaged frame: where the next whole one begins, and the sequence before it."""
+        region = self._get(position, end[0] - position)
+        for following in range(sequence + 2, min(end[1], sequence + _LOOK_AHEAD) + 1):
+            mark = struct.pack("<Q", following)
+            at = region.find(mark, _FRAME.size)
+            while at >= 0:
+                begin = position + at - _SEQUENCE_AT
+                if self._frame(begin, following, end[0]) is not None:
+                    return begin, following - 1
+                at = region.find(mark, at + 1)
+        return end
 
     def _put(self, position: int, data: bytes) -> int:
         at = position % self.capacity
@@ -215,6 +247,20 @@ class Journal:
         return (
             self._map[_PAGE + at : _PAGE + self.capacity] + self._map[_PAGE : _PAGE + size - room]
         )
+
+
+def _write_slot(ring: mmap.mmap, at: int, position: int, sequence: int) -> None:
+    _SLOT.pack_into(ring, at, position, sequence, _slot_crc(position, sequence))
+
+
+def _read_slot(ring: mmap.mmap, at: int) -> tuple[int, int] | None:
+    """(position, sequence), or None when the slot was never, or only half, written."""
+    position, sequence, crc = _SLOT.unpack_from(ring, at)
+    return (position, sequence) if crc == _slot_crc(position, sequence) else None
+
+
+def _slot_crc(position: int, sequence: int) -> int:
+    return zlib.crc32(struct.pack("<QQ", position, sequence))
 
 
 def _open_or_create(path: Path, capacity: int) -> int:
@@ -237,10 +283,9 @@ def _create(path: Path, capacity: int) -> None:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.posix_fallocate(file, 0, _PAGE + capacity)
-        empty = struct.pack("<QQ", 0, 0)
         page = bytearray(_PAGE)
         _HEAD.pack_into(page, 0, _MAGIC, capacity)
-        _SLOT.pack_into(page, _SLOT_AT[0], 0, 0, zlib.crc32(empty))
+        _SLOT.pack_into(page, _SLOT_AT[0], 0, 0, _slot_crc(0, 0))
         os.pwrite(file, page, 0)
         # Written once, an append's page fault has no block left to convert in the file system.
         zeros = bytes(1024 * 1024)

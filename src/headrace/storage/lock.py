@@ -35,12 +35,18 @@ class HomeLock:
             ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(file)
             raise HomeInUse(
                 f"another service (pid {holder}) already runs on {path.parent}",
                 hint="stop it first, or give this one a home of its own with HEADRACE_HOME",
+            ) from error
+        except OSError as error:
+            os.close(file)
+            raise StateUnusable(
+                f"{path}: this file system cannot lock files: {error.strerror}",
+                hint="keep the home on a local disk (HEADRACE_HOME)",
             ) from error
         os.ftruncate(file, 0)
         # The pid is only for the message above; on a full disk the lock holds without it.

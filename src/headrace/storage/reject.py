@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -27,10 +28,13 @@ class RejectFile:
         try:
             file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                if os.fstat(file).st_size + len(line) > LIMIT_BYTES:
+                size = os.fstat(file).st_size
+                if size + len(line) > LIMIT_BYTES:
                     _log.error("%s is full: a %s record is lost", self.path, record.kind)
-                    return
-                os.write(file, line)
+                elif os.write(file, line) < len(line):
+                    # The disk is full. Half a line would spoil the next one.
+                    os.ftruncate(file, size)
+                    _log.error("%s: a %s record is lost: the disk is full", self.path, record.kind)
             finally:
                 os.close(file)
         except OSError as error:
@@ -38,7 +42,14 @@ class RejectFile:
 
 
 def read_rejects(path: Path) -> list[Record]:
-    """What the file holds, oldest first; empty when there is none."""
+    """What the file holds, oldest first; empty when there is none.
+
+    A line that a crash left unfinished is not among it.
+    """
     if not path.exists():
         return []
-    return [msgspec.json.decode(line, type=Record) for line in path.read_bytes().splitlines()]
+    records = []
+    for line in path.read_bytes().splitlines():
+        with suppress(msgspec.DecodeError):
+            records.append(msgspec.json.decode(line, type=Record))
+    return records

@@ -92,6 +92,8 @@ class BatchWriter:
         """Records refused because the ring was full or the record too long."""
         self.rejected = 0
         """Records the database would never take; kept in the file `journal.rejected`."""
+        self.damaged = 0
+        """Records that could not be read back from the journal: the disk had changed them."""
         self.failure: str | None = None
         """Why the last attempt to write failed; None while all is well."""
 
@@ -198,12 +200,17 @@ class BatchWriter:
                 self._failed(str(error.orig if isinstance(error, DBAPIError) else error))
                 return False
             self._journal.advance(batch)
+            if batch.lost:
+                self.damaged += batch.lost
+                _log.error("%d records are lost: their place in the journal is damaged", batch.lost)
             self._recovered()
             self._tell(batch)
         return True
 
     def _write(self, batch: Batch) -> None:
         groups = _by_kind(batch)
+        if not groups:
+            return
         try:
             with self._database.write() as connection:
                 for kind, payloads in groups.items():
