@@ -1,119 +1,86 @@
-"""What a msgspec validation error means, in terms of the file that the user wrote."""
+"""Why a value is not what its type asks for, down to the exact item.
 
-import re
-import types
-from dataclasses import dataclass, field
-from typing import Annotated, Union, get_args, get_origin
+msgspec names no key inside a mapping and gives types in its own words, so the value is walked
+part by part: the first part that does not convert is the one to talk about.
+"""
+
+from dataclasses import dataclass, replace
 
 import msgspec
 
-__all__ = ["Problem", "explain"]
+from headrace.config.allowed import allowed, choices
+from headrace.config.kind import Key, children, matching
+from headrace.errors import did_you_mean
 
-_PIECE = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]|\.\.\.")
+__all__ = ["Problem", "describe", "explain"]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with a value."""
 
     message: str
-    path: tuple[str | int, ...] = ()
-    found: str = ""
+    path: tuple[Key, ...] = ()
     hint: str = ""
-    unknown: str | None = None
-    """The name of an unknown field, if that is the problem."""
-    known: list[str] = field(default_factory=list)
+    wrong: str | None = None
+    """The text that the message must show after it: what was found at `path`."""
+    names: tuple[str, ...] = ()
+    """What `path` takes instead, when it takes one of a few names."""
 
 
-def explain(error: str, value: object, kind: type) -> Problem:
-    """Read msgspec's text (`Expected … - at `$.a[0].b``) against the value and its type."""
-    what, _, where = error.partition(" - at `")
-    path = _path(where.rstrip("`").removeprefix("key in ").removeprefix("$"), value)
-    if match := re.match(r"Object contains unknown field `(.+)`", what):
-        fields = _fields_at(kind, path)
-        return Problem(
-            f"unknown field {match[1]!r}", (*path, match[1]), unknown=match[1], known=fields
-        )
-    if match := re.match(r"Object missing required field `(.+)`", what):
-        return Problem(f"the field {match[1]!r} is missing", path, hint=f"add `{match[1]}: …`")
-    if match := re.match(r"Invalid enum value (.+)", what):
-        return Problem(f"{match[1]} is not allowed", path, hint=_allowed(kind, path))
-    found = _describe(_at(value, path))
-    return Problem(what.replace("`", ""), path, found=f"found {found}")
+def explain(value: object, kind: object) -> Problem:
+    """What is wrong with a value that does not convert to `kind`."""
+    if isinstance(value, dict) and (problem := _misnamed(value, kind)) is not None:
+        return problem
+    if isinstance(value, dict | list):
+        for key, part in children(kind, value):
+            item = value[key]  # type: ignore[index]  # the keys come from this value
+            if _reason(item, part) is not None:
+                problem = explain(item, part)
+                return replace(problem, path=(key, *problem.path))
+        if matching(kind, value) is not None:
+            return Problem((_reason(value, kind) or "").replace("`", ""))
+    return Problem(f"expected {allowed(kind)}", wrong=describe(value), names=tuple(choices(kind)))
 
 
-def _path(text: str, value: object) -> tuple[str | int, ...]:
-    """msgspec's path, with `[...]` (any key or item) resolved to the first that is there.
-
-    msgspec does not say which item of a list or key of a mapping failed inside a union or dict
-    (`[...]`); the line of the parent is then the best that can be said.
-    """
-    path: list[str | int] = []
-    for match in _PIECE.finditer(text):
-        if match[1] is not None:
-            path.append(match[1])
-        elif match[2] is not None:
-            path.append(int(match[2]))
-        else:
-            break
-    return tuple(path)
-
-
-def _at(value: object, path: tuple[str | int, ...]) -> object:
-    for key in path:
-        if (isinstance(value, dict) and key in value) or (
-            isinstance(value, list) and isinstance(key, int) and key < len(value)
-        ):
-            value = value[key]
-        else:
-            return None
-    return value
-
-
-def _describe(value: object) -> str:
+def describe(value: object) -> str:
+    """What was found, in words, cut short."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return text if len(text) <= 60 else text[:57] + "…" + text[-1]
 
 
-def _type_at(kind: object, path: tuple[str | int, ...]) -> object:
-    kind = _bare(kind)
-    for key in path:
-        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-            hints = {each.encode_name: each.type for each in msgspec.structs.fields(kind)}
-            kind = _bare(hints.get(str(key)))
-        elif get_origin(kind) in (list, tuple):
-            kind = _bare(get_args(kind)[0])
-        elif get_origin(kind) is dict:
-            kind = _bare(get_args(kind)[1])
-        else:
-            return None
-    return kind
+def _misnamed(value: dict[str, object], kind: object) -> Problem | None:
+    """A field that the struct does not have, or lacks."""
+    struct = matching(kind, value)
+    if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct)):
+        return None
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    config = struct.__struct_config__
+    known = {*fields, config.tag_field} - {None} if config.tag else set(fields)
+    for name in value if config.forbid_unknown_fields else ():
+        if name not in known:
+            hint = did_you_mean(name, fields, kind="fields")
+            return Problem(f"unknown field {name!r}", (name,), hint)
+    for name, field in fields.items():
+        if field.required and name not in value:
+            return Problem(
+                f"the field {name!r} is missing", hint=f"add `{name}: …`: {allowed(field.type)}"
+            )
+    return None
 
 
-def _bare(kind: object) -> object:
-    """The type without Annotated and without `| None`."""
-    if get_origin(kind) is Annotated:
-        return _bare(get_args(kind)[0])
-    if get_origin(kind) in (types.UnionType, Union):
-        rest = [arg for arg in get_args(kind) if arg is not type(None)]
-        structs = [arg for arg in rest if isinstance(arg, type) and issubclass(arg, msgspec.Struct)]
-        return _bare((structs or rest)[0])
-    return kind
-
-
-def _fields_at(kind: object, path: tuple[str | int, ...]) -> list[str]:
-    found = _type_at(kind, path)
-    if isinstance(found, type) and issubclass(found, msgspec.Struct):
-        return [each.encode_name for each in msgspec.structs.fields(found)]
-    return []
-
-
-def _allowed(kind: object, path: tuple[str | int, ...]) -> str:
-    values = get_args(_type_at(kind, path))
-    return "allowed: " + ", ".join(str(value) for value in values) if values else ""
+def _reason(value: object, kind: object) -> str | None:
+    """Why msgspec refuses the value, in its words."""
+    try:
+        msgspec.convert(value, type=kind)
+    except msgspec.ValidationError as error:
+        return str(error).partition(" - at `")[0]
+    return None

@@ -1,10 +1,12 @@
 """Reading `headrace.yaml`, or the built-in assistant when there is none."""
 
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
+from headrace.config.explain import describe
 from headrace.config.model import (
     ConversationsConfig,
     DeploymentConfig,
@@ -16,7 +18,7 @@ from headrace.config.model import (
     StepConfig,
     TracesConfig,
 )
-from headrace.config.node import Node, load_yaml, parse_yaml
+from headrace.config.node import Node, load_yaml, parse_yaml, shown_path
 from headrace.errors import ConfigError, did_you_mean
 
 __all__ = ["CONFIG_FILE", "home_dir", "home_path", "load_service", "parse_service"]
@@ -24,6 +26,7 @@ __all__ = ["CONFIG_FILE", "home_dir", "home_path", "load_service", "parse_servic
 CONFIG_FILE = "headrace.yaml"
 T = TypeVar("T")
 
+_FOLDERS = ("prompts", "policies")
 _FIELDS = ("name", "models", "pipeline", "traces", "server", "conversations")
 _MODEL_FIELDS = ("deployments", "params", "price")
 
@@ -35,7 +38,8 @@ def load_service(root: Path, environ: Mapping[str, str]) -> ServiceConfig:
         ConfigError: with file, line and field.
     """
     path = root / CONFIG_FILE
-    if path.exists():
+    _check_suffixes(root)
+    if os.path.lexists(path):
         return parse_service(load_yaml(path, environ), root, builtin=False)
     text = resources.files("headrace.config").joinpath("builtin/headrace.yaml").read_text("utf-8")
     node = parse_yaml(text, "built-in headrace.yaml", environ, root=root)
@@ -44,6 +48,11 @@ def load_service(root: Path, environ: Mapping[str, str]) -> ServiceConfig:
 
 def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
     """The declared service, from its YAML."""
+    if node.is_empty_file:
+        raise node.error(
+            "the file is empty",
+            hint="`headrace init` writes a starting one; without the file the built-in assistant runs",
+        )
     fields = _mapping(node)
     _known(node, fields, _FIELDS)
     if "pipeline" not in fields:
@@ -60,10 +69,28 @@ def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
     )
 
 
+def _check_suffixes(root: Path) -> None:
+    """Refuse files that look as if they were read, and are not."""
+    candidates = [root / "headrace.yml"]
+    candidates += (path for folder in _FOLDERS for path in sorted((root / folder).glob("*.yml")))
+    for path in candidates:
+        if os.path.lexists(path):
+            name = path.with_suffix(".yaml").name
+            raise ConfigError(
+                f"{shown_path(path)}:1: a file with this name is not read",
+                hint=f"rename it to {name!r}",
+            )
+
+
 def _mapping(node: Node) -> dict[str, object]:
     if not isinstance(node.value, dict):
-        raise node.error(f"expected a mapping, found {type(node.value).__name__}")
+        raise node.error(f"expected a mapping, found {_found(node)}")
     return node.value
+
+
+def _found(node: Node) -> str:
+    """What stands there, as written: a filled-in value is shown as its reference."""
+    return describe(node.value if node.written() is None else node.written())
 
 
 def _known(node: Node, fields: dict[str, object], known: tuple[str, ...]) -> None:
@@ -85,15 +112,26 @@ def _models(node: Node) -> dict[str, ModelConfig]:
     if not fields.get("models"):
         raise node.error("no model is declared", "models", hint="`headrace init` writes an example")
     models = node.child("models")
+    if "" in _mapping(models):
+        raise models.error("a model needs a name", "")
     return {name: _model(models.child(name), name) for name in _mapping(models)}
 
 
 def _model(node: Node, name: str) -> ModelConfig:
     fields = _mapping(node)
     _known(node, fields, _MODEL_FIELDS)
-    listed = fields.get("deployments")
-    if not isinstance(listed, list) or not listed:
-        raise node.error("needs a list of deployments", hint="add `deployments: [{backend: …}]`")
+    if not fields.get("deployments"):
+        raise node.error(
+            "the field 'deployments' is missing", hint="add `deployments: [{backend: embedded, …}]`"
+        )
+    listed = fields["deployments"]
+    if not isinstance(listed, list):
+        found = _found(node.child("deployments"))
+        raise node.error(
+            f"expected a list of deployments, found {found}",
+            "deployments",
+            hint="write each as `- backend: …`",
+        )
     if len(listed) > 1:
         raise node.error(
             f"the model {name!r} has {len(listed)} deployments; this version serves one per model",
@@ -113,15 +151,32 @@ def _model(node: Node, name: str) -> ModelConfig:
 
 def _deployment(node: Node) -> DeploymentConfig:
     fields = _mapping(node)
-    if not isinstance(fields.get("backend"), str):
+    if fields.get("backend") is None:
         raise node.error("the field 'backend' is missing", hint="add `backend: embedded`")
+    if not isinstance(fields["backend"], str):
+        found = _found(node.child("backend"))
+        raise node.error(f"expected the name of a backend, found {found}", "backend")
     return DeploymentConfig(backend=str(fields["backend"]), settings=node.without("backend"))
 
 
 def _pipeline(node: Node) -> list[StepConfig]:
     if not isinstance(node.value, list):
-        raise node.error("expected a list of steps", hint="write each step as `- name: {settings}`")
-    return [_step(node.child(i)) for i in range(len(node.value))]
+        raise node.error(
+            f"expected a list of steps, found {_found(node)}",
+            hint="write each step as `- name` or `- name: {settings}`",
+        )
+    steps = [_step(node.child(i)) for i in range(len(node.value))]
+    generating = [i for i, step in enumerate(steps) if step.name == "generate"]
+    if not generating:
+        raise node.error(
+            "there is no `generate` step, so nothing would answer",
+            hint="add `- generate` after the steps that prepare the prompt",
+        )
+    if len(generating) > 1:
+        raise node.error(
+            "`generate` stands here a second time", generating[1], hint="keep one of them"
+        )
+    return steps
 
 
 def _step(node: Node) -> StepConfig:
@@ -133,7 +188,7 @@ def _step(node: Node) -> StepConfig:
         settings = node.child(name)
         return StepConfig(name=name, settings=node.empty() if settings.value is None else settings)
     raise node.error(
-        "each step is a name, or one name with its settings",
+        f"each step is a name, or one name with its settings; found {_found(node)}",
         hint="`- normalize` or `- normalize: {spelling: en}`",
     )
 
@@ -156,9 +211,10 @@ def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
     home = home_path(root, environ)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(
-            f"the state folder {home} cannot be made: {error.strerror}",
+            f"the state folder {home} cannot be made: {reason}",
             hint="make it writable, or point HEADRACE_HOME to another folder",
         ) from error
     return home

@@ -1,94 +1,77 @@
-"""YAML that remembers where each value stood, so that errors can name file, line and field.
+"""A value of a YAML file with its place, so that errors can name file, line and field."""
 
-A file is parsed once into plain values plus a table of lines; `Node` is a view of one value in
-it. `${NAME}` and `${file:PATH}` inside text are filled in here, at load; an unset one is an error.
-"""
-
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
-import yaml
 
-from headrace.config.explain import explain
+from headrace.config.document import Document, Place, dotted, read_document
+from headrace.config.explain import Problem, explain
+from headrace.config.kind import Key, spell_out
+from headrace.config.scalar import scalar
 from headrace.errors import ConfigError, did_you_mean
 
-__all__ = ["Node", "load_yaml", "parse_yaml"]
+__all__ = ["Node", "load_yaml", "parse_yaml", "shown_path"]
 
 T = TypeVar("T")
-Path_: TypeAlias = tuple[str | int, ...]
-Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 
-MAX_VALUES = 100_000
-"""Values in one file, aliases expanded: stops a file that doubles itself through anchors."""
-
-_REFERENCE = re.compile(r"\$\$\{|\$\{([^{}\n]*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """One parsed file."""
-
-    name: str
-    lines: dict[Path_, int] = field(default_factory=dict)
-    filled: dict[Path_, str] = field(default_factory=dict)
-    """Text as written, for values that were filled in: errors show this, never the secret."""
+_LEAST_REDACTED = 4
+"""Filled-in values shorter than this are no secrets, and would blank out ordinary words."""
 
 
 class Node:
     """One value of a YAML file, with its place."""
 
-    __slots__ = ("_at", "_file", "value")
+    __slots__ = ("_at", "_document", "value")
 
-    def __init__(self, value: object, file: _File, at: Path_ = ()) -> None:
+    def __init__(self, value: object, document: Document, at: Place = ()) -> None:
         self.value = value
-        self._file = file
+        self._document = document
         self._at = at
 
     @property
     def file(self) -> str:
         """The file's path as the user would type it."""
-        return self._file.name
+        return self._document.name
 
-    def line(self, *path: str | int) -> int:
+    @property
+    def is_empty_file(self) -> bool:
+        """Whether the file holds nothing but comments."""
+        return self._document.is_empty
+
+    def line(self, *path: Key) -> int:
         """The line (from 1) of the value at `path` below this one, or of its nearest parent."""
-        at = self._at + path
-        while at not in self._file.lines and at:
-            at = at[:-1]
-        return self._file.lines.get(at, 1)
+        return self._document.line(self._at + path)
 
-    def child(self, *path: str | int) -> "Node":
+    def child(self, *path: Key) -> "Node":
         """The value below this one; the path must exist."""
         value = self.value
         for key in path:
             value = value[key]  # type: ignore[index]  # a wrong path is a programming error
-        return Node(value, self._file, self._at + path)
+        return Node(value, self._document, self._at + path)
 
     def without(self, *keys: str) -> "Node":
         """This mapping without some of its keys; places stay."""
         assert isinstance(self.value, dict)
-        return Node({k: v for k, v in self.value.items() if k not in keys}, self._file, self._at)
+        rest = {key: value for key, value in self.value.items() if key not in keys}
+        return Node(rest, self._document, self._at)
 
     def empty(self) -> "Node":
         """An empty mapping in this place."""
-        return Node({}, self._file, self._at)
+        return Node({}, self._document, self._at)
 
-    def field(self, *path: str | int) -> str:
+    def field(self, *path: Key) -> str:
         """The dotted name of a field, from the top of the file: `models.small.deployments[0]`."""
-        text = ""
-        for key in self._at + path:
-            text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
-        return text
+        return dotted(self._at + path)
 
-    def error(self, message: str, *path: str | int, hint: str = "") -> ConfigError:
+    def error(self, message: str, *path: Key, hint: str = "") -> ConfigError:
         """A ConfigError that starts with `file:line: field:`."""
-        name = self.field(*path)
-        where = f"{self.file}:{self.line(*path)}: " + (f"{name}: " if name else "")
-        return ConfigError(where + message, hint=hint)
+        return self._document.error(message, self._at + path, hint=hint)
+
+    def written(self, *path: Key) -> str | None:
+        """The text of a filled-in value as the file has it (`${API_KEY}`); None for others."""
+        return self._document.filled.get(self._at + path)
 
     def convert(self, kind: type[T]) -> T:
         """This value as `kind`.
@@ -96,38 +79,57 @@ class Node:
         Raises:
             ConfigError: unknown field (with the nearest known one), wrong type or out of range.
         """
-        try:
-            return msgspec.convert(self.value, kind)
-        except msgspec.ValidationError as error:
-            reason = str(error)
-        if any(at[: len(self._at)] == self._at for at in self._file.filled):
+        value = self.value
+        if self._filled():
             # `port: ${PORT}` is text after filling in; let numbers be read from it.
-            try:
-                return msgspec.convert(_numbers_from(self.value, self._at, self._file), kind)
-            except msgspec.ValidationError as error:
-                reason = str(error)
-        raise self._explained(reason, kind)
+            value = spell_out(value, kind, self._number)
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            problem = explain(value, kind)
+        # Outside the handler: msgspec's own text may quote a secret, and tracebacks show causes.
+        raise self._explained(problem)
 
-    def _explained(self, reason: str, kind: type[T]) -> ConfigError:
-        problem = explain(reason, self.value, kind)
-        raw = self._file.filled.get(self._at + problem.path)
-        found = f"found {raw!r}" if raw is not None else problem.found
-        hint = problem.hint
-        if problem.unknown is not None:
-            hint = did_you_mean(problem.unknown, problem.known, kind="fields")
-        message = ", ".join(part for part in (problem.message, found) if part)
-        return self.error(message, *problem.path, hint=hint)
+    def _filled(self) -> list[tuple[Place, str]]:
+        """The filled-in values below this one: where, and as written."""
+        depth = len(self._at)
+        filled = self._document.filled.items()
+        return [(at[depth:], raw) for at, raw in filled if at[:depth] == self._at]
+
+    def _number(self, path: Place, text: str) -> object:
+        """The number or truth value that a filled-in text spells; other text as it is."""
+        if self.written(*path) is None:
+            return text
+        value = scalar(text.strip())
+        return text if value is None else value
+
+    def _explained(self, problem: Problem) -> ConfigError:
+        written = self.written(*problem.path)
+        message, hint = problem.message, problem.hint
+        if problem.wrong is not None:
+            message += f", found {problem.wrong if written is None else repr(written)}"
+            value = _value_at(self.value, problem.path)
+            if problem.names and isinstance(value, str) and written is None:
+                hint = did_you_mean(value, problem.names, kind="values")
+        return self.error(self._redacted(message), *problem.path, hint=hint)
+
+    def _redacted(self, message: str) -> str:
+        """The message with filled-in values as they are written in the file."""
+        for path, raw in self._filled():
+            value = _value_at(self.value, path)
+            if isinstance(value, str) and len(value) >= _LEAST_REDACTED:
+                message = message.replace(value, raw)
+        return message
 
 
-def _numbers_from(value: object, at: Path_, file: _File) -> object:
-    """The value with filled-in text turned into the number or truth value it spells."""
-    if isinstance(value, dict):
-        return {k: _numbers_from(v, (*at, k), file) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_numbers_from(v, (*at, i), file) for i, v in enumerate(value)]
-    if isinstance(value, str) and at in file.filled:
-        plain = yaml.safe_load(value) if value.strip() else value
-        return plain if isinstance(plain, bool | int | float) else value
+def _value_at(value: object, path: Place) -> object:
+    for key in path:
+        if (isinstance(value, dict) and key in value) or (
+            isinstance(value, list) and isinstance(key, int) and key < len(value)
+        ):
+            value = value[key]  # type: ignore[index]  # checked in the line above
+        else:
+            return None
     return value
 
 
@@ -137,12 +139,13 @@ def load_yaml(path: Path, environ: Mapping[str, str]) -> Node:
     Raises:
         ConfigError: unreadable, not UTF-8, not YAML, a key twice, an unset `${…}`.
     """
-    shown = _shown(path)
+    shown = shown_path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            f"{shown}: cannot be read: {error.strerror}", hint="check the path and its permissions"
+            f"{shown}:1: cannot be read: {error.strerror}",
+            hint="check the path and its permissions",
         ) from error
     try:
         text = data.decode("utf-8-sig")
@@ -154,112 +157,15 @@ def load_yaml(path: Path, environ: Mapping[str, str]) -> Node:
     return parse_yaml(text, shown, environ, root=path.parent)
 
 
-def _shown(path: Path) -> str:
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def parse_yaml(text: str, file: str, environ: Mapping[str, str], *, root: Path) -> Node:
     """The same for text that is already read; `root` is where `${file:…}` starts from."""
-    parsed = _File(file)
+    value, document = read_document(text, file, environ, root)
+    return Node(value, document)
+
+
+def shown_path(path: Path) -> str:
+    """A path as the user would type it: relative to where they are, if it is below."""
     try:
-        tree = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise ConfigError(
-            f"{file}:{line}: this is not valid YAML: {error.problem or error.context}",
-            hint="check indentation (spaces, never tabs), colons and quotes near this line",
-        ) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: this is not valid YAML: {error}") from None
-    if tree is None:
-        return Node({}, parsed)
-    return Node(_Reader(parsed, environ, root).read(tree, ()), parsed)
-
-
-class _Reader:
-    """Turns YAML's node tree into plain values, noting lines and filling in references."""
-
-    def __init__(self, file: _File, environ: Mapping[str, str], root: Path) -> None:
-        self._file = file
-        self._environ = environ
-        self._root = root
-        self._count = 0
-        self._plain = yaml.constructor.SafeConstructor()
-
-    def read(self, node: yaml.Node, at: Path_) -> Plain:
-        self._count += 1
-        line = node.start_mark.line + 1
-        self._file.lines.setdefault(at, line)
-        if self._count > MAX_VALUES or len(at) > 100:
-            raise ConfigError(f"{self._file.name}:{line}: the file holds too many values")
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, at)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*at, i)) for i, item in enumerate(node.value)]
-        return self._scalar(node, at)
-
-    def _mapping(self, node: yaml.MappingNode, at: Path_) -> Plain:
-        found: dict[str, Plain] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value
-            line = key_node.start_mark.line + 1
-            if not isinstance(key, str) or key_node.tag == "tag:yaml.org,2002:merge":
-                raise ConfigError(f"{self._file.name}:{line}: keys must be plain text")
-            if key in found:
-                first = self._file.lines[(*at, key)]
-                raise ConfigError(
-                    f"{self._file.name}:{line}: {key!r} stands here twice (first in line {first})",
-                    hint="keep one of them",
-                )
-            self._file.lines[(*at, key)] = line
-            found[key] = self.read(value_node, (*at, key))
-        return found
-
-    def _scalar(self, node: yaml.Node, at: Path_) -> Plain:
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith(
-            ("timestamp", "binary")
-        ):
-            # Dates and own tags mean nothing here; what was written is what is meant.
-            return self._filled(str(node.value), at)
-        value = self._plain.construct_object(node)
-        if isinstance(value, str):
-            return self._filled(value, at)
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        return str(node.value)
-
-    def _filled(self, text: str, at: Path_) -> str:
-        if "${" not in text:
-            return text
-        self._file.filled[at] = text
-        return _REFERENCE.sub(lambda match: self._reference(match, at), text)
-
-    def _reference(self, match: re.Match[str], at: Path_) -> str:
-        inner = match[1]
-        if inner is None:
-            return "${"
-        here = Node(None, self._file, at)
-        if inner.startswith("file:"):
-            path = self._root / inner.removeprefix("file:")
-            try:
-                return path.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-                raise here.error(
-                    f"{match[0]} cannot be read: {reason}", hint=f"create the file {inner[5:]!r}"
-                ) from None
-        if not _NAME.match(inner):
-            raise here.error(
-                f"{match[0]} is not a reference",
-                hint="write ${NAME}, ${file:PATH}, or $${ for the characters themselves",
-            )
-        if inner not in self._environ:
-            raise here.error(
-                f"the environment variable {inner} is not set",
-                hint=f"set it before starting: export {inner}=…",
-            )
-        return self._environ[inner]
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return str(path)
