@@ -8,6 +8,7 @@ and a slow hash would cost each request its milliseconds.
 import hashlib
 import os
 import secrets
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,7 @@ class KeyStore:
         self._by_digest: dict[bytes, Principal] = {}
         self._by_id: dict[str, Principal] = {}
         self._version: tuple[int, int] | None = None
+        self._refresh_lock = threading.Lock()
 
     @classmethod
     def open(cls, database: Database) -> Self:
@@ -126,6 +128,11 @@ class KeyStore:
         Call it about once a second, in a thread: keys made or revoked by the command line take
         effect within that time.
         """
+        # One at a time, or a slow one could put back the keys that a faster one had replaced.
+        with self._refresh_lock:
+            return self._refresh()
+
+    def _refresh(self) -> bool:
         with self._database.read() as connection:
             version = _version(connection)
             if version == self._version:

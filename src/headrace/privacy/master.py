@@ -81,7 +81,9 @@ class MasterKey:
 
     def subject_id(self, subject: str) -> str:
         """The id a subject has in the database; without the master key it cannot be guessed."""
-        return hmac.digest(self._naming, subject.encode(), "sha256")[:16].hex()
+        return hmac.digest(self._naming, subject.encode("utf-8", "surrogatepass"), "sha256")[
+            :16
+        ].hex()
 
 
 def _derive(secret: bytes, label: bytes) -> bytes:

@@ -59,6 +59,8 @@ class Vault:
         self._keys: OrderedDict[str, AESGCM] = OrderedDict()
         self._ids: OrderedDict[str, str] = OrderedDict()
         self._cached_subjects = cached_subjects
+        self._destroyed = 0
+        """Counts `destroy` calls: a key read before one must not enter memory after it."""
         self._lock = threading.Lock()
 
     @classmethod
@@ -108,19 +110,23 @@ class Vault:
         Raises:
             SQLAlchemyError: the database cannot be read or written.
         """
-        if self.subject_id(subject) not in self._keys:
-            await asyncio.to_thread(self.unlock_now, subject)
+        subject_id = self.subject_id(subject)
+        with self._lock:
+            if subject_id in self._keys:
+                self._keys.move_to_end(subject_id)
+                return
+        await asyncio.to_thread(self.unlock_now, subject)
 
     def unlock_now(self, subject: str) -> None:
         """`unlock` for a thread of one's own: reads and maybe writes the database."""
         subject_id = self.subject_id(subject)
-        if self._load(subject_id) is not None:
+        if self._load(subject_id) is not None and subject_id in self._keys:
             return
         key = AESGCM.generate_key(256)
         row = {
             "subject": subject_id,
             "wrapped_key": _encrypt(self._wrapping, subject_id, key),
-            "name_sealed": _encrypt(AESGCM(key), subject_id, subject.encode()),
+            "name_sealed": _encrypt(AESGCM(key), subject_id, _bytes(subject)),
             "created_at": time.time(),
         }
         with self._database.write() as connection:
@@ -145,7 +151,7 @@ class Vault:
         key = self._keys.get(subject_id)
         if key is None:
             return None
-        return _encrypt(key, subject_id, text.encode("utf-8", "surrogatepass"))
+        return _encrypt(key, subject_id, _bytes(text))
 
     def unseal(self, subject: str, data: bytes) -> str:
         """The text again. Reads the database if the subject's key is not in memory.
@@ -175,6 +181,7 @@ class Vault:
                 delete(subject_keys).where(subject_keys.c.subject == subject_id)
             ).rowcount
         with self._lock:
+            self._destroyed += 1
             self._keys.pop(subject_id, None)
             self._ids.pop(subject, None)
         self._database.checkpoint()
@@ -182,6 +189,7 @@ class Vault:
 
     def _load(self, subject_id: str) -> AESGCM | None:
         key = self._keys.get(subject_id)
+        destroyed = self._destroyed
         if key is None:
             with self._database.read() as connection:
                 wrapped = connection.execute(
@@ -191,6 +199,9 @@ class Vault:
                 return None
             key = AESGCM(_decrypt(self._wrapping, subject_id, wrapped))
         with self._lock:
+            if self._destroyed != destroyed:
+                # Perhaps this very key: whoever needs it reads it again, if it is still there.
+                return key
             self._keys[subject_id] = key
             self._keys.move_to_end(subject_id)
             if len(self._keys) > self._cached_subjects:
@@ -211,6 +222,10 @@ def _record_check(database: Database, master: MasterKey) -> str:
         )
         found = connection.execute(select(meta.c.value).where(meta.c.name == _CHECK_NAME))
         return str(found.scalar_one())
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _encrypt(key: AESGCM, subject_id: str, data: bytes) -> bytes:

@@ -53,8 +53,11 @@ def _part(part: Part) -> dict[str, object]:
         return _text(text)
     image = part.get("image_url")
     if isinstance(image, dict) and isinstance(uri := image.get("url"), str):
-        # A data URL is the image itself: its place is named, its bytes stay here.
-        return {"type": "uri", "modality": "image", "uri": uri.partition(",")[0][:200]}
+        if not uri.startswith("data:"):
+            return {"type": "uri", "modality": "image", "uri": uri}
+        # The image itself: its kind is told, its bytes stay here.
+        mime_type = uri[len("data:") : 100].partition(",")[0].partition(";")[0]
+        return {"type": "openai.image_url", "modality": "image", "mime_type": mime_type}
     return {"type": f"openai.{part.get('type', 'unknown')}"}
 
 

@@ -10,10 +10,12 @@ a partial success may not.
 import gzip
 import logging
 import random
+import re
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from email.utils import parsedate_to_datetime
 
 import httpx
 import msgspec
@@ -32,9 +34,12 @@ BATCH_TRACES = 64
 INTERVAL_S = 1.0
 TIMEOUT_S = 10.0
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
+RETRY_AFTER_MOST_S = 300.0
 CLOSE_S = 5.0
 """How long `close` lets the thread send what is waiting."""
 _GZIP_FROM_BYTES = 1024
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _RETRYABLE = frozenset({429, 502, 503, 504})
 
 _log = logging.getLogger(__name__)
@@ -42,12 +47,16 @@ _decode_end = msgspec.msgpack.Decoder(TraceEnd).decode
 
 
 class _PartialSuccess(msgspec.Struct, rename="camel"):
-    rejected_spans: int | str = 0
+    rejected_spans: int = 0
     error_message: str = ""
 
 
 class _Answer(msgspec.Struct, rename="camel"):
     partial_success: _PartialSuccess | None = None
+
+
+# Not strict, because the JSON form of a 64-bit integer is a string.
+_decode_answer = msgspec.json.Decoder(_Answer, strict=False).decode
 
 
 class TraceExporter:
@@ -66,15 +75,10 @@ class TraceExporter:
             vault: given, the traces' texts go along (`traces.otlp_content`); None, they do not.
 
         Raises:
-            ConfigError: the endpoint is not an HTTP address.
+            ConfigError: the endpoint is not an HTTP address, or a header cannot be sent.
         """
-        parts = urlsplit(endpoint)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ConfigError(
-                f"traces.otlp_endpoint: {endpoint!r} is not an HTTP address",
-                hint="such as http://localhost:4318",
-            )
-        self._url = f"{endpoint.rstrip('/')}/v1/traces"
+        self._url = _traces_url(endpoint)
+        _check_headers(headers)
         self._headers = {**headers, "content-type": "application/json"}
         self._resource = resource
         self._vault = vault
@@ -155,7 +159,7 @@ class TraceExporter:
             body, headers = gzip.compress(body, 1), {"content-encoding": "gzip"}
         try:
             response = client.post(self._url, content=body, headers=headers)
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             self._fail(f"{type(error).__name__}: {error}")
             return 0.0
         if response.status_code in _RETRYABLE:
@@ -170,12 +174,12 @@ class TraceExporter:
 
     def _read_answer(self, response: httpx.Response, sent: int) -> None:
         try:
-            partial = msgspec.json.decode(response.content or b"{}", type=_Answer).partial_success
+            partial = _decode_answer(response.content or b"{}").partial_success
         except msgspec.DecodeError:
             # Some collectors answer 200 with a body that is not JSON; they took the traces.
             partial = None
         self.exported += sent
-        if partial is not None and int(partial.rejected_spans):
+        if partial is not None and partial.rejected_spans:
             self._fail(f"{partial.rejected_spans} spans refused: {partial.error_message}")
         elif self._failing:
             _log.info("%s takes traces again", self._url)
@@ -208,8 +212,41 @@ class TraceExporter:
             _log.warning("traces to %s: %s", self._url, reason)
 
 
-def _retry_after_s(response: httpx.Response) -> float:
+def _traces_url(endpoint: str) -> str:
     try:
-        return max(0.0, min(float(response.headers.get("retry-after", "0")), RETRY_MOST_S))
+        url = httpx.URL(endpoint)
+    except httpx.InvalidURL as error:
+        raise _no_address(endpoint) from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise _no_address(endpoint)
+    return f"{endpoint.rstrip('/').removesuffix('/v1/traces')}/v1/traces"
+
+
+def _no_address(endpoint: str) -> ConfigError:
+    return ConfigError(
+        f"traces.otlp_endpoint: {endpoint!r} is not an HTTP address",
+        hint="such as http://localhost:4318",
+    )
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Values stay out of the message: they are keys more often than not."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise ConfigError(
+                f"traces.otlp_headers: {name!r} cannot be sent as an HTTP header",
+                hint="names are letters, digits and dashes; values are printable ASCII",
+            )
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    """What `Retry-After` asks for (seconds, or a date), within five minutes; 0 for nothing."""
+    said = response.headers.get("retry-after", "0")
+    try:
+        seconds = float(said)
     except ValueError:
-        return 0.0
+        try:
+            seconds = parsedate_to_datetime(said).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return max(0.0, min(seconds, RETRY_AFTER_MOST_S))

@@ -28,6 +28,9 @@ __all__ = ["CONTENT_TYPE", "ExporterStatus", "Metrics", "WriterStatus"]
 # A `_created` gauge beside each series would double the page; Prometheus does not need it.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
+LABEL_VALUES = 100
+"""Models, and kinds of findings, that get series of their own; the rest share `other`."""
+OTHER = "other"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -46,6 +49,7 @@ class WriterStatus(Protocol):
 
     shed: int
     rejected: int
+    damaged: int
 
     @property
     def is_healthy(self) -> bool: ...
@@ -144,6 +148,8 @@ class Metrics:
         self._children: dict[tuple[str, str, str], _TurnChildren] = {}
         self._ended: dict[tuple[str, str], Counter] = {}
         self._found: dict[tuple[str, str, str], Counter] = {}
+        self._models = _Bounded()
+        self._kinds = _Bounded()
 
     def turn_started(self) -> None:
         self.turns_active.inc()
@@ -151,8 +157,9 @@ class Metrics:
     def observe_turn(self, trace: Trace) -> None:
         """Count a turn that has ended."""
         self.turns_active.dec()
-        self._count_end(trace)
-        labels = (trace.operation, trace.provider, _model(trace))
+        model = self._model(trace)
+        self._count_end(trace.status, model)
+        labels = (trace.operation, trace.provider, model)
         children = self._children.get(labels)
         if children is None:
             children = self._children[labels] = _TurnChildren(self, labels)
@@ -170,7 +177,7 @@ class Metrics:
         for finding in trace.findings:
             self._count_finding(finding)
         if trace.cost_usd:
-            self.cost.labels(_model(trace)).inc(trace.cost_usd)
+            self.cost.labels(model).inc(trace.cost_usd)
 
     def watch_writer(self, writer: WriterStatus) -> None:
         """Publish how the trace writer fares. Call it once."""
@@ -184,24 +191,45 @@ class Metrics:
         """The text that Prometheus scrapes (`CONTENT_TYPE`)."""
         return generate_latest(self.registry)
 
-    def _count_end(self, trace: Trace) -> None:
-        key = (trace.status, _model(trace))
+    def _model(self, trace: Trace) -> str:
+        """The label for the model: names that no model has are one, or clients could make series.
+
+        While the database is down a turn fails before its model is looked up; then only the
+        bound on values holds them back.
+        """
+        if trace.error == UnknownModel.code:
+            return "unknown"
+        return self._models.label(trace.model)
+
+    def _count_end(self, status: str, model: str) -> None:
+        key = (status, model)
         child = self._ended.get(key)
         if child is None:
             child = self._ended[key] = self.turns.labels(*key)
         child.inc()
 
     def _count_finding(self, finding: dict[str, str | int | float | bool | list[str]]) -> None:
-        key = (str(finding["kind"]), str(finding["action"]), str(finding["side"]))
+        kind = self._kinds.label(str(finding["kind"]))
+        key = (kind, str(finding["action"]), str(finding["side"]))
         child = self._found.get(key)
         if child is None:
             child = self._found[key] = self.findings.labels(*key)
         child.inc()
 
 
-def _model(trace: Trace) -> str:
-    """The label for the model: names that no model has are one, or clients could make series."""
-    return "unknown" if trace.error == UnknownModel.code else trace.model
+class _Bounded:
+    """The values of one label: the first hundred by name, all others together."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def label(self, value: str) -> str:
+        if value in self._seen:
+            return value
+        if len(self._seen) >= LABEL_VALUES:
+            return OTHER
+        self._seen.add(value)
+        return value
 
 
 class _WriterCollector(Collector):
@@ -217,6 +245,11 @@ class _WriterCollector(Collector):
             "headrace_records_rejected",
             "Records the database would not take; kept in journal.rejected.",
             value=writer.rejected,
+        )
+        yield CounterMetricFamily(
+            "headrace_records_damaged",
+            "Records lost because the disk had changed them in the journal.",
+            value=writer.damaged,
         )
         yield GaugeMetricFamily(
             "headrace_journal_pending_bytes",

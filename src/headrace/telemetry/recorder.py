@@ -9,6 +9,7 @@ import logging
 import msgspec
 
 from headrace.ids import new_id
+from headrace.storage.journal import CAPACITY_BYTES
 from headrace.storage.writer import RecordWriter
 from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.record import TraceBegin, TraceEnd
@@ -19,6 +20,9 @@ __all__ = ["TRACE_BEGIN", "TRACE_END", "TraceRecorder"]
 
 TRACE_BEGIN = "trace.start"
 TRACE_END = "trace.end"
+
+TEXT_LIMIT_BYTES = CAPACITY_BYTES // 8
+"""Longer texts are not kept: half of what the journal takes as one record."""
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
@@ -56,7 +60,10 @@ class TraceRecorder:
         if self.content:
             input_sealed = self._vault.seal_if_unlocked(trace.subject, trace.input)
             output_sealed = self._vault.seal_if_unlocked(trace.subject, trace.output)
-            if input_sealed is None:
+            if len(input_sealed or b"") + len(output_sealed or b"") > TEXT_LIMIT_BYTES:
+                input_sealed = output_sealed = None
+                _log.warning("trace %s is kept without its texts: they are too long", trace.id)
+            elif input_sealed is None:
                 # The turn failed before its subject's key could be had (the database was down).
                 # A text is never stored in clear, so this trace goes without.
                 _log.warning("trace %s is kept without its texts: no key", trace.id)

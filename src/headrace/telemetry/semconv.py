@@ -27,13 +27,13 @@ COMPONENT = "headrace.screen"
 _PROVIDER = "headrace"
 _STRENGTH = ("allow", "flag", "mask", "block")
 
-_REQUEST: tuple[tuple[str, str], ...] = (
-    ("temperature", "gen_ai.request.temperature"),
-    ("top_p", "gen_ai.request.top_p"),
-    ("max_tokens", "gen_ai.request.max_tokens"),
-    ("seed", "gen_ai.request.seed"),
-    ("presence_penalty", "gen_ai.request.presence_penalty"),
-    ("frequency_penalty", "gen_ai.request.frequency_penalty"),
+_REQUEST: tuple[tuple[str, str, type[int] | type[float]], ...] = (
+    ("temperature", "gen_ai.request.temperature", float),
+    ("top_p", "gen_ai.request.top_p", float),
+    ("max_tokens", "gen_ai.request.max_tokens", int),
+    ("seed", "gen_ai.request.seed", int),
+    ("presence_penalty", "gen_ai.request.presence_penalty", float),
+    ("frequency_penalty", "gen_ai.request.frequency_penalty", float),
 )
 
 
@@ -70,7 +70,10 @@ def inference_attributes(
         "gen_ai.provider.name": trace.provider,
         "gen_ai.request.model": trace.model,
         # A choice that never finished ended abnormally; the conventions call that `error`.
-        "gen_ai.response.finish_reasons": list(finish_reasons) or ["error"],
+        "gen_ai.response.finish_reasons": [
+            *finish_reasons,
+            *["error"] * ((params.n or 1) - len(finish_reasons)),
+        ],
     }
     if trace.stream:
         attributes["gen_ai.request.stream"] = True
@@ -139,10 +142,10 @@ def action_of(actions: Sequence[str]) -> str:
 
 def _request_attributes(params: Params) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {}
-    for field, name in _REQUEST:
+    for field, name, kind in _REQUEST:
         value = getattr(params, field)
         if value is not None:
-            attributes[name] = value
+            attributes[name] = kind(value)
     if params.stop:
         attributes["gen_ai.request.stop_sequences"] = params.stop
     if params.n is not None and params.n != 1:

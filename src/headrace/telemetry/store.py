@@ -141,6 +141,10 @@ class TraceStore:
         """Delete traces older than `retention_days`, then the oldest beyond `max_mb`.
 
         Their feedback goes with them. The size is what traces take: texts, spans and figures.
+        Between two transactions of some hundred rows the writer gets its turn.
+
+        Raises:
+            SQLAlchemyError: the database stayed locked, or is sick; call it again later.
         """
         horizon = now - retention_days * 86_400
         by_age, freed = self._delete(select(traces.c.id).where(traces.c.started_at < horizon))
