@@ -61,7 +61,8 @@ class MasterKey:
         Raises:
             MasterKeyUnusable: the file cannot be written.
         """
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        # Not named after the process: two containers that share a home may both be process 1.
+        fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
         try:
             _write_durably(fresh, base64.b64encode(os.urandom(_BYTES)) + b"\n")
             try:
@@ -91,7 +92,7 @@ def _derive(secret: bytes, label: bytes) -> bytes:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(file, data)
         os.fsync(file)
