@@ -8,6 +8,7 @@ import pytest
 
 from headrace.config.load import load_service
 from headrace.models.store import ModelStore
+from tests.running import ServiceProcess
 
 REPOSITORY = Path(__file__).parent.parent
 CACHE = REPOSITORY / ".cache" / "headrace"
@@ -39,3 +40,17 @@ def model_home(tmp_path: Path, weights_folder: Path) -> Iterator[Path]:
     home.mkdir(mode=0o700)
     (home / "models").symlink_to(weights_folder)
     yield home
+
+
+@pytest.fixture(scope="session")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, weights_folder: Path
+) -> Iterator[ServiceProcess]:
+    """The built-in assistant, running; shared by all tests that do not harm it."""
+    root = tmp_path_factory.mktemp("service")
+    home = root / "home"
+    home.mkdir(mode=0o700)
+    (home / "models").symlink_to(weights_folder)
+    running = ServiceProcess.start(root, home)
+    yield running
+    running.stop()

@@ -1,0 +1,113 @@
+"""What is killed comes back, and what was accepted is still there."""
+
+import json
+import os
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.running import ServiceProcess, wait_for
+from tests.server.conftest import Start
+
+pytestmark = [pytest.mark.service, pytest.mark.model]
+
+CHAT = "/v1/chat/completions"
+LONG = {
+    "messages": [{"role": "user", "content": "Write a very long story about a river."}],
+    "max_tokens": 1500,
+    "stream": True,
+}
+SHORT = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
+
+
+def kill_worker(service: ServiceProcess) -> None:
+    (pid,) = service.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+
+
+def trace_of(service: ServiceProcess, trace: str) -> dict[str, object]:
+    kept: dict[str, object] = json.loads(service.run("trace", "show", trace, "--json").stdout)
+    return kept
+
+
+def test_a_model_killed_in_mid_stream_ends_it_with_an_error_event(start: Start) -> None:
+    service = start()
+    with service.client() as client:
+        with client.stream("POST", CHAT, json=LONG) as response:
+            trace = response.headers["x-headrace-trace"]
+            lines = (line for line in response.iter_lines() if line)
+            next(lines)
+            kill_worker(service)
+            rest = list(lines)
+        error = json.loads(rest[-1].removeprefix("data: "))["error"]
+        assert error["code"] == "model_unavailable"
+        assert "[DONE]" not in rest[-1]
+        # Nothing was sent of this one yet, so it waits for the model to come back.
+        assert client.post(CHAT, json=SHORT).status_code == 200
+    assert trace_of(service, trace)["status"] == "error"
+
+
+def test_a_client_that_leaves_ends_its_turn_as_cancelled(start: Start) -> None:
+    service = start()
+    with service.client() as client, client.stream("POST", CHAT, json=LONG) as response:
+        trace = response.headers["x-headrace-trace"]
+        next(response.iter_lines())
+
+    def ended() -> bool:
+        shown = service.run("trace", "show", trace, "--json", check=False)
+        return shown.returncode == 0 and json.loads(shown.stdout)["status"] == "cancelled"
+
+    wait_for(ended)
+
+
+def test_what_was_answered_before_a_kill_is_there_after_it(start: Start) -> None:
+    service = start()
+    traces: list[str] = []
+    with service.client() as client:
+        for _ in range(5):
+            answer = client.post(CHAT, json={**SHORT, "conversation": "kept"})
+            traces.append(answer.headers["x-headrace-trace"])
+        with client.stream("POST", CHAT, json=LONG) as response:
+            unfinished = response.headers["x-headrace-trace"]
+            next(response.iter_lines())
+            service.kill()
+    again = start()
+    for trace in traces:
+        assert trace_of(again, trace)["status"] == "ok"
+    assert trace_of(again, unfinished)["status"] == "interrupted"
+    with closing(sqlite3.connect(again.home / "state.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with again.client() as client:
+        grounded = client.post(CHAT, json={**SHORT, "conversation": "kept"}).json()["usage"]
+        alone = client.post(CHAT, json=SHORT).json()["usage"]
+    assert grounded["prompt_tokens"] > alone["prompt_tokens"]
+
+
+def test_a_killed_service_takes_its_model_process_along(start: Start) -> None:
+    service = start()
+    (pid,) = service.worker_pids()
+    service.kill()
+
+    def gone() -> bool:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        # Dead and not yet buried: its new parent has not looked at it.
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+    wait_for(gone)
+
+
+def test_readiness_follows_the_model(start: Start) -> None:
+    service = start()
+    ready = f"{service.url}/readyz"
+    (before,) = service.worker_pids()
+    kill_worker(service)
+    wait_for(lambda: service.worker_pids() not in ([], [before]))
+    wait_for(lambda: httpx.get(ready).status_code == 200)
+    assert httpx.get(f"{service.url}/healthz").status_code == 200
