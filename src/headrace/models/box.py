@@ -16,7 +16,7 @@ from headrace.errors import ModelUnavailable, UnknownModel, did_you_mean
 from headrace.models.backend import Backend, Call, Embeddings
 from headrace.types import Deltas, Message, Params, Usage
 
-__all__ = ["Model", "ModelBox", "backend_types"]
+__all__ = ["Model", "ModelBox", "backend_type", "backend_types"]
 
 RETRIES = 2
 RETRY_WITHIN_S = 30.0
@@ -128,7 +128,7 @@ class ModelBox:
         keys: dict[str, bytes] = {}
         for name, config in configs.items():
             deployment = config.deployments[0]
-            kind = _backend_type(deployment)
+            kind = backend_type(deployment)
             settings = deployment.settings.convert(kind.Settings)
             keys[name] = msgspec.json.encode([deployment.backend, settings])
             running = reuse._running(keys[name]) if reuse is not None else None
@@ -185,7 +185,12 @@ class ModelBox:
         return {name: model.describe() for name, model in self._models.items()}
 
 
-def _backend_type(deployment: DeploymentConfig) -> BackendType:
+def backend_type(deployment: DeploymentConfig) -> BackendType:
+    """The class of the backend that a deployment names.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
     types = backend_types()
     if deployment.backend not in types:
         raise deployment.settings.error(

@@ -1,0 +1,95 @@
+"""`headrace keys`: the API keys of this folder's service."""
+
+import click
+
+from headrace.access.keys import ApiKey, KeyStore
+from headrace.access.principal import RoleName
+from headrace.cli.command import Group, json_option
+from headrace.cli.place import Place
+from headrace.cli.terminal import print_json, print_table, printable
+from headrace.console.figure import as_moment
+
+__all__ = ["keys"]
+
+
+@click.group(cls=Group)
+def keys() -> None:
+    """Make, list and revoke API keys.
+
+    A running service takes changes over within about a second.
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["user", "admin"]),
+    default="user",
+    show_default=True,
+    help="admin may also see every trace and manage keys.",
+)
+@json_option
+def create(name: str, role: RoleName, as_json: bool) -> None:
+    """Make a key called NAME and print its secret, this once.
+
+    Only the secret goes to standard output, so `KEY=$(headrace keys create ci)` works.
+    """
+    with Place.here().new_database() as database:
+        secret, key = KeyStore.open(database).create(name, role)
+    if as_json:
+        print_json({**_described(key), "secret": secret})
+        return
+    click.echo(secret)
+    click.echo(f"key {printable(name)!r} ({role}), id {key.id}; shown this once", err=True)
+
+
+@keys.command("list")
+@click.option("--all", "with_revoked", is_flag=True, help="Show revoked keys too.")
+@json_option
+def list_keys(with_revoked: bool, as_json: bool) -> None:
+    """List the keys; secrets are not kept, only their last four characters."""
+    with Place.here().database() as database:
+        listed = KeyStore.open(database).list()
+    shown = [key for key in listed if with_revoked or key.revoked_at is None]
+    if as_json:
+        print_json([_described(key) for key in shown])
+        return
+    if not shown:
+        click.echo("no keys; `headrace keys create NAME` makes one", err=True)
+        return
+    columns = ["ID", "~NAME", "ROLE", "SECRET", "CREATED"] + ["REVOKED"] * with_revoked
+    print_table(columns, [_row(key)[: len(columns)] for key in shown])
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@json_option
+def revoke(key_id: str, as_json: bool) -> None:
+    """Make a key invalid for good. ID may be any beginning or ending that only one key has."""
+    with Place.here().database() as database:
+        store = KeyStore.open(database)
+        key = store.revoke(key_id)
+        admins = [k for k in store.list() if k.role == "admin" and k.revoked_at is None]
+    if as_json:
+        print_json(_described(key))
+    else:
+        click.echo(f"revoked {printable(key.name)!r} ({key.role}), id {key.id}")
+    if not admins:
+        click.echo("no admin key is left; the next `headrace up` makes and prints one", err=True)
+
+
+def _described(key: ApiKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "role": key.role,
+        "secret_ends_with": key.hint,
+        "created_at": key.created_at,
+        "revoked_at": key.revoked_at,
+    }
+
+
+def _row(key: ApiKey) -> list[str]:
+    revoked = "" if key.revoked_at is None else as_moment(key.revoked_at)
+    return [key.id, key.name, key.role, f"…{key.hint}", as_moment(key.created_at), revoked]

@@ -1,0 +1,79 @@
+"""`headrace`: every command by name, and what a failure looks like.
+
+Only names and first lines stand here; a command's module is imported when it is called.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from headrace import __version__
+from headrace.cli.command import Options, debug_option
+from headrace.cli.failure import report
+from headrace.cli.lazy import Lazy, LazyGroup
+
+__all__ = ["COMMANDS", "headrace", "main", "run"]
+
+INTERRUPTED = 128 + 2
+"""What shells say of a program that Ctrl-C ended."""
+PIPE_CLOSED = 1
+"""As click does when it notices first."""
+
+COMMANDS: dict[str, Lazy] = {
+    "up": Lazy("headrace.cli.up", "up", "Run the service of this folder until Ctrl-C or SIGTERM."),
+    "keys": Lazy("headrace.cli.keys", "keys", "Make, list and revoke API keys."),
+    "trace": Lazy(
+        "headrace.cli.trace",
+        "trace",
+        "See what happened in each turn: steps, timings, tokens, findings.",
+    ),
+    "models": Lazy("headrace.cli.models", "models", "List models and fetch their weights."),
+    "schema": Lazy("headrace.cli.schema", "schema", "Print the JSON Schema of a file format."),
+    "completion": Lazy(
+        "headrace.cli.completion", "completion", "Print a completion script for your shell."
+    ),
+}
+
+
+@click.command(cls=LazyGroup, lazy=COMMANDS)
+@click.version_option(__version__, message="headrace %(version)s")
+def headrace() -> None:
+    """Everything between a prompt and a reliable answer, on your own machine.
+
+    A service is a folder with a headrace.yaml; commands act on the folder they are called in.
+    Its state (keys, traces, weights) is in .headrace there; HEADRACE_HOME moves it.
+    """
+
+
+headrace.params = [
+    debug_option(hidden=False) if param.name == "debug" else param for param in headrace.params
+]
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line; gives the exit status: 0, 1 for a failure, 2 for wrong usage."""
+    options = Options()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a letter shows a question mark; no answer is lost over it.
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status = headrace.main(list(args), prog_name="headrace", standalone_mode=False, obj=options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has seen enough (`| head`). Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except click.Abort:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001  # the edge: nothing above would report it
+        return report(error, debug=options.debug)
+    return status if isinstance(status, int) else 0

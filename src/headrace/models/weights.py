@@ -1,0 +1,52 @@
+"""Which weights the declared models need, and whether they are here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.config.model import ModelConfig
+from headrace.models.box import backend_type
+from headrace.models.store import Kept, ModelStore
+
+__all__ = ["DeclaredWeights", "declared_weights"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredWeights:
+    """The weights of one model. Remote models have none: `reference` is None."""
+
+    model: str
+    backend: str
+    reference: str | None
+    sha256: str | None
+    """What headrace.yaml says it must be; None pins the first one seen."""
+    kept: Kept | None
+    """The file in the store, if it is there, unchanged, and the one declared."""
+
+
+def declared_weights(models: Mapping[str, ModelConfig], store: ModelStore) -> list[DeclaredWeights]:
+    """One entry per model, in the order in which they are declared; the first is the default.
+
+    A backend whose settings have a field `weights` keeps them in the store.
+
+    Raises:
+        ConfigError: an unknown backend, or settings that it does not take.
+    """
+    found: list[DeclaredWeights] = []
+    for name, config in models.items():
+        deployment = config.deployments[0]
+        settings = deployment.settings.convert(backend_type(deployment).Settings)
+        reference = getattr(settings, "weights", None)
+        sha256 = getattr(settings, "sha256", None)
+        kept = None if reference is None else store.find(reference)
+        if kept is not None and sha256 is not None and kept.sha256 != sha256.lower():
+            kept = None  # another file than the one declared: it would be fetched anew
+        found.append(
+            DeclaredWeights(
+                model=name,
+                backend=deployment.backend,
+                reference=reference,
+                sha256=sha256,
+                kept=kept,
+            )
+        )
+    return found
