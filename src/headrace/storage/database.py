@@ -36,6 +36,8 @@ HEAD = "0001"
 
 BUSY_TIMEOUT_S = 5.0
 _WRITE = "headrace_write"
+_INCREMENTAL = 2
+"""SQLite's number for `auto_vacuum = INCREMENTAL`."""
 _VACUUM_PAGES = 500
 """2 MB: some ten milliseconds of holding the lock. The writer waits for no longer."""
 
@@ -210,9 +212,11 @@ def _configure_sqlite(dbapi: object, entry: ConnectionPoolEntry) -> None:
     connection = _sqlite(dbapi)
     # Transactions are ours (see _begin_sqlite); the driver's own begin too late for DDL and reads.
     connection.isolation_level = None
+    if connection.execute("PRAGMA auto_vacuum").fetchone() != (_INCREMENTAL,):
+        # Only takes effect before the first table; lets retention give space back. Saying it
+        # again would wait for the writing lock, and a reader must be able to connect without.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()
     for pragma in (
-        # Only takes effect before the first table; lets retention give space back.
-        "auto_vacuum = INCREMENTAL",
         "journal_mode = WAL",
         # A commit survives kill -9; only a power cut may lose the last ones (the file stays sound).
         "synchronous = NORMAL",
