@@ -31,6 +31,7 @@ from headrace.errors import (
     Unauthenticated,
 )
 from headrace.pipeline.service import Platform
+from headrace.storage.errors import StateUnusable
 
 __all__ = ["console_routes"]
 
@@ -39,13 +40,14 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
 
-_STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
-    (PayloadTooLarge, 413),
-    (InvalidRequest, 400),
-    (Unauthenticated, 401),
-    (PermissionDenied, 403),
-    (NotFound, 404),
-)
+_STATUS_BY_CODE = {
+    InvalidRequest.code: 400,
+    Unauthenticated.code: 401,
+    PermissionDenied.code: 403,
+    NotFound.code: 404,
+    PayloadTooLarge.code: 413,
+    StateUnusable.code: 503,
+}
 
 
 def console_routes(platform: Platform) -> list[BaseRoute]:
@@ -118,7 +120,7 @@ def _to_sign_in(visit: Visit) -> Response:
 
 
 def _failure(visit: Visit, error: HeadraceError) -> Response:
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    status = _STATUS_BY_CODE.get(error.code, 500)
     is_part = visit.is_fragment or visit.request.url.path == "/chat"
     template = "parts/failure.html" if is_part else "failure.html"
     return visit.page(template, status=status, error=error, can_retry=False, trace_id="")

@@ -29,7 +29,8 @@ class SignInLimit:
             now: seconds of any clock that only goes forward.
         """
         over = self._counting(address, now) + 1 - self._burst
-        return math.ceil(over * self._refill_s) if over > 0 else 0
+        # Rounded first: four seconds and a rounding error are not five.
+        return max(0, math.ceil(round(over * self._refill_s, 6)))
 
     def failed(self, address: str, *, now: float) -> None:
         """Count a failure."""
