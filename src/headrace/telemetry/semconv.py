@@ -123,6 +123,7 @@ def guardrail_attributes(side: str, findings: Sequence[FindingLike]) -> dict[str
 
 def guardrail_result(finding: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
     """Attributes of the event `gen_ai.guardrail.result`: one finding, as the trace keeps it."""
+    score = finding["score"]
     return {
         "gen_ai.provider.name": _PROVIDER,
         "gen_ai.guardrail.component.name": COMPONENT,
@@ -131,7 +132,8 @@ def guardrail_result(finding: dict[str, AttributeValue]) -> dict[str, AttributeV
         "gen_ai.guardrail.result.type": "action",
         "gen_ai.guardrail.result.value": finding["action"],
         "gen_ai.guardrail.risk.category": finding["kind"],
-        "gen_ai.guardrail.risk.score": finding["score"],
+        # A detector may give a whole number; a double is what the conventions say.
+        "gen_ai.guardrail.risk.score": float(score) if isinstance(score, int) else score,
     }
 
 
