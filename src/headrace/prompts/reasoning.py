@@ -1,0 +1,88 @@
+"""The chain-of-thought form of a template: the words that ask for it, and the answer's marker."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+
+import msgspec
+
+from headrace.config.node import Node, parse_yaml
+from headrace.prompts.file import ReasoningForm, ReasoningSpec
+from headrace.prompts.text import Localized, read_localized
+from headrace.prompts.thought import Marker
+
+__all__ = ["Reasoning", "read_reasoning"]
+
+_WORDS = ReasoningSpec(
+    form="hidden",
+    marker={"default": "Final answer:", "zh": "最终答案："},
+    instruction={
+        "default": (
+            'Think step by step first. Then write "{{ marker }}" on a new line, followed by the '
+            "answer only."
+        ),
+        "zh": "请先一步一步地思考，然后另起一行写“{{ marker }}”，后面只写答案。",
+    },
+)
+"""Headrace's own words, for templates that bring none. They are part of a template's digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How a template makes the model think before it answers."""
+
+    form: ReasoningForm
+    spec: ReasoningSpec
+    """As in the file, with Headrace's own words where it has none."""
+    marker: Localized
+    instruction: Localized
+    watched: Marker
+    """The markers of all languages, as they are looked for on the stream."""
+
+
+def read_reasoning(node: Node, names: Collection[str]) -> Reasoning | None:
+    """The form declared at `node`; None for `none`.
+
+    Raises:
+        ConfigError: a form that does not exist, a marker that cannot be found on a stream.
+    """
+    if isinstance(node.value, dict):
+        spec = node.convert(ReasoningSpec)
+    else:
+        spec = ReasoningSpec(form=node.convert(ReasoningForm))  # type: ignore[arg-type]  # Literal
+    if spec.form == "none":
+        return None
+    own = parse_yaml(msgspec.json.encode(_WORDS).decode(), "built-in words", {}, root=Path())
+    at_marker = (own if spec.marker is None else node).child("marker")
+    at_instruction = (own if spec.instruction is None else node).child("instruction")
+    marker = read_localized(at_marker, ())
+    return Reasoning(
+        form=spec.form,
+        spec=msgspec.structs.replace(
+            spec,
+            marker=spec.marker or _WORDS.marker,
+            instruction=spec.instruction or _WORDS.instruction,
+        ),
+        marker=marker,
+        instruction=read_localized(at_instruction, {*names, "marker"}),
+        watched=Marker.compiled(_written(at_marker, marker)),
+    )
+
+
+def _written(node: Node, marker: Localized) -> list[str]:
+    """The markers as the model writes them, checked."""
+    written = sorted({text.render({}) for text in marker.by_language.values()})
+    for each in written:
+        colon = each.endswith((":", "："))
+        if not each or "\n" in each or (colon and not each[0].isalnum()):
+            raise node.error(
+                f"{each!r} cannot mark an answer",
+                hint="write a few words with a colon (`Final answer:`) or a tag (`</think>`)",
+            )
+    for one, other in permutations(written, 2):
+        if one.rstrip(":： ").lower() in other.lower():
+            raise node.error(
+                f"the marker {one!r} is part of the marker {other!r}", hint="choose another word"
+            )
+    return written
