@@ -1,5 +1,6 @@
 """The unmodified OpenAI Python SDK against a running service with the real model."""
 
+import asyncio
 import base64
 import json
 import struct
@@ -7,12 +8,15 @@ import struct
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnionParam
 
 from tests.running import ServiceProcess
 
 pytestmark = [pytest.mark.service, pytest.mark.model]
 
-QUESTION = [{"role": "user", "content": "What is the capital of France? One sentence."}]
+QUESTION: list[ChatCompletionMessageParam] = [
+    {"role": "user", "content": "What is the capital of France? One sentence."}
+]
 MODEL = "smollm2-135m"
 
 
@@ -39,14 +43,20 @@ def test_an_answer_has_text_usage_and_identity(client: OpenAI) -> None:
 
 
 def test_the_same_answer_streams_in_pieces(client: OpenAI) -> None:
-    params = {"model": MODEL, "messages": QUESTION, "max_tokens": 24, "temperature": 0, "seed": 1}
-    whole = client.chat.completions.create(**params).choices[0].message.content
-    chunks = list(
-        client.chat.completions.create(
-            **params, stream=True, stream_options={"include_usage": True}
-        )
+    whole = client.chat.completions.create(
+        model=MODEL, messages=QUESTION, max_tokens=24, temperature=0
     )
-    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole
+    stream = client.chat.completions.create(
+        model=MODEL,
+        messages=QUESTION,
+        max_tokens=24,
+        temperature=0,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert text == whole.choices[0].message.content
     assert chunks[0].choices[0].delta.role == "assistant"
     assert sum(bool(c.choices and c.choices[0].delta.content) for c in chunks) > 3
     assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] in ("stop", "length")
@@ -144,7 +154,7 @@ def test_a_json_schema_is_kept_to(client: OpenAI) -> None:
 
 
 def test_a_tool_is_called(client: OpenAI) -> None:
-    tool = {
+    tool: ChatCompletionToolUnionParam = {
         "type": "function",
         "function": {
             "name": "get_weather",
@@ -168,6 +178,7 @@ def test_a_tool_is_called(client: OpenAI) -> None:
     assert choice.finish_reason == "tool_calls"
     assert choice.message.tool_calls
     call = choice.message.tool_calls[0]
+    assert call.type == "function"
     assert call.function.name == "get_weather"
     assert "city" in json.loads(call.function.arguments)
     assert call.id
@@ -232,10 +243,12 @@ def test_several_prompts_are_numbered_in_order(client: OpenAI) -> None:
 
 
 def test_a_bare_prompt_streams(client: OpenAI) -> None:
-    params = {"model": MODEL, "prompt": "Once upon a time", "max_tokens": 8, "temperature": 0}
-    whole = client.completions.create(**params).choices[0].text
-    chunks = client.completions.create(**params, stream=True)
-    assert "".join(c.choices[0].text for c in chunks if c.choices) == whole
+    begin = "Once upon a time"
+    whole = client.completions.create(model=MODEL, prompt=begin, max_tokens=8, temperature=0)
+    chunks = client.completions.create(
+        model=MODEL, prompt=begin, max_tokens=8, temperature=0, stream=True
+    )
+    assert "".join(c.choices[0].text for c in chunks if c.choices) == whole.choices[0].text
 
 
 def test_embeddings_come_as_floats_and_as_base64(client: OpenAI) -> None:
@@ -291,22 +304,23 @@ def test_too_long_a_prompt_is_counted(client: OpenAI) -> None:
 
 
 def test_a_conversation_is_remembered(client: OpenAI) -> None:
-    say = {"model": MODEL, "max_tokens": 24, "temperature": 0}
-    headers = {"x-headrace-conversation": "memory-test"}
+    question: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is my name?"}]
     client.chat.completions.create(
-        **say,
+        model=MODEL,
         messages=[{"role": "user", "content": "My name is Ada. Say hello."}],
-        extra_headers=headers,
+        max_tokens=24,
+        temperature=0,
+        extra_headers={"x-headrace-conversation": "memory-test"},
     )
     answer = client.chat.completions.create(
-        **say,
-        messages=[{"role": "user", "content": "What is my name?"}],
+        model=MODEL,
+        messages=question,
+        max_tokens=24,
+        temperature=0,
         extra_body={"conversation": "memory-test"},
     )
+    alone = client.chat.completions.create(model=MODEL, messages=question, max_tokens=1)
     assert answer.usage is not None
-    alone = client.chat.completions.create(
-        **say, messages=[{"role": "user", "content": "What is my name?"}]
-    )
     assert alone.usage is not None
     assert answer.usage.prompt_tokens > alone.usage.prompt_tokens + 10
     assert "Ada" in (answer.choices[0].message.content or "")
@@ -314,8 +328,6 @@ def test_a_conversation_is_remembered(client: OpenAI) -> None:
 
 async def test_many_answers_at_once(service: ServiceProcess) -> None:
     async with AsyncOpenAI(base_url=f"{service.url}/v1", api_key=service.key) as client:
-        import asyncio
-
         answers = await asyncio.gather(
             *(
                 client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=8)

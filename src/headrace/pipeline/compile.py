@@ -1,52 +1,80 @@
 """From `headrace.yaml` to a pipeline that runs: find each step, read its settings, build it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias
 
 import msgspec
-from headrace.pipeline.conversation import ConversationStore
-from headrace.prompts.library import PromptLibrary
 
 from headrace import __version__
 from headrace.config.model import ServiceConfig, StepConfig
 from headrace.errors import ConfigError, HeadraceError, did_you_mean
 from headrace.models.box import ModelBox
+from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.prompts.library import PromptLibrary
 from headrace.screening.policy import PolicyLibrary
 
-__all__ = ["compile_pipeline", "step_types"]
+__all__ = ["compile_pipeline", "step_names", "step_type", "step_types"]
 
 AnyStep: TypeAlias = Step[Settings]
 
 
 @cache
-def step_types() -> Mapping[str, tuple[type[AnyStep], str]]:
-    """Every installed step by name, with the distribution and version that brought it.
+def _entries() -> Mapping[str, EntryPoint]:
+    """Where each installed step is, by name.
 
     Raises:
-        ConfigError: a step's package cannot be imported, or two packages claim one name.
+        ConfigError: two packages claim one name.
     """
-    found: dict[str, tuple[type[AnyStep], str]] = {}
+    found: dict[str, EntryPoint] = {}
     for entry in entry_points(group="headrace.steps"):
-        source = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
-        try:
-            step = entry.load()
-        except Exception as error:
+        known = found.setdefault(entry.name, entry)
+        if known.value != entry.value:
             raise ConfigError(
-                f"the step {entry.name!r} of {source} cannot be loaded: {error}",
-                hint=f"mend or remove the package; its entry point is {entry.value!r}",
-            ) from error
-        if entry.name in found and found[entry.name][0] is not step:
-            raise ConfigError(
-                f"two packages bring a step named {entry.name!r}: {found[entry.name][1]} and {source}",
+                f"two packages bring a step named {entry.name!r}: {_source(known)} and "
+                f"{_source(entry)}",
                 hint="remove one of them, or rename the entry point in your own package",
             )
-        found[entry.name] = (step, source)
     return found
+
+
+def step_names() -> Collection[str]:
+    """The names of all installed steps."""
+    return _entries().keys()
+
+
+@cache
+def step_type(name: str) -> tuple[type[AnyStep], str]:
+    """An installed step, with the distribution and version that brought it.
+
+    Only steps that are asked for are imported: a broken package that a service does not use must
+    not keep it from starting (`headrace doctor` names it).
+
+    Raises:
+        ConfigError: the step's package cannot be imported.
+        KeyError: no step has that name.
+    """
+    entry = _entries()[name]
+    try:
+        return entry.load(), _source(entry)
+    except Exception as error:
+        raise ConfigError(
+            f"the step {name!r} of {_source(entry)} cannot be loaded: {error}",
+            hint=f"mend or remove the package; its entry point is {entry.value!r}",
+        ) from error
+
+
+def step_types() -> Mapping[str, tuple[type[AnyStep], str]]:
+    """Every installed step by name; raises ConfigError for the first that cannot be loaded."""
+    return {name: step_type(name) for name in step_names()}
+
+
+def _source(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
 
 
 def compile_pipeline(
@@ -94,13 +122,12 @@ def compile_pipeline(
 
 
 def _find(entry: StepConfig) -> tuple[type[AnyStep], str]:
-    types = step_types()
-    if entry.name not in types:
+    if entry.name not in step_names():
         raise entry.settings.error(
             f"pipeline: no step is called {entry.name!r}",
-            hint=did_you_mean(entry.name, types.keys(), kind="steps"),
+            hint=did_you_mean(entry.name, step_names(), kind="steps"),
         )
-    return types[entry.name]
+    return step_type(entry.name)
 
 
 def _generate_position(config: ServiceConfig) -> int:

@@ -1,22 +1,20 @@
 """Swapping the service when its files change: the whole new one, or the old one and why.
 
-Files are looked at once a second (size and time of change), because notifications do not come
+Files are looked at twice a second (size and time of change), because notifications do not come
 through network and container file systems.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
-from pathlib import Path
 
-from headrace.config.watch import fingerprint
+from headrace.config.watch import ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.pipeline.service import Platform, Service
 from headrace.server.load import ServiceLoader
 
 __all__ = ["Reloader"]
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -24,17 +22,11 @@ _log = logging.getLogger(__name__)
 class Reloader:
     """Watches a service's files and swaps `platform.service`."""
 
-    def __init__(
-        self,
-        platform: Platform,
-        loader: ServiceLoader,
-        *,
-        look: Callable[[Path], Hashable] = fingerprint,
-    ) -> None:
+    def __init__(self, platform: Platform, loader: ServiceLoader) -> None:
         self._platform = platform
         self._loader = loader
-        self._look = look
-        self._seen = look(loader.root)
+        self._files = ServiceFiles(loader.root)
+        self._used = self._seen = self._files.fingerprint()
         self.failure: str | None = None
         """Why the files as they are now do not serve; None while they do."""
 
@@ -45,11 +37,14 @@ class Reloader:
             await self.look()
 
     async def look(self) -> bool:
-        """Swap if the files have changed since the last look; True if they had."""
-        seen = await asyncio.to_thread(self._look, self._loader.root)
-        if seen == self._seen:
+        """Swap if the files have changed and have settled; True if so.
+
+        Editors write in several moves: a change counts once two looks in a row agree.
+        """
+        seen, self._seen = self._seen, await asyncio.to_thread(self._files.fingerprint)
+        if seen != self._seen or seen == self._used:
             return False
-        self._seen = seen
+        self._used = seen
         old = self._platform.service
         try:
             new = await self._loader.load(reuse=old.models)
