@@ -50,6 +50,8 @@ def _words(info: inspect.Type, many: int) -> str:
         return f"{'lists' if many else 'a list'} of {len(info.item_types)} values"
     if isinstance(info, inspect.NoneType):
         return "nothing"
+    if info == inspect.CustomType(object):
+        return "anything"
     words = _WORDS.get(type(info), ("a mapping", "mappings"))[many]
     return words + _limits(info)
 

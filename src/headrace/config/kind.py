@@ -2,12 +2,11 @@
 
 import types
 from collections.abc import Callable, Iterator
-from enum import Enum
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
-__all__ = ["Key", "alternatives", "children", "is_struct", "matching", "spell_out"]
+__all__ = ["Key", "alternatives", "children", "is_struct", "matching", "settled"]
 
 Key: TypeAlias = str | int
 Path: TypeAlias = tuple[Key, ...]
@@ -65,39 +64,57 @@ def children(kind: object, value: object) -> Iterator[tuple[Key, object]]:
             yield i, arguments[i if fixed else 0]
 
 
-def spell_out(value: object, kind: object, read: Callable[[Path, str], object]) -> object:
-    """A copy of the value, with `read` for each text where text is not what is asked for.
+def settled(value: object, kind: object, read: Callable[[Path, str], object]) -> object:
+    """A copy of the value, ready to convert.
 
-    `read` gets the path below the value and the text, and gives what to put in its place.
+    Optional fields with nothing behind them are left out, so that they get their default, and
+    `read` is asked for what to put in place of a text where text is not what the type takes. It
+    gets the path below the value and the text.
     """
-    return _spell_out(value, kind, read, ())
+    return _settled(value, kind, read, ())
 
 
-def _spell_out(
-    value: object, kind: object, read: Callable[[Path, str], object], at: Path
-) -> object:
+def _settled(value: object, kind: object, read: Callable[[Path, str], object], at: Path) -> object:
     if isinstance(value, str):
         return value if _takes_text(kind) else read(at, value)
     if isinstance(value, dict):
-        changed = {
-            k: _spell_out(value[k], part, read, (*at, k)) for k, part in children(kind, value)
+        parts = dict(children(kind, value))
+        blank = _blank_fields(kind, value)
+        return {
+            key: _settled(item, parts[key], read, (*at, key)) if key in parts else item
+            for key, item in value.items()
+            if key not in blank
         }
-        return value | changed
     if isinstance(value, list):
         copied = list(value)
         for i, part in children(kind, value):
             assert isinstance(i, int)
-            copied[i] = _spell_out(value[i], part, read, (*at, i))
+            copied[i] = _settled(value[i], part, read, (*at, i))
         return copied
     return value
 
 
+def _blank_fields(kind: object, value: dict[str, object]) -> set[str]:
+    """Optional fields with nothing behind them, which cannot be meant."""
+    struct = matching(kind, value)
+    if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct)):
+        return set()
+    return {
+        field.encode_name
+        for field in msgspec.structs.fields(struct)
+        if not field.required
+        and field.encode_name in value
+        and value[field.encode_name] is None
+        and not any(each in (types.NoneType, Any, object) for each in alternatives(field.type))
+    }
+
+
 def _takes_text(kind: object) -> bool:
+    """Whether a text may stand there as it is."""
     for each in alternatives(kind):
         if each in (int, float, bool, types.NoneType):
             continue
         if get_origin(each) is Literal and not any(isinstance(a, str) for a in get_args(each)):
             continue
-        if each is Any or not (isinstance(each, type) and issubclass(each, Enum)):
-            return True
+        return True
     return False

@@ -26,6 +26,7 @@ __all__ = ["CONFIG_FILE", "home_dir", "home_path", "load_service", "parse_servic
 CONFIG_FILE = "headrace.yaml"
 T = TypeVar("T")
 
+_IGNORE_ALL = "# Keys, weights and texts: never in git.\n*\n"
 _FOLDERS = ("prompts", "policies")
 _FIELDS = ("name", "models", "pipeline", "traces", "server", "conversations")
 _MODEL_FIELDS = ("deployments", "params", "price")
@@ -211,6 +212,9 @@ def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
     home = home_path(root, environ)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text(_IGNORE_ALL, encoding="utf-8")
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(

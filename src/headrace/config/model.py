@@ -125,9 +125,11 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A whole `headrace.yaml`, validated as far as it can be without steps and backends."""
 
     name: str
+    """What the service is called, in its page and in its traces."""
     models: dict[str, ModelConfig]
-    """By name; the first is the default."""
+    """The models by name; the first is the default."""
     pipeline: list[StepConfig]
+    """The steps between prompt and answer, in order; exactly one is `generate`."""
     traces: TracesConfig
     server: ServerConfig
     conversations: ConversationsConfig

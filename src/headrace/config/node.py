@@ -8,7 +8,7 @@ import msgspec
 
 from headrace.config.document import Document, Place, dotted, read_document
 from headrace.config.explain import Problem, explain
-from headrace.config.kind import Key, spell_out
+from headrace.config.kind import Key, settled
 from headrace.config.scalar import scalar
 from headrace.errors import ConfigError, did_you_mean
 
@@ -79,10 +79,8 @@ class Node:
         Raises:
             ConfigError: unknown field (with the nearest known one), wrong type or out of range.
         """
-        value = self.value
-        if self._filled():
-            # `port: ${PORT}` is text after filling in; let numbers be read from it.
-            value = spell_out(value, kind, self._number)
+        # `port: ${PORT}` is text after filling in; let numbers be read from it.
+        value = settled(self.value, kind, self._number)
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError:
