@@ -159,7 +159,8 @@ class TraceExporter:
             body, headers = gzip.compress(body, 1), {"content-encoding": "gzip"}
         try:
             response = client.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            # ValueError: a host name that the resolver cannot even spell (`a..b`).
             self._fail(f"{type(error).__name__}: {error}")
             return 0.0
         if response.status_code in _RETRYABLE:
@@ -217,7 +218,7 @@ def _traces_url(endpoint: str) -> str:
         url = httpx.URL(endpoint)
     except httpx.InvalidURL as error:
         raise _no_address(endpoint) from error
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 80) < 65536:
         raise _no_address(endpoint)
     return f"{endpoint.rstrip('/').removesuffix('/v1/traces')}/v1/traces"
 
