@@ -1,7 +1,11 @@
 """The guarantee of the answer's screen: the same result however the text is cut."""
 
 import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,7 +196,7 @@ def test_a_blocked_answer_stops_before_the_match_however_it_is_cut(
     whole = screened([text], BLOCKING)
     assert screened(cut(text, places), BLOCKING) == whole
     assert screened(list(text), BLOCKING) == whole
-    assert ("moonshot" in text.lower()) <= whole[2] or "amoonshot" in text.lower()
+    assert whole[2] or not re.search(r"(?i)(?<!\w)moonshot(?!\w)", text)
 
 
 NOTING = SideRules(
@@ -234,30 +238,22 @@ DEFAULT = PolicyLibrary.load(Path("/nonexistent"), {}).get("default").output
 @pytest.mark.parametrize(
     "words",
     [
-        [
-            "The",
-            " quick",
-            " brown",
-            " fox",
-            " is",
-            " no",
-            " AB",
-            " DE",
-            " A",
-            "I",
-            ",",
-            " (it",
-            " be",
-            "!",
-        ],
+        ["The", " quick", " brown", " fox", " is", " no", " AB", " DE", " A", "I", ",", " (it", "!"],
         ["你好", "，", "我", "是", "一个", "助手", "。", "密码", "学", "很", "有趣"],
-        ["Pass", "word", " is", " a", " noun", ".\n", "- item", " sk", " eyJ", "-----BEGIN", " x"],
+        ["Pass", "words", " are", " a", " noun", ".\n", "- item", " sk", " eyJ", "\n-----BEGIN", " x"],
         ["def", " f", "(x", "):", "\n    ", "return", " x", " * y", " # note", "\n"],
     ],
-)
+)  # fmt: skip
 def test_words_that_cannot_begin_a_match_leave_at_once(words: list[str]) -> None:
     screen = AnswerScreen(DEFAULT, MaskTable(), [], lambda: PolicyBlocked("no"))
     assert [screen.push(word) for word in words] == words
+
+
+def test_a_word_behind_password_is_waits_for_its_end() -> None:
+    screen = AnswerScreen(DEFAULT, MaskTable(), [], lambda: PolicyBlocked("no"))
+    assert [screen.push(each) for each in ["Password", " is", " a", " noun"]] == [
+        "Password", " is", " ", "a noun",
+    ]  # fmt: skip
 
 
 def test_a_number_waits_for_what_follows_it() -> None:

@@ -112,7 +112,6 @@ class AnswerScreen:
         )
         if block is not None:
             upto = block.start
-            self._report(block)
         flags = (match for match in found if match.action == "flag")
         for match in sorted((*flags, *merged), key=attrgetter("start", "end", "kind")):
             if match.start < upto:
@@ -120,6 +119,7 @@ class AnswerScreen:
         left = self._rewritten(merged, written, upto)
         self._at = upto
         if block is not None:
+            self._report(block)
             self._halt()
         return left
 

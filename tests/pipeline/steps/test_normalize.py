@@ -54,7 +54,7 @@ async def test_other_roles_stay_as_they_are() -> None:
 
 async def test_text_parts_are_repaired_and_other_parts_pass() -> None:
     image: dict[str, object] = {"type": "image_url", "image_url": {"url": "data:ｘ"}}
-    parts = [{"type": "text", "text": "ｈｉ  "}, image]
+    parts: list[dict[str, object]] = [{"type": "text", "text": "ｈｉ  "}, image]
     turn = await prepared(turn_of(Message(role="user", content=parts)))
     assert turn.messages[0].content == [{"type": "text", "text": "hi"}, image]
 

@@ -33,6 +33,8 @@ _NUMBER_KINDS = (
     *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost"),
     *("personal_number", "voip", "pager", "uan", "voicemail"),
 )
+_COMMON_CODES = (1, 44, 86, 7, 33, 34, 39, 49, 52, 55, 81, 82, 91)
+"""Compiled at load (25 ms); compiling all takes 70 ms, and any of the others at most 2 on first use."""
 _NANP = re.compile(r"(?!.11)[2-9]\d\d(?!.11)[2-9]\d{6}")
 
 
@@ -50,8 +52,11 @@ class PhoneDetector:
     window = _WINDOW
 
     def __init__(self) -> None:
+        # Here, at load: on the path it would read files and compile long patterns.
         for code in COUNTRY_CODE_TO_REGION_CODE:
-            _plan(code)  # Here, at load: on the path it would read files.
+            _plan(code)
+        for code in _COMMON_CODES:
+            _pattern(code)
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

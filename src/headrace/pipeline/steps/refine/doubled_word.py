@@ -68,21 +68,23 @@ class UndoubleWords:
     def _prose(self, text: str, *, last: bool) -> list[Span]:
         known = len(self._context)
         text = self._context + text
-        self._held = ""
-        text = DOUBLED.sub(self._single, text) if last else self._settled(text)
-        passed = text[known:]
+        self._held = "" if last else _rest(text)
+        text = text[: len(text) - len(self._held)]
+
+        def single(match: re.Match[str]) -> str:
+            if match.end() <= known:
+                # All of it has left: that looks doubled only because its beginning is cut off.
+                return match.group()
+            self._tally.count("doubled_words", len(match.group(2).split()))
+            return match.group(1)
+
+        text = DOUBLED.sub(single, text)
         self._context = text[-_CONTEXT:]
+        passed = text[known:]
         return [Span(passed, "prose")] if passed else []
 
-    def _settled(self, text: str) -> str:
-        """The text without what may still become a doubled word, which is held back."""
-        begun = _BEGUN.search(text, max(0, len(text) - 2 * _CONTEXT))
-        if begun is not None:
-            rest = begun.group(begun.lastgroup or 0)
-            self._held = rest
-            text = text[: len(text) - len(rest)]
-        return DOUBLED.sub(self._single, text)
 
-    def _single(self, match: re.Match[str]) -> str:
-        self._tally.count("doubled_words")
-        return match.group(1)
+def _rest(text: str) -> str:
+    """What may still become the repeat of a doubled word, at the end of the text."""
+    begun = _BEGUN.search(text, max(0, len(text) - 2 * _CONTEXT))
+    return begun.group(begun.lastgroup or 0) if begun is not None else ""

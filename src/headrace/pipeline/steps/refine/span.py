@@ -121,10 +121,11 @@ class SpanReader:
             ticks = text.find("`", at)
             newline = text.find("\n", at)
             if ticks >= 0 and (newline < 0 or ticks < newline):
-                # A backtick in the opening line: it was inline code after all.
+                # A backtick in the opening line: it was inline code after all. What came before
+                # may have left as a fence, so it counts as one however the text was cut.
                 self._ticks, self._fence, self._info = len(self._fence), "", False
                 if ticks > at:
-                    spans.append(Span(text[at:ticks], "inline"))
+                    spans.append(Span(text[at:ticks], "fence"))
                 return ticks
         newline = text.find("\n", at)
         end = len(text) if newline < 0 else newline + 1

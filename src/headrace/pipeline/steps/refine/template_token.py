@@ -123,7 +123,9 @@ class TemplateTokens:
                 if skipped < 0:
                     self._held = text[at:]
                     break
-                at += skipped
+                if skipped:
+                    at += skipped
+                    continue
             opening = _OPENING.search(text, at)
             end = opening.start() if opening is not None else len(text)
             if not self._said:
