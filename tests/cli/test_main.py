@@ -86,7 +86,7 @@ def test_debug_shows_the_traceback_wherever_it_is_written(call: "Call", args: li
 
 
 def test_looking_makes_no_home(call: "Call", folder: Path) -> None:
-    for args in (["keys", "list"], ["trace", "list"], ["models", "list"]):
+    for args in (["keys", "list"], ["trace", "list"], ["models", "list"], ["doctor"]):
         call(*args)
     assert list(folder.iterdir()) == []
 

@@ -24,6 +24,9 @@ PIPE_CLOSED = 1
 """As click does when it notices first."""
 
 COMMANDS: dict[str, Lazy] = {
+    "init": Lazy(
+        "headrace.cli.init", "init", "Write a commented service to start from, here or in DIR."
+    ),
     "up": Lazy("headrace.cli.up", "up", "Run the service of this folder until Ctrl-C or SIGTERM."),
     "keys": Lazy("headrace.cli.keys", "keys", "Make, list and revoke API keys."),
     "trace": Lazy(
@@ -33,6 +36,11 @@ COMMANDS: dict[str, Lazy] = {
     ),
     "models": Lazy("headrace.cli.models", "models", "List models and fetch their weights."),
     "schema": Lazy("headrace.cli.schema", "schema", "Print the JSON Schema of a file format."),
+    "doctor": Lazy(
+        "headrace.cli.doctor",
+        "doctor",
+        "Check this machine and this folder's service; say what to mend.",
+    ),
     "completion": Lazy(
         "headrace.cli.completion", "completion", "Print a completion script for your shell."
     ),

@@ -1,15 +1,22 @@
 """`headrace schema`: the format of a file as JSON Schema, for editors and checks."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from headrace.cli.command import Command
 from headrace.cli.terminal import print_json
 
-__all__ = ["schema"]
+if TYPE_CHECKING:
+    from headrace.config.schema import Schema
+
+__all__ = ["KINDS", "schema", "schema_of"]
+
+KINDS = ("service", "prompt", "policy")
 
 
 @click.command(cls=Command)
-@click.argument("kind", type=click.Choice(["service", "prompt", "policy"]), default="service")
+@click.argument("kind", type=click.Choice(KINDS), default="service")
 def schema(kind: str) -> None:
     """Print the JSON Schema of a file format.
 
@@ -18,20 +25,24 @@ def schema(kind: str) -> None:
     prompt   prompts/*.yaml
     policy   policies/*.yaml
     """
+    print_json(schema_of(kind))
+
+
+def schema_of(kind: str) -> "Schema":
+    """The schema of one of `KINDS`, from the classes that read such files."""
     from headrace.config.schema import service_schema, struct_schema
 
     if kind == "prompt":
         from headrace.prompts.file import PromptFile
 
-        print_json(struct_schema(PromptFile, "prompts/*.yaml"))
-    elif kind == "policy":
+        return struct_schema(PromptFile, "prompts/*.yaml")
+    if kind == "policy":
         from headrace.screening.policy import PolicyFile
 
-        print_json(struct_schema(PolicyFile, "policies/*.yaml"))
-    else:
-        from headrace.models.box import backend_types
-        from headrace.pipeline.compile import step_types
+        return struct_schema(PolicyFile, "policies/*.yaml")
+    from headrace.models.box import backend_types
+    from headrace.pipeline.compile import step_types
 
-        steps = {name: step.Settings for name, (step, _) in step_types().items()}
-        backends = {name: backend.Settings for name, backend in backend_types().items()}
-        print_json(service_schema(steps, backends))
+    steps = {name: step.Settings for name, (step, _) in step_types().items()}
+    backends = {name: backend.Settings for name, backend in backend_types().items()}
+    return service_schema(steps, backends)

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from headrace.config.model import ModelConfig
 from headrace.models.box import backend_type
+from headrace.models.errors import WeightsUnavailable
+from headrace.models.reference import FileReference, HubReference, parse_reference
 from headrace.models.store import Kept, ModelStore
 
-__all__ = ["DeclaredWeights", "declared_weights"]
+__all__ = ["DeclaredWeights", "declared_weights", "look_up"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +53,27 @@ def declared_weights(models: Mapping[str, ModelConfig], store: ModelStore) -> li
             )
         )
     return found
+
+
+def look_up(reference: str, root: Path) -> None:
+    """Ask whether weights could be fetched, without fetching them.
+
+    Raises:
+        WeightsUnavailable: they are not there, or nobody answers.
+        ConfigError: the reference cannot be read.
+    """
+    parsed = parse_reference(reference)
+    if isinstance(parsed, FileReference):
+        path = (root / Path(parsed.path).expanduser()).resolve()
+        if not path.is_file():
+            raise WeightsUnavailable(
+                f"{reference}: there is no file {path}", hint="check the path in `weights:`"
+            )
+    elif isinstance(parsed, HubReference):
+        from headrace.models.fetch import hub
+
+        hub.look_up(parsed)
+    else:
+        from headrace.models.fetch import package
+
+        package.look_up(parsed)

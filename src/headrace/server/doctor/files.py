@@ -1,0 +1,99 @@
+"""The folder's own files: headrace.yaml, prompts, policies, and how they fit together."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar, cast
+
+import msgspec
+
+from headrace.config.load import CONFIG_FILE, load_service
+from headrace.config.model import ServiceConfig, StepConfig
+from headrace.errors import HeadraceError
+from headrace.models.box import ModelBox
+from headrace.pipeline.compile import compile_pipeline, find_step
+from headrace.pipeline.conversation import ConversationStore
+from headrace.prompts.library import PromptLibrary
+from headrace.screening.policy import PolicyLibrary
+from headrace.server.doctor.result import Result, failure, ok
+from headrace.server.doctor.site import Site
+from headrace.telemetry.trace import Trace
+
+__all__ = ["check_files"]
+
+T = TypeVar("T")
+
+
+def check_files(site: Site) -> Iterator[Result]:
+    """Every error that can be told apart: of the file, each model, each step, prompts, policies.
+
+    Only when there is none, what takes all of them together: names that one uses of another.
+    """
+    errors: list[HeadraceError] = []
+    config = _try(errors, lambda: load_service(site.root, site.environ))
+    prompts = _try(errors, lambda: PromptLibrary.load(site.root, site.environ))
+    policies = _try(errors, lambda: PolicyLibrary.load(site.root, site.environ))
+    models = None
+    if config is not None:
+        models = _models(errors, config, site)
+        for entry in config.pipeline:
+            _try(errors, partial(_read_settings, entry))
+    if not errors and config and models and prompts and policies:
+        together = (config, models, prompts, policies)
+        _try(errors, lambda: _compile(*together))
+    yield from (failure("files", error) for error in errors)
+    if not errors and config is not None:
+        which = "the built-in assistant" if config.builtin else str(site.root / CONFIG_FILE)
+        names = f"models {', '.join(config.models)}; {len(config.pipeline)} steps"
+        yield ok("files", f"{which}: {names}")
+
+
+def _try(errors: list[HeadraceError], work: Callable[[], T]) -> T | None:
+    try:
+        return work()
+    except HeadraceError as error:
+        errors.append(error)
+        return None
+
+
+def _read_settings(entry: StepConfig) -> msgspec.Struct:
+    return entry.settings.convert(find_step(entry)[0].Settings)
+
+
+def _models(errors: list[HeadraceError], config: ServiceConfig, site: Site) -> ModelBox | None:
+    """All models, if each of them can be built; nothing is started."""
+    before = len(errors)
+    for name, model in config.models.items():
+        _try(errors, partial(ModelBox.build, {name: model}, site.root, site.home))
+    if len(errors) > before:
+        return None
+    return ModelBox.build(config.models, site.root, site.home)
+
+
+def _compile(
+    config: ServiceConfig, models: ModelBox, prompts: PromptLibrary, policies: PolicyLibrary
+) -> None:
+    # Steps only take hold of the store while they are built; nothing is answered or remembered.
+    conversations = cast(ConversationStore, object())
+    compile_pipeline(
+        config,
+        models,
+        prompts,
+        policies,
+        conversations,
+        recorder=_Forgetful(),
+        unlock=_unlock_nothing,
+    )
+
+
+class _Forgetful:
+    """A recorder for a pipeline that answers nothing."""
+
+    def started(self, trace: Trace) -> None:
+        del trace
+
+    def record(self, trace: Trace) -> None:
+        del trace
+
+
+async def _unlock_nothing(subject: str) -> None:
+    del subject
