@@ -1,5 +1,6 @@
 """The database: private, durable, migrated when opened, and cheap to open again."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -146,4 +147,44 @@ def test_space_of_deleted_rows_goes_back_to_the_disk(tmp_path: Path) -> None:
         connection.execute(delete(meta))
     database.shrink()
     assert (tmp_path / "state.db").stat().st_size <= empty + 8192
+    database.close()
+
+
+def test_space_is_given_back_later_while_another_process_writes(
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    with database.write() as connection:
+        rows = [{"name": str(n), "value": "x" * 5000} for n in range(500)]
+        connection.execute(insert(meta), rows)
+    with database.write() as connection:
+        connection.execute(delete(meta))
+    database.checkpoint()
+    before = (tmp_path / "state.db").stat().st_size
+    monkeypatch.setattr("headrace.storage.database.BUSY_TIMEOUT_S", 0.05)
+    impatient = Database.open(tmp_path / "state.db")
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    impatient.shrink()
+    assert "given back later: database is locked" in caplog.text
+    other.execute("ROLLBACK")
+    other.close()
+    impatient.shrink()
+    assert (tmp_path / "state.db").stat().st_size < before / 10
+    impatient.close()
+
+
+def test_a_checkpoint_does_not_wait_for_a_reader_that_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.storage.database.BUSY_TIMEOUT_S", 0.05)
+    database = Database.open(tmp_path / "state.db")
+    with database.read() as reader:
+        reader.execute(select(meta)).all()
+        with database.write() as connection:
+            connection.execute(insert(meta), {"name": "new", "value": ""})
+        database.checkpoint()
     database.close()

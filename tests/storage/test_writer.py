@@ -4,7 +4,6 @@ import asyncio
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,17 +15,11 @@ from headrace.storage.errors import HomeInUse
 from headrace.storage.journal import Record
 from headrace.storage.reject import read_rejects
 from headrace.storage.writer import BatchWriter
+from tests.running import wait_for
 
 MakeWriter = Callable[..., BatchWriter]
 Names = Callable[[], set[str]]
 PAGE = 4096
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at, "the condition never came true"
-        time.sleep(0.005)
 
 
 @contextmanager
@@ -160,7 +153,7 @@ async def test_records_wait_while_another_process_holds_the_database(
     writer.start()
     with locked_by_another_process(tmp_path / "state.db"):
         assert writer.append("name", b"during the lock")
-        wait_until(lambda: not writer.is_healthy)
+        wait_for(lambda: not writer.is_healthy)
         assert writer.failure is not None
         assert "locked" in writer.failure
         assert writer.append("name", b"later")
@@ -185,7 +178,7 @@ def test_a_full_journal_sheds_says_so_once_and_recovers(
     said = [each for each in caplog.messages if "shedding records" in each]
     assert len(said) == 1
     writer.start()
-    wait_until(lambda: not writer.pending_bytes)
+    wait_for(lambda: not writer.pending_bytes)
     assert {name.rstrip("x") for name in names()} == accepted
     assert writer.append("name", b"room again")
     writer.close()

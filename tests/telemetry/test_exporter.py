@@ -27,6 +27,7 @@ from headrace.telemetry.otlp import Resource
 from headrace.telemetry.record import TraceEnd
 from headrace.telemetry.recorder import TRACE_END, TraceRecorder
 from headrace.telemetry.trace import Trace
+from tests.running import wait_for
 
 MakeTrace = Callable[..., Trace]
 RESOURCE = Resource(name="headrace", version="1.2.3", instance="one")
@@ -145,13 +146,6 @@ def otlp_id(trace: Trace) -> str:
     return trace.id.replace("-", "")
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    give_up_at = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < give_up_at, "the condition never came true"
-        time.sleep(0.005)
-
-
 def test_a_committed_trace_arrives(
     collector: Collector, make_exporter: Callable[..., TraceExporter], make_trace: MakeTrace
 ) -> None:
@@ -163,7 +157,7 @@ def test_a_committed_trace_arrives(
     assert request.headers["content-type"] == "application/json"
     assert request.headers["x-api-key"] == "k"
     assert request.trace_ids == [otlp_id(trace)]
-    wait_until(lambda: exporter.exported == 1)
+    wait_for(lambda: exporter.exported == 1)
     assert exporter.dropped == 0
 
 
@@ -217,7 +211,7 @@ def test_a_busy_collector_is_asked_again(
     trace = make_trace()
     exporter.committed(ended([trace]))
     assert [collector.next().trace_ids for _ in range(3)] == [[otlp_id(trace)]] * 3
-    wait_until(lambda: exporter.exported == 1)
+    wait_for(lambda: exporter.exported == 1)
     assert exporter.dropped == 0
 
 
@@ -259,10 +253,10 @@ def test_what_is_refused_for_good_is_dropped_and_the_next_is_sent(
     exporter = make_exporter()
     exporter.committed(ended([make_trace()]))
     collector.next()
-    wait_until(lambda: exporter.dropped == 1)
+    wait_for(lambda: exporter.dropped == 1)
     exporter.committed(ended([make_trace()]))
     collector.next()
-    wait_until(lambda: exporter.exported == 1)
+    wait_for(lambda: exporter.exported == 1)
     assert "HTTP 400; 1 traces dropped" in caplog.text
 
 
@@ -279,7 +273,7 @@ def test_a_partial_success_is_said_and_not_sent_again(
     exporter = make_exporter()
     exporter.committed(ended([make_trace()]))
     collector.next()
-    wait_until(lambda: exporter.exported == 1)
+    wait_for(lambda: exporter.exported == 1)
     assert "2 spans refused: too old" in caplog.text
     exporter.close()
     assert collector.received.empty()
@@ -296,7 +290,7 @@ def test_an_odd_answer_does_no_harm(
     exporter = make_exporter()
     exporter.committed(ended([make_trace()]))
     collector.next()
-    wait_until(lambda: exporter.exported == 1)
+    wait_for(lambda: exporter.exported == 1)
 
 
 def test_one_unreadable_record_does_not_end_the_export(
@@ -306,10 +300,10 @@ def test_one_unreadable_record_does_not_end_the_export(
 ) -> None:
     exporter = make_exporter()
     exporter.committed([b"not a record"])
-    wait_until(lambda: exporter.dropped == 1)
+    wait_for(lambda: exporter.dropped == 1)
     exporter.committed(ended([make_trace()]))
     collector.next()
-    wait_until(lambda: exporter.exported == 1)
+    wait_for(lambda: exporter.exported == 1)
 
 
 def test_a_collector_that_is_away_gets_the_newest_when_it_is_back(
@@ -325,7 +319,7 @@ def test_a_collector_that_is_away_gets_the_newest_when_it_is_back(
     exporter = make_exporter(endpoint=address)
     traces = [make_trace() for _ in range(5)]
     exporter.committed(ended(traces))
-    wait_until(lambda: "traces to" in caplog.text)
+    wait_for(lambda: "traces to" in caplog.text)
     assert exporter.dropped == 2
     assert exporter.exported == 0
     exporter.close()
@@ -360,7 +354,7 @@ def test_a_host_that_cannot_be_spelled_is_said_and_survived(
 ) -> None:
     exporter = make_exporter(endpoint="http://a..b:4318")
     exporter.committed(ended([make_trace()]))
-    wait_until(lambda: "traces to" in caplog.text)
+    wait_for(lambda: "traces to" in caplog.text)
     assert exporter._thread.is_alive()
 
 

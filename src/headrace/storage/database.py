@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from headrace.storage.errors import StateUnusable
@@ -110,35 +110,44 @@ class Database:
         Called after a key was destroyed, whose old pages the log would otherwise still hold.
         While another connection is in the middle of reading, the log stays as it is: at the
         latest it is overwritten by what comes next.
+
+        Raises:
+            OperationalError: the disk is full or sick.
         """
         if self.engine.dialect.name == "sqlite":
-            with self.engine.connect() as connection:
-                raw = _sqlite(connection.connection.dbapi_connection)
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            with self._raw("PRAGMA wal_checkpoint(TRUNCATE)") as (raw, statement):
+                raw.execute(statement).fetchall()
 
     def shrink(self) -> None:
         """Give the space of deleted rows back to the disk, some megabytes at a time.
 
         Between two steps others may write. Does as much as it can: when the database is locked
-        for long, the rest waits for the next call.
+        for long, or sick, the rest waits for the next call.
         """
         if self.engine.dialect.name != "sqlite":
             return
-        with self.engine.connect() as connection:
-            raw = _sqlite(connection.connection.dbapi_connection)
-            free = _free_pages(raw)
-            while free:
-                try:
+        try:
+            with self._raw(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})") as (raw, statement):
+                free = _free_pages(raw)
+                while free:
                     # A script, because `execute` stops after the first page.
-                    raw.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").close()
-                except sqlite3.OperationalError as error:
-                    _log.info("space is given back later: %s", error)
-                    return
-                left = _free_pages(raw)
-                if left >= free:
-                    break
-                free = left
-        self.checkpoint()
+                    raw.executescript(statement).close()
+                    left = _free_pages(raw)
+                    if left >= free:
+                        break
+                    free = left
+            self.checkpoint()
+        except OperationalError as error:
+            _log.info("space is given back later: %s", error.orig)
+
+    @contextmanager
+    def _raw(self, statement: str) -> Iterator[tuple[sqlite3.Connection, str]]:
+        """SQLite's own connection, for what cannot run in a transaction."""
+        with self.engine.connect() as connection:
+            try:
+                yield _sqlite(connection.connection.dbapi_connection), statement
+            except sqlite3.Error as error:
+                raise OperationalError(statement, None, error) from error
 
     def revision(self) -> str | None:
         """The schema's revision, or None for an empty database."""
