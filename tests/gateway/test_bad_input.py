@@ -42,7 +42,8 @@ def error_of(response: httpx.Response, status: int) -> dict[str, str]:
         (b"{}", "messages"),
         (b'{"messages": []}', "messages"),
         (b'{"messages": [{"role": "user", "content": "\xff\xfe"}]}', "UTF-8"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b'{"messages": ' + b"[" * 100_000, "not valid JSON"),
+        (b'{"messages": [], "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
     ],
     ids=lambda value: repr(value)[:40],
 )

@@ -73,7 +73,7 @@ def test_usage_is_absent_from_a_stream_unless_asked_for(client: OpenAI) -> None:
 
 
 def test_the_sdks_stream_helper_accumulates(client: OpenAI) -> None:
-    with client.chat.completions.stream(model=MODEL, messages=QUESTION, max_tokens=8) as stream:
+    with client.chat.completions.stream(model=MODEL, messages=QUESTION, stop=["."]) as stream:
         for _ in stream:
             pass
         final = stream.get_final_completion()

@@ -1,5 +1,6 @@
 """From a request to a turn: what the body and the headers say, in the pipeline's terms."""
 
+from headrace.errors import InvalidRequest
 from headrace.gateway.call import Call
 from headrace.gateway.wire import ChatRequest, CompletionRequest, params_of
 from headrace.pipeline.turn import Turn
@@ -16,13 +17,18 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
     """The turn that a chat request asks for.
 
     Raises:
-        InvalidRequest: a value out of range.
+        InvalidRequest: no message, or a value out of range.
     """
+    params = params_of(request, extra)
+    if not request.messages:
+        raise InvalidRequest(
+            "'messages' is empty", hint="send at least one message", param="messages"
+        )
     headers = call.headers
     return Turn(
         principal=call.principal,
         messages=request.messages,
-        params=params_of(request, extra),
+        params=params,
         model=request.model,
         stream=bool(request.stream),
         conversation=request.conversation or headers.get(CONVERSATION_HEADER) or None,
