@@ -2,7 +2,8 @@
 
 A subject's key is random, stored wrapped by the master key, and read into memory when the
 subject is first seen (`unlock`); sealing is then a few microseconds without disk or database.
-Destroying a subject's key makes everything sealed under it unreadable, in backups too.
+Destroying a subject's key makes everything sealed under it unreadable. A backup of the database
+from before still has the wrapped key: see docs/decisions/0011.
 
 Sealed form: version (1 byte) | nonce (12 bytes, random) | ciphertext and tag (16 bytes).
 The subject id is authenticated with it, so a sealed text cannot be passed off as another's.
