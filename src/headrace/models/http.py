@@ -1,9 +1,11 @@
 """A small HTTP/1.1 client for model servers, over TCP or a Unix socket.
 
 The general-purpose clients cost more per streamed token than the rest of the pipeline together,
-so the connection to a model is our own protocol over httptools: kept alive, strict limits,
-back-pressure, and closing a stream in the middle closes the connection, which is what tells the
-server to stop generating.
+so the connection to a model is our own protocol over httptools: kept alive where that pays,
+strict limits, back-pressure, and closing a stream in the middle closes the connection, which is
+what tells the server to stop generating.
+
+Not covered: TLS, proxies, redirects, compressed bodies, trailers.
 """
 
 import asyncio
@@ -23,6 +25,10 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_WHOLE_BODY_BYTES = 64 * 1024 * 1024
 PAUSE_ABOVE_BYTES = 1024 * 1024
 """Unread bytes of a stream above which the server is made to wait."""
+MAX_IDLE = 4
+"""Connections kept for later. Each one occupies a thread of llama.cpp's server while it idles."""
+IDLE_S = 4.0
+"""How long one is kept: llama.cpp's server closes it after 5 s, without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,12 @@ class _Parsed:
     headers_complete: bool = False
     complete: bool = False
     failure: str | None = None
+    begun: bool = False
+    """Whether a single byte has come."""
+
+
+class _Broken(Exception):
+    """The connection broke off before the first byte of the response."""
 
 
 class _Connection(asyncio.Protocol):
@@ -90,7 +102,8 @@ class _Connection(asyncio.Protocol):
         self._paused = False
         self._parsed = _Parsed()
         self.is_open = False
-        self.keep_alive = False
+        self.idle_since = 0.0
+        self._keep_alive = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's, so this cannot be asked at run time.
@@ -99,27 +112,36 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
-        if not self._parsed.complete:
-            self._parsed.failure = f"the connection broke off{f' ({exc})' if exc else ''}"
+        parsed = self._parsed
+        if parsed.headers_complete and not parsed.complete and self._ends_with_connection():
+            parsed.complete = exc is None
+        if not parsed.complete and parsed.failure is None:
+            parsed.failure = f"the connection broke off{f' ({exc})' if exc else ''}"
         self._wake()
 
+    def _ends_with_connection(self) -> bool:
+        """Whether the body has no length of its own (RFC 9112, section 6.3)."""
+        headers = self._parsed.headers
+        return "content-length" not in headers and "transfer-encoding" not in headers
+
     def data_received(self, data: bytes) -> None:
-        if self._parser is None:
+        if self._parser is None or self._parsed.complete:
+            # Nothing was asked: whatever this is, it must not become the next response.
             self.close()
             return
+        self._parsed.begun = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._parsed.failure = f"the server does not speak HTTP ({error})"
+            self._parsed.failure = (
+                self._parsed.failure or f"the server does not speak HTTP ({error})"
+            )
             self.close()
         if self._parsed.unread > PAUSE_ABOVE_BYTES and not self._paused:
             assert self._transport is not None
             self._paused = True
             self._transport.pause_reading()
         self._wake()
-
-    def on_status(self, status: bytes) -> None:
-        pass
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._parsed.header_bytes += len(name) + len(value)
@@ -132,7 +154,7 @@ class _Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         assert self._parser is not None
         self._parsed.status = self._parser.get_status_code()
-        self._parsed.headers_complete = True
+        self._parsed.headers_complete = self._parsed.status >= 200
 
     def on_body(self, body: bytes) -> None:
         self._parsed.pieces.append(body)
@@ -140,8 +162,13 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         assert self._parser is not None
+        if self._parsed.status < 200:
+            # An interim response (RFC 9110, section 15.2): the real one follows.
+            self._parsed.headers.clear()
+            self._parsed.headers_complete = False
+            return
         self._parsed.complete = True
-        self.keep_alive = self._parser.should_keep_alive()
+        self._keep_alive = self._keep_alive and self._parser.should_keep_alive()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -154,16 +181,18 @@ class _Connection(asyncio.Protocol):
         finally:
             self._waiter = None
 
-    async def request(self, data: bytes) -> Reply:
+    async def request(self, data: bytes, *, keep_alive: bool) -> Reply:
         """Send a request; returns when the response's headers are here."""
         self._parsed = _Parsed()
         self._parser = httptools.HttpResponseParser(self)
-        self.keep_alive = False
+        self._keep_alive = keep_alive
         assert self._transport is not None
         self._transport.write(data)
         parsed = self._parsed
         while not parsed.headers_complete:
             if parsed.failure is not None:
+                if not parsed.begun:
+                    raise _Broken(parsed.failure)
                 raise ModelUnavailable(f"the model server did not answer: {parsed.failure}")
             await self._changed()
         return Reply(parsed.status, parsed.headers, self)
@@ -190,7 +219,7 @@ class _Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        return self.is_open and self._parsed.complete and self.keep_alive
+        return self.is_open and self._parsed.complete and self._keep_alive
 
     def close(self) -> None:
         self.is_open = False
@@ -205,6 +234,7 @@ class HttpClient:
         self._address = address
         self._connect_timeout_s = connect_timeout_s
         self._idle: list[_Connection] = []
+        self._closed = False
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
@@ -223,36 +253,66 @@ class HttpClient:
 
     @asynccontextmanager
     async def request(
-        self, method: str, path: str, body: bytes = b""
+        self, method: str, path: str, body: bytes = b"", *, keep_alive: bool = True
     ) -> AsyncGenerator[Reply, None]:
         """One request; leaving the block before the body's end closes the connection.
+
+        A kept connection may have been closed by the server a moment ago: where one breaks off
+        before the first byte of a response, the request is sent once more over a fresh one.
+
+        Args:
+            keep_alive: False tells the server to close after this response.
 
         Raises:
             ModelUnavailable: nobody listens, or the connection broke off before the headers.
         """
-        connection = self._take() or await self._connect()
+        data = self._head(method, path, len(body), keep_alive=keep_alive) + body
+        kept = self._take()
+        connection = kept or await self._connect()
         try:
-            yield await connection.request(self._head(method, path, len(body)) + body)
-        finally:
-            if connection.is_idle:
-                self._idle.append(connection)
-            else:
+            try:
+                reply = await connection.request(data, keep_alive=keep_alive)
+            except _Broken:
                 connection.close()
+                if kept is None:
+                    raise
+                connection = await self._connect()
+                reply = await connection.request(data, keep_alive=keep_alive)
+        except _Broken as error:
+            raise ModelUnavailable(f"the model server did not answer: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        try:
+            yield reply
+        finally:
+            self._give_back(connection)
 
     def _take(self) -> _Connection | None:
+        now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open:
+            if connection.is_open and now - connection.idle_since < IDLE_S:
                 return connection
+            connection.close()
         return None
 
-    def _head(self, method: str, path: str, length: int) -> bytes:
+    def _give_back(self, connection: _Connection) -> None:
+        if connection.is_idle and len(self._idle) < MAX_IDLE and not self._closed:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def _head(self, method: str, path: str, length: int, *, keep_alive: bool) -> bytes:
         return (
             f"{method} {path} HTTP/1.1\r\nhost: model\r\ncontent-type: application/json\r\n"
-            f"content-length: {length}\r\n\r\n"
+            f"content-length: {length}\r\n"
+            f"connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
         ).encode()
 
     def close(self) -> None:
         """Close idle connections; streams that run end on their own."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()

@@ -15,11 +15,10 @@ from headrace.errors import ModelUnavailable
 from headrace.models.backend import Call, Embeddings
 from headrace.models.embedded.errors import error_of
 from headrace.models.embedded.request import chat_body, completion_body
-from headrace.models.embedded.stream import deltas_of
+from headrace.models.embedded.stream import deltas_of, events_of
 from headrace.models.embedded.supervisor import Supervisor
 from headrace.models.embedded.worker import WorkerSettings
 from headrace.models.http import Address, HttpClient
-from headrace.models.sse import EventReader
 from headrace.models.store import ModelStore, Progress
 from headrace.types import Deltas, Message, Usage
 
@@ -46,6 +45,8 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """CPU threads; absent: as many as this process may use."""
     gpu_layers: int = 0
     """Layers kept on a GPU; -1 is all, where the runtime has one."""
+    prompt_cache_mb: Annotated[int, Meta(ge=0)] = 512
+    """Megabytes for the prompts of conversations that have lost their sequence to others."""
 
 
 class EmbeddedBackend:
@@ -59,6 +60,10 @@ class EmbeddedBackend:
         self.context_tokens = settings.context_tokens
         self.digest = settings.sha256 or ""
         self._name = name
+        # As many again as are generated, so that a sequence that ends is never left idle. More
+        # wait here: there a request holds a thread, and cannot be cancelled before its turn.
+        self._asked = 2 * settings.parallel
+        self._gate = asyncio.Semaphore(self._asked)
         self._store = ModelStore(home / "models", root=root)
         self._supervisor: Supervisor | None = None
         self._client: HttpClient | None = None
@@ -84,6 +89,8 @@ class EmbeddedBackend:
                 parallel=self.settings.parallel,
                 threads=self.settings.threads or len(os.sched_getaffinity(0)),
                 gpu_layers=self.settings.gpu_layers,
+                requests=self._asked,
+                prompt_cache_mb=self.settings.prompt_cache_mb,
             )
         )
         await self._supervisor.start()
@@ -111,17 +118,17 @@ class EmbeddedBackend:
     async def generate(self, call: Call) -> Deltas:
         path = "/v1/completions" if call.completion else "/v1/chat/completions"
         body = completion_body(call) if call.completion else chat_body(call)
-        async with self._http().request("POST", path, body) as reply:
+        async with (
+            self._gate,
+            # llama.cpp's server closes after a stream without announcing it, so ask it to.
+            self._http().request("POST", path, body, keep_alive=False) as reply,
+        ):
             if reply.status != 200:
                 raise error_of(reply.status, await reply.read(), self._name)
-            reader = EventReader()
-            async with aclosing(reply.chunks()) as chunks:
-                async for packet in chunks:
-                    for event in reader.feed(packet):
-                        if event == b"[DONE]":
-                            continue
-                        for delta in deltas_of(event):
-                            yield delta
+            async with aclosing(reply.chunks()) as chunks, aclosing(events_of(chunks)) as events:
+                async for event in events:
+                    for delta in deltas_of(event):
+                        yield delta
 
     async def embed(self, inputs: Sequence[str]) -> Embeddings:
         answer = msgspec.json.decode(

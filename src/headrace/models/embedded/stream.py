@@ -1,13 +1,14 @@
 """What llama.cpp's server sends, as deltas."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 import msgspec
 
 from headrace.errors import ModelUnavailable
+from headrace.models.sse import EventReader
 from headrace.types import Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
 
-__all__ = ["deltas_of"]
+__all__ = ["deltas_of", "events_of"]
 
 
 class _Piece(msgspec.Struct):
@@ -55,6 +56,28 @@ _FINISH: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "content_filter": "content_filter",
 }
+
+
+async def events_of(packets: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The data of each event up to `[DONE]`.
+
+    Raises:
+        ModelUnavailable: the stream ends before that, or an event is larger than 8 MiB.
+    """
+    reader = EventReader()
+    done = False
+    async for packet in packets:
+        try:
+            events = list(reader.feed(packet))
+        except ValueError as error:
+            raise ModelUnavailable(f"the model server sent too much: {error}") from error
+        for event in events:
+            # What follows is read, too: the end of the body shows that the connection is sound.
+            done = done or event == b"[DONE]"
+            if not done:
+                yield event
+    if not done:
+        raise ModelUnavailable("the model server ended its answer too early")
 
 
 def deltas_of(event: bytes) -> Iterator[Delta]:

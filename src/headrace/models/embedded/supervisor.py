@@ -86,6 +86,7 @@ class Supervisor:
             Path(self.socket).unlink()
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # a file `json.py` in the service's folder must not take the place of Python's
             "-m",
             "headrace.models.embedded.worker",
             stdin=asyncio.subprocess.PIPE,
