@@ -16,14 +16,18 @@ class Examples:
     entries: Sequence[ExampleEntry]
 
     def choose(self, language: str | None) -> Sequence[ExampleEntry]:
-        """Those of the language, and those of none in particular, in the file's order."""
+        """Those of the language, or else the default ones; and those of none in particular."""
         base = (language or "").partition("-")[0]
-        return [each for each in self.entries if each.language in (None, language, base)]
+        there = {each.language for each in self.entries}
+        keys = (language, base, "default", "en")
+        chosen = next((key for key in keys if key is not None and key in there), None)
+        return [each for each in self.entries if each.language in (None, chosen)]
 
     @staticmethod
     def messages(entry: ExampleEntry, marker: str | None) -> tuple[Message, Message]:
         """One example as messages; with a marker, its thought stands before the answer."""
         answer = entry.assistant
         if marker is not None and entry.reasoning:
-            answer = f"{entry.reasoning.strip()}\n{marker} {answer}"
+            space = "" if marker.endswith("：") else " "
+            answer = f"{entry.reasoning.strip()}\n{marker}{space}{answer}"
         return Message(role="user", content=entry.user), Message(role="assistant", content=answer)

@@ -101,7 +101,8 @@ class ExampleEntry(_Part, frozen=True, kw_only=True):
     reasoning: str = ""
     """The thought that leads there, for templates whose `reasoning` is hidden or shown."""
     language: str | None = None
-    """Use it for this language only (ISO 639-1); absent: for every language."""
+    """Use it for this language only (ISO 639-1); absent: for every language. A language that has
+    none gets those of `default`, or else of `en`."""
 
 
 class ReasoningSpec(_Part, frozen=True, kw_only=True):

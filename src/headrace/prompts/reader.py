@@ -47,7 +47,7 @@ def read_template(node: Node, name: str) -> PromptTemplate:
     names = {*variables.declared, "language", "today"}
     texts, system, user = _messages(node, names)
     reasoning = None
-    if "reasoning" in node.value:
+    if node.value.get("reasoning") is not None:
         reasoning = read_reasoning(node.child("reasoning"), names)
     file = msgspec.structs.replace(
         file,

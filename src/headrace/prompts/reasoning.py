@@ -18,14 +18,15 @@ _WORDS = ReasoningSpec(
     form="hidden",
     marker={"default": "Final answer:", "zh": "最终答案："},
     instruction={
-        "default": (
-            'Think step by step first. Then write "{{ marker }}" on a new line, followed by the '
-            "answer only."
-        ),
-        "zh": "请先一步一步地思考，然后另起一行写“{{ marker }}”，后面只写答案。",
+        "default": 'First write your steps. Then end with one line that starts with "{{ marker }}".',
+        "zh": "请先写出步骤，最后一行以“{{ marker }}”开头，只写答案。",
     },
 )
-"""Headrace's own words, for templates that bring none. They are part of a template's digest."""
+"""Headrace's own words, for templates that bring none. They are part of a template's digest.
+
+Chosen by trying: of ten questions the built-in model (135M) marked its answer in none to four
+with other wordings and no example, in nine with these and two examples (step_by_step.yaml).
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,15 @@ from headrace.prompts.text import Localized, Text, TextError
 from headrace.prompts.variable import Value, Variables
 from headrace.types import Message, Params, Part
 
-__all__ = ["PromptTemplate", "Rendered"]
+__all__ = ["PromptTemplate", "Rendered", "apart"]
+
+
+def apart(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
+    """The system messages in front, and the conversation behind them."""
+    count = 0
+    while count < len(messages) and messages[count].role in ("system", "developer"):
+        count += 1
+    return messages[:count], messages[count:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +42,7 @@ class Rendered:
         System messages that the client put first are joined to the system prompt, behind it:
         many chat templates take one system message only, and only in front.
         """
-        count = 0
-        while count < len(messages) and messages[count].role in ("system", "developer"):
-            count += 1
-        own, rest = messages[:count], messages[count:]
+        own, rest = apart(messages)
         if self.wrap is not None:
             rest = [_wrapped(each, self.wrap) if each.role == "user" else each for each in rest]
         if not self.system:

@@ -227,6 +227,8 @@ def _check(node: Node, source: str, tree: nodes.Template, names: Collection[str]
         if isinstance(each, nodes.Test) and each.name not in _TEST_NAMES:
             hint = did_you_mean(each.name, _TEST_NAMES, kind="tests")
             raise refuse(each, f"there is no test {each.name!r}", hint)
+        if isinstance(each, nodes.Name) and each.name in ("self", "super"):
+            raise refuse(each, f"{each.name!r} is not available in a prompt")
     for name in sorted(find_undeclared_variables(tree) - set(names)):
         uses = (each for each in tree.find_all(nodes.Name) if each.name == name)
         at = next(uses, tree)

@@ -47,7 +47,7 @@ class Variable:
                 f"{name!r} cannot name a variable",
                 hint="use small letters, digits and _, but none of: " + ", ".join(sorted(RESERVED)),
             )
-        spec = node.convert(VariableSpec)
+        spec = (node.empty() if node.value is None else node).convert(VariableSpec)
         _check_limits(node, spec)
         pattern = None
         if spec.pattern is not None:

@@ -19,7 +19,7 @@ from headrace.pipeline.steps.normalize.language import identify
 from headrace.pipeline.turn import Turn
 from headrace.prompts.file import VariableValue
 from headrace.prompts.library import PromptLibrary
-from headrace.prompts.template import PromptTemplate
+from headrace.prompts.template import PromptTemplate, apart
 from headrace.prompts.thought import Outcome, keep_apart
 from headrace.types import Deltas
 
@@ -92,6 +92,7 @@ class TemplateStep(Step[TemplateSettings]):
             today=self._clock().date().isoformat(),
             thinking=thinking,
         )
+        _, conversation = apart(turn.messages)
         turn.messages = rendered.around(turn.messages)
         turn.template_params = template.params
         turn.trace.template = template.version
@@ -103,6 +104,8 @@ class TemplateStep(Step[TemplateSettings]):
             "variables": len(turn.variables),
             "examples": len(rendered.examples) // 2,
             "reasoning": form,
+            # Where the conversation begins: earlier turns belong there.
+            "ahead": len(turn.messages) - len(conversation),
         }
 
     def transform(self, turn: Turn, deltas: Deltas) -> Deltas:
