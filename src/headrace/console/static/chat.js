@@ -144,13 +144,18 @@ function showLost(exchange) {
 async function showStopped(exchange) {
   exchange.querySelector("[data-summary]").textContent = status.dataset.stopped;
   if (!exchange.dataset.trace) return;
-  const address = `/traces/${exchange.dataset.trace}/outcome`;
+  const html = await outcomeOf(exchange.dataset.trace);
+  if (html) keepAtEnd(() => fill(exchange.querySelector(".after"), html));
+  else showLost(exchange);
+}
+
+/** What goes below an answer, once its trace is kept; empty when the service cannot say. */
+async function outcomeOf(trace) {
   try {
-    const response = await fetch(address, { headers: { "hx-request": "true" } });
-    const html = await response.text();
-    if (response.ok) keepAtEnd(() => fill(exchange.querySelector(".after"), html));
+    const response = await fetch(`/traces/${trace}/outcome`, { headers: { "hx-request": "true" } });
+    return response.ok ? await response.text() : "";
   } catch {
-    showLost(exchange); // the service went away meanwhile
+    return "";
   }
 }
 
@@ -209,13 +214,17 @@ log.addEventListener("click", (event) => {
   const example = target.closest("[data-example]");
   if (example) ask(example.dataset.example);
   else if (target.closest("[data-copy]")) copy(target.closest("[data-copy]"), texts.get(exchange));
-  else if (target.closest("[data-copy-code]")) copy(target, target.parentElement.querySelector("code").textContent);
+  else if (target.closest("[data-copy-code]")) copy(target, codeBeside(target));
   else if (target.closest("[data-retry]") && !running) {
     const question = exchange.querySelector(".question p").textContent;
     exchange.remove();
     ask(question);
   }
 });
+
+function codeBeside(button) {
+  return button.parentElement.querySelector("code").textContent.replace(/\n$/, "");
+}
 
 document.addEventListener("htmx:after:swap", (event) => {
   if (event.detail.ctx.target?.id !== "trace-body") return;
@@ -225,6 +234,15 @@ document.addEventListener("htmx:after:swap", (event) => {
 trace.addEventListener("click", (event) => {
   if (event.target === trace) trace.close();
 });
+
+// An answer that its reader walked away from ends while the next page is on its way, perhaps too
+// late for that page's list of conversations.
+addEventListener("pagehide", () => {
+  if (running) sessionStorage.setItem("left", log.lastElementChild.dataset.trace ?? "");
+});
+const left = sessionStorage.getItem("left");
+sessionStorage.removeItem("left");
+if (left) outcomeOf(left).then(() => refreshConversations(composer.dataset.conversation));
 
 for (const exchange of log.querySelectorAll(".exchange")) {
   texts.set(exchange, renderPlain(exchange.querySelector(".answer")));
