@@ -3,9 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headrace.errors import ConfigError, NotFound
+from headrace.prompts.file import (
+    ExampleEntry,
+    Expectation,
+    PromptFile,
+    PromptTest,
+    Scenario,
+    VariableSpec,
+)
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.template import PromptTemplate
 
@@ -158,3 +167,22 @@ def test_the_order_of_a_schemas_properties_is_part_of_the_version(template_from:
 def test_the_digest_of_a_file_stays_the_same_from_release_to_release(template_from: Load) -> None:
     text = "description: A\nmessages: {system: Hello.}\nparams: {temperature: 1}\n"
     assert template_from(text).version == "shop@41d474edb980"
+
+
+def test_the_example_of_the_docs_is_what_they_say(template_from: Load, tmp_path: Path) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text("utf-8")
+    example = docs.split("```yaml\n")[1].split("```")[0]
+    template_from(example)
+    (tmp_path / "prompts" / "support.yaml").write_text(example, encoding="utf-8")
+    template = PromptLibrary.load(tmp_path, {}).get("support")
+    assert f"`{template.version}`" in docs
+    values = template.variables.fill({"shop": "Acme"}, {})
+    system = template.render(values, language="en", today="").system
+    assert system.replace("\n", "\n          ") in docs
+
+
+def test_every_field_of_the_format_is_documented() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text("utf-8")
+    structs = (PromptFile, VariableSpec, Scenario, ExampleEntry, PromptTest, Expectation)
+    names = {each.name for struct in structs for each in msgspec.structs.fields(struct)}
+    assert [name for name in sorted(names) if f"`{name}" not in docs] == []

@@ -1,6 +1,6 @@
 """The chain-of-thought form of a template: the words that ask for it, and the answer's marker."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -36,10 +36,15 @@ class Reasoning:
     form: ReasoningForm
     spec: ReasoningSpec
     """As in the file, with Headrace's own words where it has none."""
-    marker: Localized
     instruction: Localized
     watched: Marker
     """The markers of all languages, as they are looked for on the stream."""
+    _marker: Localized
+    _written: Mapping[str, str]
+
+    def marker(self, language: str | None) -> str:
+        """The marker that the model is asked to write in a language."""
+        return self._written[self._marker.choose(language)[0]]
 
 
 def read_reasoning(node: Node, names: Collection[str]) -> Reasoning | None:
@@ -58,6 +63,8 @@ def read_reasoning(node: Node, names: Collection[str]) -> Reasoning | None:
     at_marker = (own if spec.marker is None else node).child("marker")
     at_instruction = (own if spec.instruction is None else node).child("instruction")
     marker = read_localized(at_marker, ())
+    written = {key: text.render({}) for key, text in marker.by_language.items()}
+    _check_markers(at_marker, sorted(set(written.values())))
     return Reasoning(
         form=spec.form,
         spec=msgspec.structs.replace(
@@ -65,15 +72,15 @@ def read_reasoning(node: Node, names: Collection[str]) -> Reasoning | None:
             marker=spec.marker or _WORDS.marker,
             instruction=spec.instruction or _WORDS.instruction,
         ),
-        marker=marker,
         instruction=read_localized(at_instruction, {*names, "marker"}),
-        watched=Marker.compiled(_written(at_marker, marker)),
+        watched=Marker.compiled(sorted(set(written.values()))),
+        _marker=marker,
+        _written=written,
     )
 
 
-def _written(node: Node, marker: Localized) -> list[str]:
-    """The markers as the model writes them, checked."""
-    written = sorted({text.render({}) for text in marker.by_language.values()})
+def _check_markers(node: Node, written: list[str]) -> None:
+    """Refuse what could not be found on a stream, or not be told apart."""
     for each in written:
         colon = each.endswith((":", "："))
         if not each or "\n" in each or (colon and not each[0].isalnum()):
@@ -86,4 +93,3 @@ def _written(node: Node, marker: Localized) -> list[str]:
             raise node.error(
                 f"the marker {one!r} is part of the marker {other!r}", hint="choose another word"
             )
-    return written

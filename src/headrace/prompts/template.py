@@ -104,7 +104,7 @@ class PromptTemplate:
                 system = text.render(words)
             marker = None
             if thinking and self.reasoning is not None:
-                marker = self.reasoning.marker.choose(language)[1].render({})
+                marker = self.reasoning.marker(language)
                 asked = self.reasoning.instruction.choose(language)[1]
                 system = f"{system}\n\n{asked.render({**words, 'marker': marker})}".strip()
             wrap = None

@@ -14,6 +14,8 @@ __all__ = ["RESERVED", "Variable", "Variables"]
 RESERVED = frozenset({"input", "language", "loop", "marker", "today"})
 """Names that Headrace fills in itself."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SHOWN = 60
+"""Characters of an unknown name that an error repeats."""
 _WORDS = {
     "string": "a text",
     "integer": "a whole number",
@@ -123,10 +125,11 @@ class Variables:
         for name, value in given.items():
             variable = self.declared.get(name)
             if variable is None:
+                shown = name[:_SHOWN]
                 raise InvalidRequest(
-                    f"the template has no variable {name!r}",
-                    hint=did_you_mean(name, self.declared, kind="variables"),
-                    param=f"variables.{name}",
+                    f"the template has no variable {shown!r}",
+                    hint=did_you_mean(shown, self.declared, kind="variables"),
+                    param=f"variables.{shown}",
                 )
             if wrong := variable.problem(value):
                 raise InvalidRequest(
