@@ -1,5 +1,7 @@
 """From a request to a turn: what the body and the headers say, in the pipeline's terms."""
 
+import re
+
 from headrace.errors import InvalidRequest
 from headrace.gateway.call import Call
 from headrace.gateway.wire import ChatRequest, CompletionRequest, params_of
@@ -10,6 +12,7 @@ from headrace.types import Message
 __all__ = ["chat_turn", "completion_turn"]
 
 CONVERSATION_HEADER = "x-headrace-conversation"
+_SUBJECT_ID = re.compile(r"s_[0-9a-f]{32}")
 TEMPLATE_HEADER = "x-headrace-template"
 
 
@@ -58,5 +61,17 @@ def completion_turn(
 
 
 def _subject(request: ChatRequest | CompletionRequest) -> str:
-    """Whom the texts are about, as the client names them; empty leaves it to the key."""
-    return request.safety_identifier or request.user or ""
+    """Whom the texts are about, as the client names them; empty leaves it to the key.
+
+    Raises:
+        InvalidRequest: the name has the form of the database's own subject ids, so that it would
+            mean whoever has that id.
+    """
+    name = request.safety_identifier or request.user or ""
+    if _SUBJECT_ID.fullmatch(name):
+        raise InvalidRequest(
+            "'user' has the form of an internal subject id",
+            hint="send the name that your own system has for this person",
+            param="user",
+        )
+    return name

@@ -38,7 +38,7 @@ async def prune(platform: Platform) -> None:
         try:
             await asyncio.to_thread(_prune_once, platform)
         except SQLAlchemyError as error:
-            _log.error("nothing was deleted, another try in an hour: %s", error)
+            _log.error("deleting what is old broke off, another try in an hour: %s", error)
         await asyncio.sleep(PRUNE_EVERY_S)
 
 
