@@ -58,7 +58,7 @@ def test_a_trace_is_a_waterfall_on_the_turns_time(call: "Call", store_trace: "St
     # The first token came after a quarter of the turn.
     assert first.index("▲") == zero + (120 - zero) // 4
     assert "mask   email  input 8-25, detector email, score 1" in out
-    assert "normalize   invisible=3" in out
+    assert "  normalize  invisible=3" in out
     for fact in ("TTFT 200 ms", "TPOT 20 ms", "tokens 42 (20 cached) + 31", "finish stop"):
         assert fact in out
 

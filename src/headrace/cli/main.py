@@ -28,6 +28,11 @@ COMMANDS: dict[str, Lazy] = {
         "headrace.cli.init", "init", "Write a commented service to start from, here or in DIR."
     ),
     "up": Lazy("headrace.cli.up", "up", "Run the service of this folder until Ctrl-C or SIGTERM."),
+    "chat": Lazy(
+        "headrace.cli.chat.command",
+        "chat",
+        "Ask QUESTION and print the answer as it comes, or talk when there is none.",
+    ),
     "keys": Lazy("headrace.cli.keys", "keys", "Make, list and revoke API keys."),
     "trace": Lazy(
         "headrace.cli.trace",

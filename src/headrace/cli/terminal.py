@@ -13,7 +13,7 @@ from rich.text import Text
 
 __all__ = ["console", "is_unicode", "print_json", "print_table", "printable"]
 
-PIPE_COLUMNS = 200
+PIPE_COLUMNS = 120
 """Width where nobody watches: a program that reads a table should find whole ids."""
 NARROWEST = 6
 """Cells that a shortened column keeps."""

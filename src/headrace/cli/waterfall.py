@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from headrace.cli.terminal import is_unicode, printable
@@ -20,6 +21,8 @@ __all__ = ["print_trace"]
 NAME_CELLS = 24
 SHORTEST_BAR = 12
 FIGURE_CELLS = 9
+RELEASE_CHARS = len("sha256:") + 12
+"""As in the wire's `system_fingerprint`; `--json` has it whole."""
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 _STYLE_BY_STATUS = {"ok": "green", "blocked": "yellow", "cancelled": "yellow"}
@@ -33,13 +36,20 @@ def print_trace(terminal: Console, trace: Trace) -> None:
     terminal.print()
     for line in _picture(terminal, trace):
         terminal.print(line, no_wrap=True, overflow="crop")
-    sections = (("findings", list(_findings(trace))), ("steps", list(_attributes(trace))))
-    for title, lines in sections:
-        if lines:
-            terminal.print()
-            terminal.print(Text(title, "bold"))
-            for line in lines:
-                terminal.print(line)
+    findings = list(_findings(trace))
+    if findings:
+        terminal.print()
+        terminal.print(Text("findings", "bold"))
+        for line in findings:
+            terminal.print(line)
+    said = list(_attributes(trace))
+    if said:
+        terminal.print()
+        terminal.print(Text("steps", "bold"))
+        table = Table.grid(padding=(0, 2))
+        for name, attributes in said:
+            table.add_row("", Text(name), Text(attributes, "dim"))
+        terminal.print(table)
 
 
 def _head(trace: Trace, width: int) -> Iterator[Text]:
@@ -51,7 +61,7 @@ def _head(trace: Trace, width: int) -> Iterator[Text]:
         ("model", trace.model),
         ("by", f"{trace.deployment} ({trace.provider})" if trace.deployment else ""),
         ("template", trace.template),
-        ("release", trace.release),
+        ("release", trace.release[:RELEASE_CHARS]),
     )
     yield from _facts(
         width,
@@ -165,13 +175,13 @@ def _findings(trace: Trace) -> Iterator[Text]:
         yield line
 
 
-def _attributes(trace: Trace) -> Iterator[Text]:
+def _attributes(trace: Trace) -> Iterator[tuple[str, str]]:
     """What each step said about the turn; what the head already says is left out."""
     for span in trace.spans:
         said = dict(_own(span.name, span.attributes))
         if said:
-            pairs = "  ".join(f"{name}={printable(str(value))}" for name, value in said.items())
-            yield Text.assemble(f"  {set_cell_size(printable(span.name), 12)}", (pairs, "dim"))
+            pairs = (f"{name}={printable(str(value))}" for name, value in said.items())
+            yield printable(span.name), "  ".join(pairs)
 
 
 def _own(step: str, attributes: dict[str, AttributeValue]) -> Iterator[tuple[str, AttributeValue]]:
