@@ -198,13 +198,21 @@ def home_path(root: Path, environ: Mapping[str, str]) -> Path:
     """Where the service's state is: `HEADRACE_HOME`, else `.headrace` in the service's folder.
 
     It may not be there yet: what only looks at a service must not make one.
+
+    Raises:
+        ConfigError: `HEADRACE_HOME` begins with `~NAME`, and there is no such user.
     """
     given = environ.get("HEADRACE_HOME")
-    return (Path(given).expanduser() if given else root / ".headrace").resolve()
+    try:
+        return (Path(given).expanduser() if given else root / ".headrace").resolve()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"HEADRACE_HOME={given} names no folder: {error}", hint="write the path out"
+        ) from error
 
 
 def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
-    """`home_path`, made on first use and readable by its owner only.
+    """`home_path`, made on first use, readable by its owner only and kept out of git.
 
     Raises:
         ConfigError: it cannot be made.
@@ -215,10 +223,9 @@ def home_dir(root: Path, environ: Mapping[str, str]) -> Path:
         ignore = home / ".gitignore"
         if not ignore.exists():
             ignore.write_text(_IGNORE_ALL, encoding="utf-8")
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except OSError as error:
         raise ConfigError(
-            f"the state folder {home} cannot be made: {reason}",
+            f"the state folder {home} cannot be made: {error.strerror}",
             hint="make it writable, or point HEADRACE_HOME to another folder",
         ) from error
     return home
