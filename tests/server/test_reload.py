@@ -68,9 +68,9 @@ def test_an_edited_prompt_takes_effect(start: Start, root: Path) -> None:
     (root / "headrace.yaml").write_text(FILE.format(max_tokens=2, template="mine"))
     (root / "prompts").mkdir()
     prompt = root / "prompts" / "mine.yaml"
-    prompt.write_text("messages:\n  - {role: system, content: Be brief.}\n")
+    prompt.write_text("messages: {system: Be brief.}\n")
     service = start()
     with service.client() as client:
         before = ask(client).headers["x-headrace-release"]
-        prompt.write_text("messages:\n  - {role: system, content: Be very brief.}\n")
+        prompt.write_text("messages: {system: Be very brief.}\n")
         wait_for(lambda: ask(client).headers["x-headrace-release"] != before)
