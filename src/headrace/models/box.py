@@ -2,27 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from headrace.config.model import DeploymentConfig, ModelConfig, PriceConfig
 from headrace.errors import ModelUnavailable, UnknownModel, did_you_mean
 from headrace.models.backend import Backend, Call, Embeddings
+from headrace.models.lease import Leases
 from headrace.types import Deltas, Message, Params, Usage
 
-__all__ = ["Model", "ModelBox", "backend_type", "backend_types"]
+__all__ = ["Deployment", "Model", "ModelBox", "backend_type", "backend_types"]
 
-RETRIES = 2
+ATTEMPTS = 2
+"""How often a call may reach its model. A request that kills the model must not do so for ever."""
 RETRY_WITHIN_S = 30.0
 """A request that found its model down waits this long for it to come back."""
+RETIRE_QUIET_S = 2.0
+"""A turn may still be on its way to a model that is no longer declared."""
+RETIRE_WITHIN_S = 60.0
+"""Answers that run longer on such a model break off."""
 
 Progress: TypeAlias = Callable[[str, int, int | None], None]
+T = TypeVar("T")
 
 
 class BackendType(Protocol):
@@ -42,13 +50,21 @@ def backend_types() -> Mapping[str, BackendType]:
 class Model:
     """A logical name with the deployment that serves it."""
 
-    def __init__(self, name: str, backend: Backend, params: Params, price: PriceConfig) -> None:
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        params: Params,
+        price: PriceConfig,
+        leases: Leases | None = None,
+    ) -> None:
         self.name = name
         self.backend = backend
         self.params = params
         """The model's own defaults of inference parameters."""
         self.deployment = f"{name}-0"
         self._price = price
+        self._leases = leases or Leases()
 
     @property
     def context_tokens(self) -> int:
@@ -69,27 +85,46 @@ class Model:
         Raises:
             ModelUnavailable: down for longer than a request waits, or broke off in mid-answer.
         """
-        deadline = time.monotonic() + RETRY_WITHIN_S
-        for attempt in range(RETRIES + 1):
-            given = False
-            try:
-                async with aclosing(self.backend.generate(call)) as deltas:
-                    async for delta in deltas:
-                        given = True
-                        yield delta
-                return
-            except ModelUnavailable:
-                left_s = deadline - time.monotonic()
-                if given or attempt == RETRIES or not await self.backend.wait_ready(left_s):
-                    raise
+        retry = _Retry(self.backend)
+        with self._leases.hold():
+            while True:
+                given = False
+                try:
+                    async with aclosing(self.backend.generate(call)) as deltas:
+                        async for delta in deltas:
+                            given = True
+                            yield delta
+                except ModelUnavailable:
+                    if given or not await retry.is_worthwhile():
+                        raise
+                else:
+                    return
 
     async def embed(self, inputs: Sequence[str]) -> Embeddings:
-        """One vector per input."""
-        return await self.backend.embed(inputs)
+        """One vector per input.
+
+        Raises:
+            ModelUnavailable: down for longer than a request waits.
+        """
+        return await self._retried(lambda: self.backend.embed(inputs))
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the rendered prompt, exactly as the model will see it."""
-        return await self.backend.count_tokens(messages)
+        """Tokens of the rendered prompt, exactly as the model will see it.
+
+        Raises:
+            ModelUnavailable: down for longer than a request waits.
+        """
+        return await self._retried(lambda: self.backend.count_tokens(messages))
+
+    async def _retried(self, ask: Callable[[], Awaitable[T]]) -> T:
+        retry = _Retry(self.backend)
+        with self._leases.hold():
+            while True:
+                try:
+                    return await ask()
+                except ModelUnavailable:
+                    if not await retry.is_worthwhile():
+                        raise
 
     def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
         """At most this many tokens, known at once; None where that cannot be promised."""
@@ -100,13 +135,42 @@ class Model:
         return {"weights": self.backend.digest, "params": self.params}
 
 
+class _Retry:
+    """Whether a call that failed with nothing given is made again."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._deadline = time.monotonic() + RETRY_WITHIN_S
+        self._attempts = 0
+        self._reached = backend.is_ready()
+
+    async def is_worthwhile(self) -> bool:
+        # A model that was down from the start has not been tried: waiting for it is free.
+        self._attempts += self._reached
+        left_s = self._deadline - time.monotonic()
+        self._reached = (
+            self._attempts < ATTEMPTS and left_s > 0 and await self._backend.wait_ready(left_s)
+        )
+        return self._reached
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A running backend, and who uses it. Shared by all models of the same settings."""
+
+    backend: Backend
+    leases: Leases = field(default_factory=Leases)
+
+
 class ModelBox:
     """All models of a service, by name. The first one declared is the default."""
 
-    def __init__(self, models: Mapping[str, Model], keys: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, models: Mapping[str, Model], deployments: Mapping[bytes, Deployment]
+    ) -> None:
         self._models = models
-        self._keys = keys
-        """What each backend was built from: equal keys may share a running backend."""
+        self._deployments = deployments
+        """By what each was built from: equal keys share a backend."""
 
     @classmethod
     def build(
@@ -119,50 +183,83 @@ class ModelBox:
     ) -> "ModelBox":
         """The models that the configuration declares; nothing runs yet.
 
-        Deployments whose settings have not changed since `reuse` keep their running backend.
+        Models of equal settings share a backend, here and with `reuse`: what runs there and has
+        not changed goes on running. (Settings, not files: a `file:` replaced in place is noticed
+        at the next start, or at once when its `sha256` is declared.)
 
         Raises:
             ConfigError: an unknown backend, or settings that it does not take.
         """
         models: dict[str, Model] = {}
-        keys: dict[str, bytes] = {}
+        deployments: dict[bytes, Deployment] = {}
+        running = reuse.deployments if reuse is not None else {}
         for name, config in configs.items():
-            deployment = config.deployments[0]
-            kind = backend_type(deployment)
-            settings = deployment.settings.convert(kind.Settings)
-            keys[name] = msgspec.json.encode([deployment.backend, settings])
-            running = reuse._running(keys[name]) if reuse is not None else None
-            backend = running or kind(settings, name=name, root=root, home=home)
+            declared = config.deployments[0]
+            kind = backend_type(declared)
+            settings = declared.settings.convert(kind.Settings)
+            key = msgspec.json.encode([declared.backend, settings])
+            deployment = deployments.get(key) or running.get(key)
+            if deployment is None:
+                deployment = Deployment(kind(settings, name=name, root=root, home=home))
+            deployments[key] = deployment
             params = Params(**msgspec.structs.asdict(config.params))
-            models[name] = Model(name, backend, params, config.price)
-        return cls(models, keys)
+            models[name] = Model(name, deployment.backend, params, config.price, deployment.leases)
+        return cls(models, deployments)
 
-    def _running(self, key: bytes) -> Backend | None:
-        return next(
-            (self._models[name].backend for name, known in self._keys.items() if known == key), None
-        )
+    @property
+    def deployments(self) -> Mapping[bytes, Deployment]:
+        """What serves the models, by what each was built from."""
+        return self._deployments
 
     async def start(self, progress: Progress | None = None) -> None:
-        """Start every backend that does not run yet."""
-        await asyncio.gather(
-            *(each.start(progress) for each in self._backends() if not each.is_ready())
-        )
+        """Start every backend that does not run yet.
+
+        Raises:
+            HeadraceError: one cannot be fetched or started; `stop` or `retire` ends the others.
+        """
+        starts = [
+            asyncio.ensure_future(each.backend.start(progress))
+            for each in self._deployments.values()
+        ]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Stop every backend."""
-        await asyncio.gather(*(each.stop() for each in self._backends()))
+        """Stop every backend; running answers break off."""
+        await asyncio.gather(*(each.backend.stop() for each in self._deployments.values()))
 
-    async def retire(self, old: "ModelBox") -> None:
-        """Stop what `old` ran and this box has not taken over."""
-        kept = {id(each) for each in self._backends()}
-        await asyncio.gather(*(each.stop() for each in old._backends() if id(each) not in kept))
+    async def retire(
+        self,
+        old: "ModelBox",
+        *,
+        quiet_s: float = RETIRE_QUIET_S,
+        within_s: float = RETIRE_WITHIN_S,
+    ) -> None:
+        """Stop what `old` runs and this box has not taken over, once nobody uses it any more.
 
-    def _backends(self) -> list[Backend]:
-        return list({id(model.backend): model.backend for model in self._models.values()}.values())
+        Args:
+            quiet_s: time without a call after which a backend counts as unused.
+            within_s: time after which it is stopped all the same.
+        """
+
+        async def end(deployment: Deployment) -> None:
+            try:
+                await deployment.leases.quiet(quiet_s, within_s)
+            finally:
+                await deployment.backend.stop()
+
+        kept = set(self._deployments)
+        await asyncio.gather(
+            *(end(each) for key, each in old.deployments.items() if key not in kept)
+        )
 
     def is_ready(self) -> bool:
         """Whether every model can answer now."""
-        return all(each.is_ready() for each in self._backends())
+        return all(each.backend.is_ready() for each in self._deployments.values())
 
     def names(self) -> Collection[str]:
         return self._models.keys()

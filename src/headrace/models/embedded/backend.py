@@ -1,7 +1,7 @@
 """The embedded backend: real weights on this machine, served by a worker process of its own."""
 
 import asyncio
-import os
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -13,11 +13,13 @@ from msgspec import Meta
 
 from headrace.errors import ModelUnavailable
 from headrace.models.backend import Call, Embeddings
+from headrace.models.embedded.cpu import usable_cpus
 from headrace.models.embedded.errors import error_of
 from headrace.models.embedded.request import chat_body, completion_body
 from headrace.models.embedded.stream import deltas_of, events_of
 from headrace.models.embedded.supervisor import Supervisor
 from headrace.models.embedded.worker import WorkerSettings
+from headrace.models.fetch.background import fetch_in_background
 from headrace.models.http import Address, HttpClient
 from headrace.models.store import ModelStore, Progress
 from headrace.types import Deltas, Message, Usage
@@ -26,6 +28,8 @@ __all__ = ["EmbeddedBackend", "EmbeddedSettings"]
 
 COUNTED_PROMPTS = 4096
 """Token counts kept, least recently used out."""
+ASK_EVERY_S = 0.02
+"""Pause between two looks at a worker that should answer and does not."""
 BYTE_LEVEL_BPE = 2
 """llama.cpp's vocab_type for byte-level BPE (GPT-2 style), where a token is at least one byte."""
 
@@ -58,7 +62,7 @@ class EmbeddedBackend:
     def __init__(self, settings: EmbeddedSettings, *, name: str, root: Path, home: Path) -> None:
         self.settings = settings
         self.context_tokens = settings.context_tokens
-        self.digest = settings.sha256 or ""
+        self.digest = (settings.sha256 or "").lower()
         self._name = name
         # As many again as are generated, so that a sequence that ends is never left idle. More
         # wait here: there a request holds a thread, and cannot be cancelled before its turn.
@@ -73,42 +77,70 @@ class EmbeddedBackend:
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch the weights if they are not here yet, load them, and answer.
 
+        Does nothing where that has been done: a worker that died since is being restarted.
+
         Raises:
             WeightsUnavailable: they cannot be fetched or are not the expected ones.
             ModelUnavailable: the process does not come up.
         """
-        kept = await asyncio.to_thread(
-            self._store.fetch, self.settings.weights, self.settings.sha256, progress
+        if self._supervisor is not None:
+            return
+        kept = await fetch_in_background(
+            self._store, self.settings.weights, self.settings.sha256, progress
         )
         self.digest = kept.sha256
-        self._supervisor = Supervisor(
+        supervisor = Supervisor(
             WorkerSettings(
                 weights=str(kept.path),
                 socket="",
                 context_tokens=self.settings.context_tokens,
                 parallel=self.settings.parallel,
-                threads=self.settings.threads or len(os.sched_getaffinity(0)),
+                threads=self.settings.threads or usable_cpus(),
                 gpu_layers=self.settings.gpu_layers,
                 requests=self._asked,
                 prompt_cache_mb=self.settings.prompt_cache_mb,
             )
         )
-        await self._supervisor.start()
-        self._client = HttpClient(Address(socket=self._supervisor.socket))
-        await self._learn()
+        await supervisor.start()
+        self._supervisor = supervisor
+        self._client = HttpClient(Address(socket=supervisor.socket))
+        try:
+            await self._learn()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        if self._supervisor is not None:
-            await self._supervisor.stop()
+        """End the worker; what it still generates breaks off. It may be started again."""
+        client, self._client = self._client, None
+        supervisor, self._supervisor = self._supervisor, None
+        if client is not None:
+            client.close()
+        if supervisor is not None:
+            await supervisor.stop()
 
     def is_ready(self) -> bool:
         return self._supervisor is not None and self._supervisor.is_ready()
 
     async def wait_ready(self, timeout_s: float) -> bool:
-        """Whether the worker answers within `timeout_s`."""
-        return self._supervisor is not None and await self._supervisor.wait_ready(timeout_s)
+        """Whether the worker answers within `timeout_s`; False at once while it cannot start."""
+        deadline = time.monotonic() + timeout_s
+        while self._supervisor is not None:
+            if not await self._supervisor.wait_ready(deadline - time.monotonic()):
+                return False
+            # Its death shows on connections before it shows on the process, so ask.
+            if await self._answers():
+                return True
+            await asyncio.sleep(ASK_EVERY_S)
+        return False
+
+    async def _answers(self) -> bool:
+        try:
+            async with self._http().request("GET", "/health") as reply:
+                await reply.read()
+                return reply.status == 200
+        except ModelUnavailable:
+            return False
 
     @property
     def worker_pid(self) -> int | None:

@@ -59,9 +59,6 @@ def _serve(settings: WorkerSettings) -> object:
     params.n_parallel = settings.parallel
     params.cpuparams.n_threads = settings.threads
     params.cpuparams_batch.n_threads = settings.threads
-    # Threads that wait for one another must not spin: see docs/decisions/0033.
-    params.cpuparams.poll = 0
-    params.cpuparams_batch.poll = 0
     # Each request holds a thread of the server until it ends, even while it waits for a slot.
     params.n_threads_http = settings.requests + SHORT_CALLS
     params.cache_ram_mib = settings.prompt_cache_mb
