@@ -1,5 +1,6 @@
 """Completion as the shell itself does it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Call
+    from tests.cli.conftest import Call, StoreTrace
 
 Complete: TypeAlias = Callable[..., list[str]]
 
@@ -56,6 +57,25 @@ def test_bash_completes_commands(complete: Complete) -> None:
 def test_bash_completes_options_and_their_values(complete: Complete) -> None:
     assert complete("headrace", "keys", "create", "--ro") == ["--role"]
     assert complete("headrace", "keys", "create", "--role", "ad") == ["admin"]
+
+
+def test_bash_completes_what_this_folders_service_has(
+    call: "Call", complete: Complete, store_trace: "StoreTrace"
+) -> None:
+    key = json.loads(call("keys", "create", "ci", "--json").out)
+    trace = store_trace()
+    assert complete("headrace", "keys", "revoke", key["id"][:8]) == [key["id"]]
+    assert complete("headrace", "trace", "show", "''") == [trace.id[-12:]]
+    assert complete("headrace", "models", "pull", "smol") == ["smollm2-135m"]
+
+
+def test_where_there_is_no_service_nothing_is_completed_and_nothing_made(
+    complete: Complete, folder: Path
+) -> None:
+    before = sorted(folder.iterdir())
+    assert complete("headrace", "keys", "revoke", "0") == []
+    assert complete("headrace", "trace", "show", "0") == []
+    assert sorted(folder.iterdir()) == before
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

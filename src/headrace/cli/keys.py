@@ -6,6 +6,7 @@ from headrace.access.keys import ApiKey, KeyStore
 from headrace.access.principal import RoleName
 from headrace.cli.command import Group, json_option
 from headrace.cli.place import Place
+from headrace.cli.suggest import complete_keys
 from headrace.cli.terminal import print_json, print_table, printable
 from headrace.console.figure import as_moment
 
@@ -63,7 +64,7 @@ def list_keys(with_revoked: bool, as_json: bool) -> None:
 
 
 @keys.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID", shell_complete=complete_keys)
 @json_option
 def revoke(key_id: str, as_json: bool) -> None:
     """Make a key invalid for good. ID may be any beginning or ending that only one key has."""

@@ -7,6 +7,7 @@ import click
 from headrace.cli.command import Group, json_option
 from headrace.cli.place import Place
 from headrace.cli.progress import FetchProgress
+from headrace.cli.suggest import complete_models
 from headrace.cli.terminal import print_json, print_table, printable
 from headrace.config.load import load_service
 from headrace.errors import UnknownModel
@@ -35,7 +36,7 @@ def list_models(as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("names", metavar="[MODEL|REFERENCE]...", nargs=-1)
+@click.argument("names", metavar="[MODEL|REFERENCE]...", nargs=-1, shell_complete=complete_models)
 @click.option("--sha256", metavar="HEX", help="What the file of a single REFERENCE must be.")
 @json_option
 def pull(names: tuple[str, ...], sha256: str | None, as_json: bool) -> None:

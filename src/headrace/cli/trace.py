@@ -13,7 +13,9 @@ from rich.text import Text
 
 from headrace.cli.command import Group, json_option
 from headrace.cli.place import Place
+from headrace.cli.suggest import complete_models, complete_traces
 from headrace.cli.terminal import console, print_json, print_table, printable
+from headrace.cli.unread import Unread
 from headrace.cli.waterfall import print_trace
 from headrace.console.figure import as_moment, as_seconds
 from headrace.telemetry.store import TraceStore
@@ -42,7 +44,9 @@ def trace() -> None:
 @click.option(
     "--status", type=click.Choice(get_args(TraceStatus)), help="Only turns that ended so."
 )
-@click.option("--model", help="Only turns that asked for this model.")
+@click.option(
+    "--model", shell_complete=complete_models, help="Only turns that asked for this model."
+)
 @click.option("--conversation", metavar="ID", help="Only turns of this conversation.")
 @click.option("--key", "key_id", metavar="ID", help="Only turns made with this key.")
 @click.option("--before", metavar="TRACE", help="Only turns older than this one (the next page).")
@@ -79,7 +83,7 @@ def list_traces(
 
 
 @trace.command()
-@click.argument("trace_id", metavar="[ID]", default="last")
+@click.argument("trace_id", metavar="[ID]", default="last", shell_complete=complete_traces)
 @click.option("--content", is_flag=True, help="Also show what was asked and answered, decrypted.")
 @json_option
 def show(trace_id: str, content: bool, as_json: bool) -> None:
@@ -102,24 +106,6 @@ def show(trace_id: str, content: bool, as_json: bool) -> None:
     print_trace(console(), found)
     if content:
         _print_texts(found)
-
-
-class Unread:
-    """A vault that stays closed: what is listed without texts needs no key."""
-
-    def subject_id(self, subject: str) -> str:
-        return subject
-
-    async def unlock(self, subject: str) -> None:
-        """Nothing is ever sealed here."""
-
-    def seal_if_unlocked(self, subject: str, text: str) -> bytes | None:
-        del subject, text
-        return None
-
-    def unseal_if_kept(self, subject: str, data: bytes) -> str | None:
-        del subject, data
-        return None
 
 
 def _row(trace: Trace) -> list[str]:

@@ -90,8 +90,8 @@ def _told(started: "Started") -> str:
         f"  API        {started.url}/v1  (OpenAI's; any OpenAI SDK)",
     ]
     if started.admin_secret is not None:
-        lines.append(f"  admin key  {started.admin_secret}  (shown this once; kept in")
-        lines.append(f"             {started.home}/admin.key)")
+        lines.append(f"  admin key  {started.admin_secret}")
+        lines.append(f"             (shown this once; kept in {started.home}/admin.key)")
     else:
         lines.append(f"  admin key  in {started.home}/admin.key")
     if started.builtin:

@@ -14,6 +14,7 @@ from headrace.cli.chat.partner import Partner, Question, Reply
 from headrace.cli.chat.talk import ask, ask_quietly, talk
 from headrace.cli.command import Command, Options, json_option
 from headrace.cli.place import Place
+from headrace.cli.suggest import complete_models
 from headrace.cli.terminal import print_json
 from headrace.errors import Unauthenticated
 from headrace.server.state import running_service
@@ -23,7 +24,11 @@ __all__ = ["chat"]
 
 @click.command(cls=Command)
 @click.argument("question", required=False)
-@click.option("--model", help="The model to ask, by its name in headrace.yaml.")
+@click.option(
+    "--model",
+    shell_complete=complete_models,
+    help="The model to ask, by its name in headrace.yaml.",
+)
 @click.option("--template", help="The prompt template, by its file's name.")
 @click.option("--conversation", metavar="ID", help="Go on with this conversation, or begin it.")
 @click.option("--max-tokens", type=click.IntRange(1), help="At most so long an answer, in tokens.")

@@ -7,7 +7,7 @@ import click
 from headrace.cli.chat.partner import Partner, Reply
 from headrace.cli.place import Place
 from headrace.cli.terminal import console
-from headrace.cli.trace import Unread
+from headrace.cli.unread import Unread
 from headrace.cli.waterfall import print_trace
 from headrace.errors import NotFound
 from headrace.telemetry.store import TraceStore

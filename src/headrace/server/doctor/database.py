@@ -38,7 +38,7 @@ def check_database(site: Site) -> Iterator[Result]:
             hint="upgrade Headrace to the version that wrote it",
         )
         return
-    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    size = f"{_size(path) / 1e6:.1f} MB"
     if revision != HEAD:
         yield warn(
             "database",
@@ -65,6 +65,12 @@ def _check_master_key(site: Site, path: Path, subjects: int) -> Iterator[Result]
         yield failure("master key", error)
         return
     yield ok("master key", f"{key} fits; keep a copy of it elsewhere")
+
+
+def _size(path: Path) -> int:
+    """Bytes of the database with its write-ahead log."""
+    log = path.with_name(f"{path.name}-wal")
+    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
 
 def _look(path: Path) -> tuple[str | None, str, int]:
