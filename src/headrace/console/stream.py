@@ -1,7 +1,7 @@
 """A turn as server-sent events: what the chat page reads while an answer is written.
 
 Events, in order: `start` (ids, and the steps to come), `step` (a finished one), `delta` and
-`reasoning` (text), then `done` or `error` (what goes below the answer). Parts of the page come as
+`reasoning` (text), then `done` or `error` (an `Ending`). Parts of the page come as
 HTML, so that words and layout have one home: the templates.
 """
 
@@ -16,6 +16,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from headrace.console.ending import Ending
 from headrace.errors import HeadraceError
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Span
@@ -45,13 +46,9 @@ class Words(Protocol):
 
     def step(self, span: Span) -> str: ...
 
-    def summary(self, turn: Turn) -> str:
-        """How many steps ran and how long they took."""
-        ...
+    def done(self, turn: Turn) -> Ending: ...
 
-    def failure(self, error: HeadraceError, turn: Turn) -> str: ...
-
-    def outcome(self, turn: Turn) -> str: ...
+    def failed(self, turn: Turn, error: HeadraceError) -> Ending: ...
 
 
 class TurnStream(Response):
@@ -99,7 +96,7 @@ class TurnStream(Response):
                         self._put("reasoning", {"text": delta.reasoning})
                     if delta.text:
                         self._put("delta", {"text": delta.text})
-            self._end("done", self._words.outcome(turn))
+            self._put("done", self._words.done(turn))
         except HeadraceError as error:
             self._fail(error)
         except Exception:  # noqa: BLE001  the reader gets an event, the log the traceback
@@ -114,10 +111,7 @@ class TurnStream(Response):
             self._events.put_nowait(None)
 
     def _fail(self, error: HeadraceError) -> None:
-        self._end("error", self._words.failure(error, self._turn))
-
-    def _end(self, event: str, html: str) -> None:
-        self._put(event, {"html": html, "summary": self._words.summary(self._turn)})
+        self._put("error", self._words.failed(self._turn, error))
 
     def _put(self, event: str, data: object) -> None:
         self._events.put_nowait(b"event: %s\ndata: %s\n\n" % (event.encode(), _encode(data)))

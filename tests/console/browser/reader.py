@@ -36,8 +36,13 @@ class Reader:
         page = self.open()
         page.get_by_label("API key").fill(key or self.service.key)
         page.get_by_role("button", name="Sign in").click()
-        expect(self.prompt).to_be_focused()
+        self.wait_ready()
         return page
+
+    def wait_ready(self) -> None:
+        """Until a question can be asked: the page is there and its scripts run."""
+        expect(self.page.locator("#send")).to_be_enabled()
+        expect(self.prompt).to_be_focused()
 
     @property
     def prompt(self) -> Locator:
@@ -59,6 +64,7 @@ class Reader:
 
     def ask(self, question: str) -> Locator:
         """Send a question; gives the exchange, which is being written."""
+        expect(self.page.locator("#send")).to_be_enabled()
         count = self.page.locator("#log .exchange").count()
         self.prompt.fill(question)
         self.prompt.press("Enter")

@@ -11,7 +11,7 @@ def test_a_reader_without_a_mouse_signs_in_asks_rates_and_opens_a_trace(
     reader, page = newcomer, newcomer.open()
     page.keyboard.type(reader.service.key)
     page.keyboard.press("Enter")
-    expect(reader.prompt).to_be_focused()
+    reader.wait_ready()
     page.keyboard.type("short")
     page.keyboard.press("Shift+Enter")
     page.keyboard.type("and sweet")

@@ -43,7 +43,8 @@ async function listen(exchange, question, signal) {
   const response = await fetch(composer.action, { method: "POST", body: fields, signal });
   if (response.status === 401) return location.assign("/sign-in");
   if (!response.headers.get("content-type").startsWith("text/event-stream")) {
-    fill(exchange.querySelector(".after"), await response.text());
+    const failure = await response.text();
+    keepAtEnd(() => fill(exchange.querySelector(".after"), failure));
     return "failed";
   }
   for await (const { name, data } of events(response)) {
@@ -52,8 +53,8 @@ async function listen(exchange, question, signal) {
     else if (name === "delta") addText(exchange, data.text);
     else if (name === "reasoning") addReasoning(exchange, data.text);
     else {
-      fill(exchange.querySelector(".after"), data.html);
-      exchange.querySelector("[data-summary]").textContent = data.summary;
+      drawNow(exchange);
+      conclude(exchange, data);
       return name === "done" ? "done" : "failed";
     }
   }
@@ -144,19 +145,28 @@ function showLost(exchange) {
 async function showStopped(exchange) {
   exchange.querySelector("[data-summary]").textContent = status.dataset.stopped;
   if (!exchange.dataset.trace) return;
-  const html = await outcomeOf(exchange.dataset.trace);
-  if (html) keepAtEnd(() => fill(exchange.querySelector(".after"), html));
+  const ending = await endingOf(exchange.dataset.trace);
+  if (ending) conclude(exchange, ending);
   else showLost(exchange);
 }
 
-/** What goes below an answer, once its trace is kept; empty when the service cannot say. */
-async function outcomeOf(trace) {
+/** How an answer ended, once its trace is kept; null when the service cannot say. */
+async function endingOf(trace) {
   try {
     const response = await fetch(`/traces/${trace}/outcome`, { headers: { "hx-request": "true" } });
-    return response.ok ? await response.text() : "";
+    return response.ok ? await response.json() : null;
   } catch {
-    return "";
+    return null;
   }
+}
+
+/** Show what stands above and below an answer from now on. */
+function conclude(exchange, { html, summary, steps }) {
+  keepAtEnd(() => {
+    exchange.querySelector("[data-summary]").textContent = summary;
+    fill(exchange.querySelector(".steps ol"), steps);
+    fill(exchange.querySelector(".after"), html);
+  });
 }
 
 function setBusy(busy) {
@@ -227,7 +237,9 @@ function codeBeside(button) {
 }
 
 document.addEventListener("htmx:after:swap", (event) => {
-  if (event.detail.ctx.target?.id !== "trace-body") return;
+  const target = event.detail.ctx.target;
+  if (target?.matches(".rating")) target.querySelector(".comment")?.scrollIntoView({ block: "nearest" });
+  if (target?.id !== "trace-body") return;
   localTimes(trace);
   if (!trace.open) trace.showModal();
 });
@@ -242,9 +254,10 @@ addEventListener("pagehide", () => {
 });
 const left = sessionStorage.getItem("left");
 sessionStorage.removeItem("left");
-if (left) outcomeOf(left).then(() => refreshConversations(composer.dataset.conversation));
+if (left) endingOf(left).then(() => refreshConversations(composer.dataset.conversation));
 
 for (const exchange of log.querySelectorAll(".exchange")) {
   texts.set(exchange, renderPlain(exchange.querySelector(".answer")));
 }
 scroll.scrollTop = scroll.scrollHeight;
+send.disabled = false; // it came disabled: nothing can be sent without this script

@@ -4,8 +4,8 @@ import asyncio
 
 from starlette.responses import Response
 
+from headrace.console.ending import Ending, ending_of, failure_of
 from headrace.console.exchange import Exchange, exchanges
-from headrace.console.figure import as_seconds
 from headrace.console.form import read_form
 from headrace.console.stream import TurnStream
 from headrace.console.views.conversation import entries
@@ -78,23 +78,16 @@ class _Words:
     def step(self, span: Span) -> str:
         return self._visit.render("parts/step.html", span=span)
 
-    def summary(self, turn: Turn) -> str:
-        trace = turn.trace
-        return self._visit.language(
-            "steps.summary", count=len(trace.spans), time=as_seconds(trace.duration_s)
-        )
+    def done(self, turn: Turn) -> Ending:
+        return ending_of(self._visit, turn.trace)
 
-    def failure(self, error: HeadraceError, turn: Turn) -> str:
-        return self._visit.render(
-            "parts/failure.html", error=error, can_retry=True, trace_id=turn.id
-        )
-
-    def outcome(self, turn: Turn) -> str:
-        return self._visit.render("parts/outcome.html", trace=turn.trace, score=None, stopped=False)
+    def failed(self, turn: Turn, error: HeadraceError) -> Ending:
+        return failure_of(self._visit, turn.trace, error)
 
 
 async def _exchanges(visit: Visit, conversation: str) -> list[Exchange]:
     platform, owner = visit.platform, visit.principal.key_id
+    await platform.flush()  # the last turn, or its rating, may be on its way to the database
     turns = await platform.conversations.turns(owner, conversation)
 
     def look_up() -> tuple[dict[str, Trace], dict[str, int]]:

@@ -7,6 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from headrace.access.principal import Principal
+from headrace.console.ending import ending_of
 from headrace.console.form import read_form
 from headrace.console.visit import Visit
 from headrace.console.waterfall import Waterfall
@@ -28,6 +29,7 @@ _LOOK_EVERY_S = 0.05
 async def show_trace(visit: Visit) -> Response:
     """The trace: a part of the page for htmx, else a page of its own."""
     trace = await _trace(visit.platform, visit.request.path_params["trace"], visit.principal)
+    await visit.platform.flush()  # a rating given just now
     ratings = await asyncio.to_thread(visit.platform.feedback.for_trace, trace.id)
     template = "parts/trace.html" if visit.is_fragment else "trace.html"
     return visit.page(
@@ -41,10 +43,10 @@ async def show_trace(visit: Visit) -> Response:
 
 
 async def show_outcome(visit: Visit) -> Response:
-    """What stands below an answer, for one that the reader stopped: nobody heard its end."""
+    """The ending of an answer that its reader stopped: nobody was there to hear of it."""
     trace = await _trace(visit.platform, visit.request.path_params["trace"], visit.principal)
-    stopped = trace.status == "cancelled"
-    return visit.page("parts/outcome.html", trace=trace, score=None, stopped=stopped)
+    body = msgspec.json.encode(ending_of(visit, trace))
+    return Response(body, media_type="application/json")
 
 
 async def rate(visit: Visit) -> Response:
