@@ -21,12 +21,11 @@ from headrace.telemetry.trace import TraceStatus
 CONSOLE = Path(str(headrace.console.__path__[0]))
 CATALOGUES = load_catalogues()
 ENGLISH = CATALOGUES["en"].texts
+OTHER_DOORS = ("headrace.cli.", "headrace.server.", "headrace.gateway.")
 NEVER_ON_THE_PAGE = {
-    # They stop a service from starting or end it, so no page can show them.
-    "home_in_use", "invalid_config", "master_key_unusable", "port_unusable", "schema_too_new",
-    "stopped", "weights_unavailable",
-    # Other doors than the page.
-    "method_not_allowed",
+    # They stop a service from starting, so no page can show them.
+    "home_in_use", "invalid_config", "master_key_unusable", "schema_too_new",
+    "weights_unavailable",
     # The page takes these texts as absent (`unseal_if_kept`).
     "subject_erased", "subject_locked",
 }  # fmt: skip
@@ -102,7 +101,8 @@ def test_every_failure_that_a_reader_can_meet_has_words() -> None:
 
 
 def _errors(kind: type[HeadraceError]) -> set[type[HeadraceError]]:
-    ours = {kind} if kind.__module__.startswith("headrace.") else set()
+    room = kind.__module__
+    ours = {kind} if room.startswith("headrace.") and not room.startswith(OTHER_DOORS) else set()
     return ours.union(*(_errors(each) for each in kind.__subclasses__()))
 
 
