@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headrace.config.document import Document, Place, dotted, read_document
+from headrace.config.document import MAX_FILE_CHARS, Document, Place, dotted, read_document
 from headrace.config.explain import Problem, explain
 from headrace.config.kind import Key, settled
 from headrace.config.scalar import scalar
@@ -15,6 +15,9 @@ from headrace.errors import ConfigError, did_you_mean
 __all__ = ["Node", "load_yaml", "parse_yaml", "shown_path"]
 
 T = TypeVar("T")
+
+_MAX_FILE_BYTES = 4 * MAX_FILE_CHARS
+"""As many bytes as that many characters can have."""
 
 _LEAST_REDACTED = 4
 """Filled-in values shorter than this are no secrets, and would blank out ordinary words."""
@@ -139,12 +142,15 @@ def load_yaml(path: Path, environ: Mapping[str, str]) -> Node:
     """
     shown = shown_path(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(
             f"{shown}:1: cannot be read: {error.strerror}",
             hint="check the path and its permissions",
         ) from error
+    if len(data) > _MAX_FILE_BYTES:
+        raise ConfigError(f"{shown}:1: the file holds more than {MAX_FILE_CHARS} characters")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
