@@ -106,7 +106,7 @@ def _compose(text: str, name: str, line_ends: list[int]) -> yaml.Node | None:
         # At the end of the file the mark stands behind the last line.
         at = min(mark.index, max(len(text.rstrip()) - 1, 0)) if mark else 0
         line = bisect_right(line_ends, at) + 1
-        said, hint = _mistake(error, text.splitlines()[line - 1 : line])
+        said, hint = _mistake(error, _LINE_END.split(text)[line - 1])
         raise ConfigError(f"{name}:{line}: this is not valid YAML: {said}", hint=hint) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{name}:1: this is not valid YAML: {error}") from None
@@ -116,10 +116,9 @@ def _compose(text: str, name: str, line_ends: list[int]) -> yaml.Node | None:
     return tree
 
 
-def _mistake(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[str, str]:
+def _mistake(error: yaml.MarkedYAMLError, line: str) -> tuple[str, str]:
     """What is wrong, and what to do; a tab is the mistake that YAML words worst."""
     said = error.problem or error.context or "it cannot be read"
-    line = lines[0] if lines else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab indents this line", "indent with spaces; YAML takes no tabs"
     if "expected a single document" in (error.context or ""):
