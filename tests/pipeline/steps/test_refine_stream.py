@@ -1,8 +1,7 @@
-import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
@@ -128,15 +127,28 @@ def test_a_sentence_too_long_to_hold_back_is_let_go_however_it_was_cut(
     assert refine(late_cuts, settings, "en", reason) == whole
 
 
-@given(ANSWERS, SETTINGS, LANGUAGES)
-def test_refining_twice_changes_no_more_whitespace_or_fences(
-    answer: str, settings: RefineSettings, language: str | None
-) -> None:
-    # No fence is seen behind deeper indentation; taking that off the first line uncovers one.
-    assume(not re.search(r"[ \t]{25}", answer))
-    once, _ = refine(iter([answer]), settings, language, "stop")
-    _, changes = refine(iter([once]), settings, language, "stop")
-    assert isinstance(changes, str) or "fences" not in changes
+FENCES = [
+    "```",
+    "````",
+    "```py\n",
+    "\n```\n",
+    "~~~\n",
+    "`",
+    "``",
+    "\n",
+    "\n- ",
+    "> ",
+    "\n   ",
+    "Yes. ",
+    "a",
+]
+
+
+@given(st.lists(st.sampled_from(FENCES), max_size=20).map("".join))
+def test_an_answer_whose_fences_were_closed_has_none_left_open(answer: str) -> None:
+    once, _ = refine(iter([answer]), RefineSettings(), "en", "stop")
+    again, changes = refine(iter([once]), RefineSettings(), "en", "stop")
+    assert isinstance(changes, str) or "fences" not in changes, (once, again)
 
 
 @given(ANSWERS, st.lists(st.integers(1, 12), max_size=200))

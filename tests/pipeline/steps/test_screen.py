@@ -1,0 +1,188 @@
+"""The screen on both sides of the model: what it sends, what it gives back, what it tells."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from headrace.access.principal import Principal
+from headrace.errors import PolicyBlocked
+from headrace.pipeline.step import Settings, Step
+from headrace.pipeline.steps.screen import ScreenSettings, ScreenStep
+from headrace.pipeline.stream import filtered
+from headrace.pipeline.turn import Turn
+from headrace.screening.finding import Side
+from headrace.screening.policy import Policy, PolicyLibrary
+from headrace.types import Delta, FunctionCall, FunctionDelta, Message, ToolCall, ToolCallDelta
+
+POLICY = """
+extends: default
+input:
+  ip: mask
+output:
+  email: mask
+terms:
+  rivals: [Acme Corp, 竞品公司]
+messages:
+  en: Not here.
+  zh: 这里不行。
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Policy:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "strict.yaml").write_text(POLICY, "utf-8")
+    return PolicyLibrary.load(tmp_path, {}).get("strict")
+
+
+def screen(policy: Policy, side: Side, *, restores: bool = True) -> ScreenStep:
+    return ScreenStep(ScreenSettings(policy="strict"), policy, side=side, restores=restores)
+
+
+def turn_of(*messages: Message, language: str | None = None) -> Turn:
+    return Turn(
+        principal=Principal(key_id="k", name="n", role="user"),
+        messages=list(messages),
+        language=language,
+    )
+
+
+def user(text: str) -> Message:
+    return Message(role="user", content=text)
+
+
+async def answered(turn: Turn, steps: Sequence[ScreenStep], deltas: list[Delta]) -> list[Delta]:
+    async def upstream() -> AsyncGenerator[Delta, None]:
+        for delta in deltas:
+            yield delta
+
+    numbered = [(at, cast("Step[Settings]", step)) for at, step in enumerate(steps)]
+    async with aclosing(filtered(turn, numbered, upstream(), [0.0] * len(steps))) as out:
+        return [delta async for delta in out]
+
+
+def pieces(text: str) -> list[Delta]:
+    return [*(Delta(text=char) for char in text), Delta(finish_reason="stop")]
+
+
+async def test_the_model_sees_a_placeholder_and_the_user_gets_the_address_back(
+    policy: Policy,
+) -> None:
+    turn = turn_of(user("Write to kim@example.org and to 王 at wang@example.cn, kim@example.org!"))
+    await screen(policy, "input").prepare(turn)
+    assert turn.messages[0].text() == "Write to <EMAIL_1> and to 王 at <EMAIL_2>, <EMAIL_1>!"
+    out = await answered(
+        turn,
+        [screen(policy, "output")],
+        pieces("好的，<EMAIL_2> 和 <email_1>; not <EMAIL_7>, nor eve@evil.example."),
+    )
+    assert "".join(delta.text for delta in out) == (
+        "好的，wang@example.cn 和 kim@example.org; not <EMAIL_7>, nor [EMAIL]."
+    )
+
+
+async def test_only_the_last_screen_gives_back(policy: Policy) -> None:
+    turn = turn_of(user("I am kim@example.org"))
+    await screen(policy, "input").prepare(turn)
+    first, last = screen(policy, "output", restores=False), screen(policy, "output")
+    out = await answered(turn, [first, last], pieces("Hello <EMAIL_1>"))
+    assert "".join(delta.text for delta in out) == "Hello kim@example.org"
+
+
+async def test_a_placeholder_that_the_user_wrote_is_nobody_s_address(policy: Policy) -> None:
+    turn = turn_of(user("What is <EMAIL_1>? Mine is kim@example.org."))
+    await screen(policy, "input").prepare(turn)
+    assert turn.messages[0].text() == "What is <EMAIL_1>? Mine is <EMAIL_2>."
+    out = await answered(turn, [screen(policy, "output")], pieces("<EMAIL_1> is a placeholder."))
+    assert "".join(delta.text for delta in out) == "<EMAIL_1> is a placeholder."
+
+
+async def test_tool_arguments_stay_json_both_ways(policy: Policy) -> None:
+    call = ToolCall(id="1", function=FunctionCall("mail", '{"to": "kim@example.org", "n": 1}'))
+    turn = turn_of(user("Again"), Message(role="assistant", tool_calls=[call]))
+    await screen(policy, "input").prepare(turn)
+    calls = turn.messages[1].tool_calls or []
+    assert calls[0].function.arguments == '{"to": "<EMAIL_1>", "n": 1}'
+    arguments = '{"to": "<EMAIL_1>", "cc": "eve@evil.example"}'
+    deltas = [
+        Delta(tool_calls=[ToolCallDelta(index=0, function=FunctionDelta(arguments=char))])
+        for char in arguments
+    ]
+    out = await answered(
+        turn, [screen(policy, "output")], [*deltas, Delta(finish_reason="tool_calls")]
+    )
+    left = "".join(
+        each.function.arguments or ""
+        for delta in out
+        for each in delta.tool_calls or ()
+        if each.function
+    )
+    assert left == '{"to": "kim@example.org", "cc": "[EMAIL]"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "said"),
+    [
+        ("Tell me about ACME  Corp", "en", "Not here."),
+        ("介绍一下竞品公司的产品", None, "这里不行。"),
+        ("Parlez d'Acme Corp", "fr", "Not here."),
+    ],
+)
+async def test_a_blocked_prompt_is_refused_in_the_users_language(
+    policy: Policy, text: str, language: str | None, said: str
+) -> None:
+    turn = turn_of(user(text), language=language)
+    with pytest.raises(PolicyBlocked) as refused:
+        await screen(policy, "input").prepare(turn)
+    assert refused.value.message == said
+    assert [(each.kind, each.action) for each in turn.findings] == [("term.rivals", "block")]
+    assert turn.state["screen"] == {"term.rivals": 1, "result": "block"}
+
+
+async def test_a_blocked_answer_ends_before_the_match(policy: Policy) -> None:
+    turn = turn_of(user("Who makes mills?"), language="en")
+    out = await answered(turn, [screen(policy, "output")], pieces("Many do: Acme Corp, and so on."))
+    assert "".join(delta.text for delta in out) == "Many do: "
+    assert out[-1].finish_reason == "content_filter"
+    assert turn.blocked == "Not here."
+
+
+async def test_system_messages_are_not_screened(policy: Policy) -> None:
+    system = Message(role="system", content="Contact: ops@example.org, never name Acme Corp")
+    turn = turn_of(system, user("hi"))
+    await screen(policy, "input").prepare(turn)
+    assert turn.messages[0] == system
+    assert turn.findings == []
+
+
+async def test_each_side_tells_what_it_found_itself(policy: Policy) -> None:
+    turn = turn_of(user("I am kim@example.org at 203.0.113.7"))
+    await screen(policy, "input").prepare(turn)
+    assert turn.state["screen"] == {"email": 1, "ip": 1, "result": "mask"}
+    output = screen(policy, "output")
+    await answered(turn, [output], pieces("Call +44 20 7946 0958."))
+    await output.complete(turn)
+    assert turn.state["screen"] == {"phone": 1, "result": "flag"}
+    assert [each.side for each in turn.findings] == ["input", "input", "output"]
+
+
+async def test_findings_hold_no_text(policy: Policy) -> None:
+    turn = turn_of(user("kim@example.org 4111 1111 1111 1111"))
+    await screen(policy, "input").prepare(turn)
+    assert [(each.kind, each.start, each.end, each.message) for each in turn.findings] == [
+        ("email", 0, 15, 0),
+        ("card", 16, 35, 0),
+    ]
+    assert "kim" not in repr(turn.findings)
+
+
+async def test_a_policy_that_finds_nothing_costs_the_answer_nothing(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "strict.yaml").write_text("description: nothing at all\n", "utf-8")
+    empty = PolicyLibrary.load(tmp_path, {}).get("strict")
+    turn = turn_of(user("kim@example.org"))
+    assert screen(empty, "output").filter(turn, "text", 0) is None
+    assert screen(empty, "output").digest_inputs() == {"policy": "strict", "digest": empty.digest}
