@@ -28,7 +28,7 @@ SOUND = [
     SERVICE + "name: x\n",
     SERVICE + "traces:\nserver:\nconversations: {retention_days: 1}\n",
     SERVICE + "server: {port: '${PORT}', host: '${TOKEN}', drain_s: 0}\n",
-    SERVICE + "server: {port: ~, host: ::1}\n",
+    SERVICE + "server: {port: ~, host: '::1'}\n",
     SERVICE + "traces: {content: '${YES}', otlp_headers: {a: '${TOKEN}'}, max_mb: 16}\n",
     SERVICE + "  - refine: {typography: off}\n  - refine:\n  - normalize: {}\n",
     SERVICE + "  - check: {checks: []}\n  - screen: {policy: strict}\n",

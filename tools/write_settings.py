@@ -1,0 +1,153 @@
+"""Writes what the classes say about every setting: `python tools/write_settings.py`.
+
+The tables and errors in docs/configuration.md between their marks, and docs/schema/*.json. With
+`--check` nothing is written, and the exit status says whether all is current.
+"""
+
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from headrace.cli.schema import KINDS, schema_of
+from headrace.config.allowed import allowed
+from headrace.config.field_doc import class_doc, field_docs
+from headrace.config.kind import alternatives
+from headrace.config.load import parse_service
+from headrace.config.model import (
+    ConversationsConfig,
+    ParamsConfig,
+    PriceConfig,
+    ServerConfig,
+    TracesConfig,
+)
+from headrace.config.node import parse_yaml
+from headrace.errors import ConfigError
+from headrace.models.box import backend_types
+from headrace.pipeline.compile import step_types
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "configuration.md"
+SCHEMA_FILES = {
+    "service": "headrace.schema.json",
+    "prompt": "prompt.schema.json",
+    "policy": "policy.schema.json",
+}
+SERVICE = """\
+models:
+  small:
+    deployments:
+      - backend: embedded
+        weights: file:small.gguf
+pipeline:
+  - generate
+"""
+MISTAKES = (
+    "server:\n  prot: 8080\n",
+    "server:\n  port: 80800\n",
+    "traces:\n  content: yes\n",
+    "traces:\n  otlp_headers:\n    authorization: ${OTLP_TOKE}\n",
+    "server: {port: 80}\nserver: {host: 0.0.0.0}\n",
+    "  - refine: {typography: autto}\n",
+)
+
+
+def tables() -> Iterator[str]:
+    """A table for each group of settings."""
+    yield from _table("server", "`server:`", ServerConfig)
+    yield from _table("traces", "`traces:`", TracesConfig)
+    yield from _table("conversations", "`conversations:`", ConversationsConfig)
+    yield from _table("models.NAME.params", "`models.NAME.params:`", ParamsConfig)
+    yield from _table("models.NAME.price", "`models.NAME.price:`", PriceConfig)
+    for name, backend in sorted(backend_types().items()):
+        yield from _table("", f"A deployment with `backend: {name}`", backend.Settings)
+    for name, (step, _) in sorted(step_types().items()):
+        more = f" ([more](steps/{name}.md))" if (DOCS / "steps" / f"{name}.md").exists() else ""
+        yield from _table("", f"The step `{name}`{more}", step.Settings)
+
+
+def _table(group: str, title: str, kind: type[msgspec.Struct]) -> Iterator[str]:
+    yield f"### {title}"
+    if not (doc := class_doc(kind)).startswith("Settings of "):
+        yield doc + "\n"
+    docs, fields = field_docs(kind), msgspec.structs.fields(kind)
+    if not fields:
+        yield "It has no settings.\n"
+        return
+    yield "| setting | takes | default | |"
+    yield "|---|---|---|---|"
+    for field in fields:
+        name = f"{group}.{field.encode_name}" if group else field.encode_name
+        cells = (f"`{name}`", allowed(field.type), _default(field), docs[field.encode_name])
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    yield ""
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    factory = field.default_factory
+    value = field.default if factory is msgspec.NODEFAULT else factory()
+    if value is None and types.NoneType in alternatives(field.type):
+        return "absent"
+    return f"`{msgspec.json.encode(value).decode()}`".replace('"', "").replace(",", ", ")
+
+
+def errors() -> Iterator[str]:
+    """What is said about each mistake, put behind the least service."""
+    for mistake in MISTAKES:
+        yield "```yaml"
+        yield mistake + "```"
+        yield "```text"
+        try:
+            node = parse_yaml(SERVICE + mistake, "headrace.yaml", {"OTLP_TOKEN": "x"}, root=Path())
+            for step in parse_service(node, Path(), builtin=False).pipeline:
+                step.settings.convert(step_types()[step.name][0].Settings)
+        except ConfigError as error:
+            yield f"error: {error.message}"
+            if error.hint:
+                yield f"hint: {error.hint}"
+        yield "```\n"
+
+
+def placed(page: str, name: str, lines: Iterator[str]) -> str:
+    """The page with the lines between the marks of that name."""
+    begin, end = f"<!-- {name}: written by tools/write_settings.py -->", f"<!-- {name}: end -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    text = "\n".join(lines).strip()
+    changed, count = pattern.subn(lambda _: f"{begin}\n{text}\n{end}", page)
+    if count != 1:
+        raise ValueError(f"{PAGE} lacks the marks of {name!r}")
+    return changed
+
+
+def contents() -> dict[Path, str]:
+    """What every written file should hold now."""
+    page = placed(PAGE.read_text("utf-8"), "settings", tables())
+    found = {PAGE: placed(page, "errors", errors())}
+    for kind in KINDS:
+        schema = msgspec.json.format(msgspec.json.encode(schema_of(kind)), indent=2)
+        found[DOCS / "schema" / SCHEMA_FILES[kind]] = schema.decode() + "\n"
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    stale = [
+        path
+        for path, text in contents().items()
+        if not path.exists() or path.read_text("utf-8") != text
+    ]
+    if "--check" in arguments:
+        for path in stale:
+            sys.stderr.write(f"{path} is not current; run: python tools/write_settings.py\n")
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(contents()[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
