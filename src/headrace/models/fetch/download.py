@@ -4,6 +4,8 @@ Bytes arrive in `FILE.part`; beside it `FILE.part.json` keeps the validator (ETa
 Last-Modified) with which the server is asked to go on. Source: RFC 9110, sections 13.1.5 and 14.
 """
 
+import hashlib
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +24,16 @@ __all__ = ["download", "explained"]
 
 ATTEMPTS = 5
 """Connections tried in a row without a single new byte before giving up."""
+LONGEST_PAUSE_S = 5.0
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that may be gone at the next attempt."""
+
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class _Resume(msgspec.Struct):
-    url: str
+    source: str
+    """SHA-256 of the address: the address itself may hold a password."""
     validator: str
 
 
@@ -64,19 +72,33 @@ def download(client: "httpx.Client", url: str, target: Path, what: str, report: 
     part = target.with_name(target.name + ".part")
     failures = 0
     while True:
-        before = part.stat().st_size if part.exists() else 0
+        before = _size(part)
+        report(what, before, None)
         try:
             _continue(client, url, part, what, report)
-        except (httpx.TransportError, httpx.RemoteProtocolError):
-            now = part.stat().st_size if part.exists() else 0
-            failures = 0 if now > before else failures + 1
+        except httpx.HTTPError as error:
+            if not _may_pass(error):
+                raise
+            failures = 0 if _size(part) > before else failures + 1
             if failures >= ATTEMPTS:
                 raise
-            time.sleep(min(0.2 * 2**failures, 5.0))
+            time.sleep(min(0.1 * 2**failures, LONGEST_PAUSE_S))
             continue
         part.replace(target)
         _note(part).unlink(missing_ok=True)
         return
+
+
+def _may_pass(error: "httpx.HTTPError") -> bool:
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in PASSING
+    return isinstance(error, httpx.TransportError)
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _note(part: Path) -> Path:
@@ -87,23 +109,35 @@ def _continue(client: "httpx.Client", url: str, part: Path, what: str, report: P
     have, headers = _have(part, url)
     # Asking for the bytes as they are: a length that counts compressed bytes could not be resumed.
     with client.stream("GET", url, headers={**headers, "accept-encoding": "identity"}) as reply:
-        if reply.status_code == 416 and have:
-            # What is here is longer than the file now is: begin again.
+        if have and (
+            reply.status_code == 416 or (reply.status_code == 206 and not _goes_on(reply, have))
+        ):
+            # What is here does not fit what the server has now: begin again.
             part.unlink()
             return _continue(client, url, part, what, report)
         reply.raise_for_status()
         if reply.status_code != 206:
             have = 0
         validator = reply.headers.get("etag") or reply.headers.get("last-modified") or ""
-        _note(part).write_bytes(msgspec.json.encode(_Resume(url, validator)))
+        _note(part).write_bytes(msgspec.json.encode(_Resume(_fingerprint(url), validator)))
         length = reply.headers.get("content-length")
         total = have + int(length) if length else None
         with part.open("ab" if have else "wb") as handle:
-            for piece in reply.iter_bytes(1 << 18):
+            for piece in reply.iter_bytes():
                 handle.write(piece)
                 have += len(piece)
                 report(what, have, total)
     return None
+
+
+def _goes_on(reply: "httpx.Response", have: int) -> bool:
+    """Whether these are the bytes that follow the `have` that are here."""
+    match = _RANGE.match(reply.headers.get("content-range", ""))
+    return match is not None and int(match[1]) == have
+
+
+def _fingerprint(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def _have(part: Path, url: str) -> tuple[int, dict[str, str]]:
@@ -114,6 +148,6 @@ def _have(part: Path, url: str) -> tuple[int, dict[str, str]]:
     except (FileNotFoundError, msgspec.MsgspecError):
         return 0, {}
     weak = note.validator.startswith("W/")
-    if note.url != url or not size or not note.validator or weak:
+    if note.source != _fingerprint(url) or not size or not note.validator or weak:
         return 0, {}
     return size, {"range": f"bytes={size}-", "if-range": note.validator}
