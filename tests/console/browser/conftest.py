@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.console.browser.reader import Reader
+from tests.console.visitor import Visitor
 from tests.running import ServiceProcess
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -77,10 +78,21 @@ def newcomer(context: BrowserContext, scripted: ServiceProcess) -> Iterator[Read
 
 
 @pytest.fixture
-def reader(newcomer: Reader) -> Reader:
-    """The same, signed in."""
-    newcomer.sign_in()
+def reader(newcomer: Reader, session: tuple[str, str]) -> Reader:
+    """The same, signed in, at an empty page."""
+    name, value = session
+    newcomer.context.add_cookies([{"name": name, "value": value, "url": newcomer.service.url}])
+    newcomer.open()
+    newcomer.wait_ready()
     return newcomer
+
+
+@pytest.fixture(scope="session")
+def session(scripted: ServiceProcess) -> tuple[str, str]:
+    """The cookie of an administrator who is signed in: its name and value."""
+    with Visitor.of(scripted, address="127.0.0.1").client as client:
+        Visitor(client).sign_in(scripted.key)
+        return next(iter(client.cookies.items()))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
