@@ -54,6 +54,7 @@ class PseudoTerminal:
         os.close(self._ours)
 
     def type(self, keys: str) -> None:
+        """Press keys. Control keys reach the program only at its prompt: wait for that first."""
         os.write(self._ours, keys.encode())
 
     def wait_for(self, text: str) -> str:

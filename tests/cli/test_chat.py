@@ -100,7 +100,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(service: ServiceProcess, fo
         prompt.type("typed by mistake" + CTRL_C)
         prompt.wait_for("(Ctrl-D ends)\n> ")
         prompt.type("/help\n")
-        prompt.wait_for("Ctrl-C stops an answer")
+        assert "Ctrl-C stops an answer" in prompt.wait_for("\n> ")
         prompt.type(CTRL_D)
         assert prompt.wait_end() == 0
 
@@ -141,3 +141,23 @@ def test_a_service_that_cannot_be_loaded_says_why(process: "Process", folder: Pa
     asked = process("chat", "hi")
     assert asked.returncode == 1
     assert asked.stderr.startswith(b"error: headrace.yaml:1: models: ")
+
+
+def test_ctrl_c_in_this_process_stops_the_answer_and_the_next_one_works(
+    folder: Path, model_home: Path
+) -> None:
+    environ = {"HEADRACE_HOME": str(model_home)}
+    with PseudoTerminal(["chat", "--max-tokens", "1000"], folder, environ) as prompt:
+        prompt.wait_for("in this process; /help for help, Ctrl-D ends\n> ")
+        prompt.type("Write a very long story about a river, with many chapters.\n")
+        prompt.wait_for("chapters.\n")
+        prompt.wait_for(" ")
+        prompt.type(CTRL_C)
+        prompt.wait_for("(stopped)\n> ")
+        prompt.type("Say yes in one word.\n")
+        prompt.wait_for("word.\n")
+        prompt.wait_for("\n> ")
+        prompt.type("/trace\n")
+        assert "first token" in prompt.wait_for("\n> ")
+        prompt.type(CTRL_D)
+        assert prompt.wait_end() == 0

@@ -49,3 +49,13 @@ def test_the_service_schema_is_the_default_and_takes_what_init_writes(
     jsonschema.Draft202012Validator(schema).validate(written)
     del written["models"]
     assert not jsonschema.Draft202012Validator(schema).is_valid(written)
+
+
+def test_a_new_service_passes_its_own_doctor(
+    call: "Call", folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # its weights are not what is looked at here
+    call("init")
+    found = json.loads(call("doctor", "--json").out)["checks"]
+    told = [each for each in found if each["check"] == "files"]
+    assert [each["status"] for each in told] == ["ok"], told

@@ -161,6 +161,8 @@ class _Held:
         """Open the platform, and close it when the task is cancelled."""
         self._task = asyncio.current_task()
         try:
+            if self._stopping.is_set():
+                raise asyncio.CancelledError
             async with open_platform(
                 self._place.root, os.environ, progress=self._report
             ) as platform:
