@@ -55,7 +55,7 @@ def test_a_new_service_passes_its_own_doctor(
     call: "Call", folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # its weights are not what is looked at here
-    call("init")
+    assert call("init").status == 0
     found = json.loads(call("doctor", "--json").out)["checks"]
     told = [each for each in found if each["check"] == "files"]
     assert [each["status"] for each in told] == ["ok"], told
