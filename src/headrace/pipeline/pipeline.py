@@ -3,6 +3,7 @@
 Read `answer` first: prepare, generate, transform, record.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -22,6 +23,8 @@ from headrace.telemetry.trace import Span, Trace, TraceStatus
 from headrace.types import Deltas
 
 __all__ = ["Pipeline", "Recorder", "Unlock"]
+
+_log = logging.getLogger(__name__)
 
 AnyStep: TypeAlias = Step[Settings]
 
@@ -64,6 +67,9 @@ class Pipeline:
         self._before = self.steps[:at]
         self._after = self.steps[at + 1 :]
         self._layers = _layers((*reversed(self._before), *self._after))
+        self._ending = [step for step in self.steps if type(step).ended is not Step.ended]
+        for step in self.steps:
+            step.compiled(self.answer)
 
     async def answer(self, turn: Turn) -> Deltas:
         """Answer one turn, piece by piece.
@@ -162,6 +168,12 @@ class Pipeline:
         trace.language = turn.language or ""
         gathered.describe(trace)
         trace.cost_usd = self._cost_usd(turn)
+        turn.choices = turn.choices or gathered.choices()
+        for step in self._ending:
+            try:
+                step.ended(turn)
+            except Exception:  # noqa: BLE001 - the trace must be kept whatever a step does
+                _log.exception("the step %s failed at the end of turn %s", step.name, turn.id)
         trace.findings = [
             {
                 "kind": each.kind,
@@ -175,7 +187,7 @@ class Pipeline:
             for each in turn.findings
         ]
         trace.input = msgspec.json.encode(turn.received).decode()
-        trace.output = msgspec.json.encode(gathered.choices()).decode()
+        trace.output = msgspec.json.encode(turn.choices).decode()
         self._recorder.record(trace)
 
     def _cost_usd(self, turn: Turn) -> float:

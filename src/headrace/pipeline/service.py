@@ -5,11 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.pipeline.conversation import ConversationStore
-
 from headrace.access.keys import KeyStore
 from headrace.config.model import ServiceConfig
 from headrace.models.box import ModelBox
+from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline
 from headrace.storage.writer import BatchWriter

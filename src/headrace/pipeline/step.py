@@ -4,6 +4,7 @@ A step is built once, when the service loads, and then serves every turn at the 
 keeps what belongs to a turn in the turn (`turn.state[self.name]`), never in itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
@@ -13,11 +14,10 @@ import msgspec
 from headrace.types import Deltas, FinishReason
 
 if TYPE_CHECKING:
-    from headrace.pipeline.conversation import ConversationStore
-    from headrace.prompts.library import PromptLibrary
-
     from headrace.models.box import ModelBox
+    from headrace.pipeline.conversation import ConversationStore
     from headrace.pipeline.turn import Turn
+    from headrace.prompts.library import PromptLibrary
     from headrace.screening.policy import PolicyLibrary
 
 __all__ = ["BuildContext", "Channel", "Settings", "Step", "TextFilter"]
@@ -103,3 +103,15 @@ class Step(Generic[S]):
 
     async def complete(self, turn: "Turn") -> None:
         """Runs once the answer is complete (`turn.choices`), before the trace is recorded."""
+
+    def ended(self, turn: "Turn") -> None:
+        """Runs when the turn has ended, however it ended: `turn.trace.status` tells.
+
+        `turn.choices` is what the user got, whole or not. Must not wait or raise.
+        """
+
+    def compiled(self, answer: Callable[["Turn"], Deltas]) -> None:
+        """Told once how the whole pipeline answers, for steps that ask the model on their own.
+
+        A turn asked this way is screened, traced and counted like any other.
+        """
