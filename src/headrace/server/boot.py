@@ -36,8 +36,6 @@ class Booted:
 
     platform: Platform
     loader: ServiceLoader
-    admin_secret: str | None
-    """The first start's admin key, to be shown once; None later on."""
     interrupted: int
     """Turns that an earlier process had begun and not ended."""
 
@@ -95,7 +93,6 @@ async def boot(
         traces = TraceStore(database, vault)
         interrupted = traces.close_unfinished(recorder.boot)
         keys = KeyStore.open(database)
-        admin_secret = keys.ensure_admin(home)
         conversations = ConversationStore(database, writer, vault)
         loader = ServiceLoader(
             root,
@@ -120,7 +117,6 @@ async def boot(
             yield Booted(
                 platform=platform,
                 loader=loader,
-                admin_secret=admin_secret,
                 interrupted=interrupted,
             )
         finally:

@@ -141,7 +141,8 @@ def _started(booted: Booted, url: str, home: Path, ready_s: float) -> Started:
         home=home,
         name=service.config.name,
         builtin=service.config.builtin,
-        admin_secret=booted.admin_secret,
+        # Made last: a key that was made by a start that failed would never have been shown.
+        admin_secret=booted.platform.keys.ensure_admin(home),
         release=service.release,
         interrupted=booted.interrupted,
         ready_s=ready_s,
