@@ -84,8 +84,8 @@ class _Parsed:
     headers_complete: bool = False
     complete: bool = False
     failure: str | None = None
-    begun: bool = False
-    """Whether a single byte has come."""
+    received: int = 0
+    """Bytes that have come, of whatever."""
 
 
 class _Broken(Exception):
@@ -129,7 +129,7 @@ class _Connection(asyncio.Protocol):
             # Nothing was asked: whatever this is, it must not become the next response.
             self.close()
             return
-        self._parsed.begun = True
+        self._parsed.received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -137,31 +137,49 @@ class _Connection(asyncio.Protocol):
                 self._parsed.failure or f"the server does not speak HTTP ({error})"
             )
             self.close()
+        if not self._parsed.headers_complete and self._parsed.received > MAX_HEADER_BYTES:
+            # A header that does not end is never reported to `on_header`.
+            self._too_large()
         if self._parsed.unread > PAUSE_ABOVE_BYTES and not self._paused:
             assert self._transport is not None
             self._paused = True
             self._transport.pause_reading()
         self._wake()
 
+    def on_message_begin(self) -> None:
+        if self._parsed.complete:
+            # More than was asked for, in one packet with the end of what was.
+            self._keep_alive = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._parsed.complete:
+            return
         self._parsed.header_bytes += len(name) + len(value)
         if self._parsed.header_bytes > MAX_HEADER_BYTES:
-            self._parsed.failure = "the server's response headers are larger than 64 KiB"
-            self.close()
-            return
+            self._too_large()
         self._parsed.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def _too_large(self) -> None:
+        self._parsed.failure = "the server's response headers are larger than 64 KiB"
+        self.close()
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
+        if self._parsed.complete:
+            return
         self._parsed.status = self._parser.get_status_code()
         self._parsed.headers_complete = self._parsed.status >= 200
 
     def on_body(self, body: bytes) -> None:
+        if self._parsed.complete:
+            return
         self._parsed.pieces.append(body)
         self._parsed.unread += len(body)
 
     def on_message_complete(self) -> None:
         assert self._parser is not None
+        if self._parsed.complete:
+            return
         if self._parsed.status < 200:
             # An interim response (RFC 9110, section 15.2): the real one follows.
             self._parsed.headers.clear()
@@ -189,12 +207,12 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(data)
         parsed = self._parsed
-        while not parsed.headers_complete:
-            if parsed.failure is not None:
-                if not parsed.begun:
-                    raise _Broken(parsed.failure)
-                raise ModelUnavailable(f"the model server did not answer: {parsed.failure}")
+        while not parsed.headers_complete and parsed.failure is None:
             await self._changed()
+        if parsed.failure is not None and not parsed.pieces:
+            if not parsed.received:
+                raise _Broken(parsed.failure)
+            raise ModelUnavailable(f"the model server did not answer: {parsed.failure}")
         return Reply(parsed.status, parsed.headers, self)
 
     async def next_piece(self) -> bytes | None:

@@ -16,11 +16,13 @@ class EventReader:
     Works on bytes, so a packet may end inside a UTF-8 letter. Lines may end in LF, CRLF or CR.
     """
 
-    __slots__ = ("_buffer", "_data", "_skip_lf")
+    __slots__ = ("_buffer", "_data", "_skip_lf", "_taken")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._data: list[bytes] = []
+        self._taken = 0
+        """Bytes in `_data`."""
         self._skip_lf = False
 
     def feed(self, packet: bytes) -> Iterator[bytes]:
@@ -39,14 +41,17 @@ class EventReader:
             buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = buffer.split(b"\n")
         self._buffer = lines.pop()
-        if len(self._buffer) > MAX_EVENT_BYTES:
-            raise ValueError("a server-sent event is larger than 8 MiB")
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._taken += len(line)
             elif line == b"data":
                 self._data.append(b"")
+                self._taken += len(line)
             elif not line and self._data:
                 data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                 self._data = []
+                self._taken = 0
                 yield data
+        if self._taken + len(self._buffer) > MAX_EVENT_BYTES:
+            raise ValueError("a server-sent event is larger than 8 MiB")
