@@ -126,13 +126,7 @@ async function finish(exchange, outcome) {
   if (outcome === "lost") showLost(exchange);
   if (outcome === "stopped") await showStopped(exchange);
   if (!exchange.dataset.trace || outcome === "lost") return;
-  // Only now: an answer that failed may have left no conversation to come back to.
-  if (outcome !== "failed") keepAddress();
   refreshConversations(composer.dataset.conversation);
-}
-
-function keepAddress() {
-  history.replaceState(null, "", `/c/${encodeURIComponent(composer.dataset.conversation)}`);
 }
 
 function showLost(exchange) {
