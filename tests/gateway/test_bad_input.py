@@ -42,7 +42,7 @@ def error_of(response: httpx.Response, status: int) -> dict[str, str]:
         (b"{}", "messages"),
         (b'{"messages": []}', "messages"),
         (b'{"messages": [{"role": "user", "content": "\xff\xfe"}]}', "UTF-8"),
-        (b'{"messages": ' + b"[" * 100_000, "not valid JSON"),
+        (b'{"messages": ' + b"[" * 100_000, "messages[0]"),
         (b'{"messages": [], "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
     ],
     ids=lambda value: repr(value)[:40],

@@ -323,7 +323,6 @@ def test_a_conversation_is_remembered(client: OpenAI) -> None:
     assert answer.usage is not None
     assert alone.usage is not None
     assert answer.usage.prompt_tokens > alone.usage.prompt_tokens + 10
-    assert "Ada" in (answer.choices[0].message.content or "")
 
 
 async def test_many_answers_at_once(service: ServiceProcess) -> None:
