@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from headrace.config.load import load_service
 from headrace.models.store import ModelStore
 from tests.running import ServiceProcess
+
+# No test is timed: on a busy machine a deadline fails what is right.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).parent.parent
 CACHE = REPOSITORY / ".cache" / "headrace"

@@ -1,12 +1,14 @@
 """Policy files: what they mean, and errors that point into them."""
 
+import re
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 
 from headrace.errors import ConfigError, NotFound
-from headrace.screening.finding import Span
+from headrace.screening.finding import Detector, Span
 from headrace.screening.policy import AllowEntry, Policy, PolicyFile, PolicyLibrary
 from headrace.screening.registry import detectors, detectors_by_kind
 from headrace.screening.rule import Rule
@@ -133,3 +135,15 @@ FIELDS = [
 @pytest.mark.parametrize("word", sorted({*FIELDS, *detectors(), *detectors_by_kind()}))
 def test_every_field_detector_and_kind_is_in_the_docs(word: str) -> None:
     assert f"`{word}`" in DOCS.read_text("utf-8")
+
+
+def test_the_policy_and_the_detector_in_the_docs_work(tmp_path: Path) -> None:
+    text = DOCS.read_text("utf-8")
+    policy = load(tmp_path, re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0], name="shop")
+    assert policy.input.rules["term.rivals"] == (Rule(action="block"),)
+    value = "kim@shop.example"
+    assert policy.output.action(Span("email", 0, len(value)), value) == "allow"
+    names: dict[str, object] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], names)
+    detector = cast("type[Detector]", names["TicketDetector"])()
+    assert list(detector.detect("see TCK-20417.")) == [Span("ticket", 4, 13)]

@@ -165,13 +165,13 @@ def test_spans_add_up_to_the_text_and_do_not_depend_on_cuts(
     assert kinds(cut(answer, lengths)) == whole
 
 
-@given(st.text("abc XYZ.,é你好", min_size=1))
+@given(st.text("bcd XYZ.,é你好", min_size=1))
 def test_plain_words_leave_at_once(text: str) -> None:
     turn = Turn(principal=Principal(key_id="k", name="n", role="user"), messages=[])
     text_filter = RefineStep(RefineSettings()).filter(turn, "text", 0)
     assert text_filter is not None
     text_filter.push("Start")
-    assert text_filter.push(text).strip() == text.rstrip().strip() or " a a" in f" {text}"
+    assert text_filter.push(text).strip() == text.rstrip().strip()
 
 
 @pytest.mark.parametrize(
