@@ -34,7 +34,6 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from headrace.access.keys import ADMIN_KEY_FILE
 from headrace.access.principal import Principal
 from headrace.gateway.app import Gateway
 from headrace.models.embedded.backend import EmbeddedBackend
@@ -174,7 +173,7 @@ async def service_way(stack: AsyncExitStack, platform: Platform, tokens: int) ->
     server = HttpServer(Gateway(platform, _no_pages), drain_s=1)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.answering.wait()
-    key = (platform.home / ADMIN_KEY_FILE).read_text().strip()
+    key, _ = platform.keys.create("bench", "user")
     client = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).parent / "clients" / "stream.py"),
