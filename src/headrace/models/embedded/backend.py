@@ -16,13 +16,20 @@ from headrace.models.backend import Call, Embeddings
 from headrace.models.embedded.cpu import usable_cpus
 from headrace.models.embedded.errors import error_of
 from headrace.models.embedded.request import chat_body, completion_body
-from headrace.models.embedded.stream import deltas_of, events_of
+from headrace.models.embedded.stream import UsageSum, deltas_of, events_of
 from headrace.models.embedded.supervisor import Supervisor
+from headrace.models.embedded.tools import (
+    calls_in,
+    described,
+    history_as_text,
+    is_forced,
+    only_the_chosen,
+)
 from headrace.models.embedded.worker import WorkerSettings
 from headrace.models.fetch.background import fetch_in_background
 from headrace.models.http import Address, HttpClient
 from headrace.models.store import ModelStore, Progress
-from headrace.types import Deltas, Message, Usage
+from headrace.types import Delta, Deltas, Message, Usage
 
 __all__ = ["EmbeddedBackend", "EmbeddedSettings"]
 
@@ -68,11 +75,14 @@ class EmbeddedBackend:
         # wait here: there a request holds a thread, and cannot be cancelled before its turn.
         self._asked = 2 * settings.parallel
         self._gate = asyncio.Semaphore(self._asked)
+        self._embedding = asyncio.Lock()
         self._store = ModelStore(home / "models", root=root)
         self._supervisor: Supervisor | None = None
         self._client: HttpClient | None = None
         self._counts: OrderedDict[bytes, int] = OrderedDict()
         self._byte_level = False
+        self._knows_tools = False
+        """Whether the model's own chat template does."""
 
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch the weights if they are not here yet, load them, and answer.
@@ -147,9 +157,24 @@ class EmbeddedBackend:
         """The worker's process id, for `doctor` and fault tests."""
         return self._supervisor.pid if self._supervisor is not None else None
 
-    async def generate(self, call: Call) -> Deltas:
-        path = "/v1/completions" if call.completion else "/v1/chat/completions"
-        body = completion_body(call) if call.completion else chat_body(call)
+    def generate(self, call: Call) -> Deltas:
+        """The answer, piece by piece; closing the iterator stops generation and frees the slot.
+
+        Raises:
+            ModelUnavailable: the worker is down or breaks off.
+            ContextTooLong: the prompt does not fit.
+            InvalidRequest: llama.cpp refuses a parameter.
+        """
+        if call.completion:
+            return self._stream("/v1/completions", completion_body(call))
+        call = msgspec.structs.replace(call, params=only_the_chosen(call.params))
+        if self._knows_tools:
+            return self._stream("/v1/chat/completions", chat_body(call))
+        deltas = self._stream("/v1/chat/completions", chat_body(described(call)))
+        return calls_in(deltas, forced=is_forced(call.params)) if call.params.tools else deltas
+
+    async def _stream(self, path: str, body: bytes) -> Deltas:
+        usage = UsageSum()
         async with (
             self._gate,
             # llama.cpp's server closes after a stream without announcing it, so ask it to.
@@ -159,20 +184,31 @@ class EmbeddedBackend:
                 raise error_of(reply.status, await reply.read(), self._name)
             async with aclosing(reply.chunks()) as chunks, aclosing(events_of(chunks)) as events:
                 async for event in events:
-                    for delta in deltas_of(event):
+                    for delta in deltas_of(event, usage):
                         yield delta
+        if usage.total is not None:
+            yield Delta(usage=usage.total)
 
     async def embed(self, inputs: Sequence[str]) -> Embeddings:
-        answer = msgspec.json.decode(
-            await self._post("/v1/embeddings", {"input": list(inputs)}), type=_EmbeddingsBody
-        )
-        ordered = sorted(answer.data, key=lambda each: each.index)
-        return Embeddings(
-            vectors=[each.embedding for each in ordered],
-            usage=Usage(prompt_tokens=answer.usage.prompt_tokens),
-        )
+        """One vector per input, one after the other: llama.cpp mixes up inputs of unequal length
+        that it embeds in one batch (docs/decisions/0034-embeddings-one-by-one.md).
+
+        Raises:
+            ContextTooLong: an input has more tokens than llama.cpp embeds at once.
+        """
+        vectors: list[list[float]] = []
+        tokens = 0
+        for text in inputs:
+            async with self._embedding:
+                data = await self._post("/v1/embeddings", {"input": [text]})
+            answer = msgspec.json.decode(data, type=_EmbeddingsBody)
+            vectors += [each.embedding for each in answer.data]
+            tokens += answer.usage.prompt_tokens
+        return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=tokens))
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
+        if not self._knows_tools:
+            messages = history_as_text(messages)
         key = msgspec.msgpack.encode(messages)
         known = self._counts.get(key)
         if known is not None:
@@ -205,8 +241,9 @@ class EmbeddedBackend:
         return bound
 
     async def _learn(self) -> None:
-        async with self._http().request("GET", "/v1/models") as reply:
-            listed = msgspec.json.decode(await reply.read(), type=_Models)
+        props = msgspec.json.decode(await self._ask("GET", "/props"), type=_Props)
+        self._knows_tools = props.chat_template_caps.supports_tools
+        listed = msgspec.json.decode(await self._ask("GET", "/v1/models"), type=_Models)
         for each in listed.data:
             self._byte_level = each.meta.vocab_type == BYTE_LEVEL_BPE
             self.context_tokens = min(self.settings.context_tokens, each.meta.n_ctx)
@@ -219,7 +256,10 @@ class EmbeddedBackend:
         return self._client
 
     async def _post(self, path: str, body: object) -> bytes:
-        async with self._http().request("POST", path, msgspec.json.encode(body)) as reply:
+        return await self._ask("POST", path, msgspec.json.encode(body))
+
+    async def _ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+        async with self._http().request(method, path, body) as reply:
             data = await reply.read()
             if reply.status != 200:
                 raise error_of(reply.status, data, self._name)
@@ -228,7 +268,6 @@ class EmbeddedBackend:
 
 class _Vector(msgspec.Struct):
     embedding: list[float]
-    index: int = 0
 
 
 class _EmbeddingUsage(msgspec.Struct):
@@ -255,6 +294,14 @@ class _Meta(msgspec.Struct):
 
 class _ListedModel(msgspec.Struct):
     meta: _Meta = msgspec.field(default_factory=_Meta)
+
+
+class _Caps(msgspec.Struct):
+    supports_tools: bool = False
+
+
+class _Props(msgspec.Struct):
+    chat_template_caps: _Caps = msgspec.field(default_factory=_Caps)
 
 
 class _Models(msgspec.Struct):

@@ -8,7 +8,7 @@ from headrace.errors import ModelUnavailable
 from headrace.models.sse import EventReader
 from headrace.types import Delta, FinishReason, TokenLogprob, ToolCallDelta, Usage
 
-__all__ = ["deltas_of", "events_of"]
+__all__ = ["UsageSum", "deltas_of", "events_of"]
 
 
 class _Piece(msgspec.Struct):
@@ -80,8 +80,25 @@ async def events_of(packets: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
         raise ModelUnavailable("the model server ended its answer too early")
 
 
-def deltas_of(event: bytes) -> Iterator[Delta]:
-    """The deltas of one event.
+class UsageSum:
+    """llama.cpp reports usage once per choice; the prompt that they share counts once."""
+
+    def __init__(self) -> None:
+        self.total: Usage | None = None
+
+    def add(self, one: _Usage) -> None:
+        details = one.prompt_tokens_details
+        cached = details.cached_tokens if details is not None else 0
+        before = self.total or Usage()
+        self.total = Usage(
+            prompt_tokens=one.prompt_tokens,
+            completion_tokens=before.completion_tokens + one.completion_tokens,
+            cached_tokens=max(before.cached_tokens, cached),
+        )
+
+
+def deltas_of(event: bytes, usage: UsageSum) -> Iterator[Delta]:
+    """The deltas of one event; what it says of usage goes to `usage`.
 
     Raises:
         ModelUnavailable: the server reports a failure in mid-stream, or sent what is no chunk.
@@ -106,12 +123,5 @@ def deltas_of(event: bytes) -> Iterator[Delta]:
         )
         if delta.text or delta.reasoning or delta.tool_calls or delta.finish_reason:
             yield delta
-    if chunk.usage is not None and not chunk.choices:
-        details = chunk.usage.prompt_tokens_details
-        yield Delta(
-            usage=Usage(
-                prompt_tokens=chunk.usage.prompt_tokens,
-                completion_tokens=chunk.usage.completion_tokens,
-                cached_tokens=details.cached_tokens if details is not None else 0,
-            )
-        )
+    if chunk.usage is not None:
+        usage.add(chunk.usage)
