@@ -22,7 +22,7 @@ from headrace.types import Delta, Deltas, FunctionDelta, Message, Params, ToolCa
 __all__ = ["calls_in", "described", "history_as_text", "is_forced", "only_the_chosen"]
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
-_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
+_HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(?=\S)')
 _CALL = re.compile(rf"{_OPEN}\s*(\{{.*?\}})\s*(?:{_CLOSE}|\Z)", re.DOTALL)
 
 
