@@ -142,6 +142,7 @@ class ConversationStore:
         if history.is_deleted:
             return False
         at = self._clock()
+        subject = self._vault.subject_id(subject)
         ids = _ids_after(history.end, len(lines))
         turn = RememberedTurn(
             id=turn_id,
@@ -153,7 +154,7 @@ class ConversationStore:
         )
         if not history.exists:
             history.created_at = at
-            history.subject = self._vault.subject_id(subject)
+            history.subject = subject
             history.title = _title_of(turn)
         history.updated_at = at
         history.extend([turn])
@@ -270,7 +271,7 @@ class ConversationStore:
             # A text is never stored in clear: without its subject's key it stays in memory.
             _log.warning("turn %s is remembered until the next start only: no key", turn.id)
             return False
-        record = TurnRecord(*history.key, self._vault.subject_id(turn.subject), at, title, sealed)
+        record = TurnRecord(*history.key, turn.subject, at, title, sealed)
         return self._append(history, record)
 
     async def _seal(self, history: History, text: str) -> bytes:

@@ -108,6 +108,8 @@ class History:
         self.loading = asyncio.Lock()
         self.starts: dict[str, str] = {}
         """By model: position of the first turn it was shown lately (see the step `ground`)."""
+        self.withheld: set[str] = set()
+        """Positions of turns that a policy refused to show the model; forgotten with the cache."""
 
     @property
     def key(self) -> Key:

@@ -10,9 +10,10 @@ from msgspec import Meta
 from headrace.errors import ContextTooLong
 from headrace.models.box import Model, ModelBox
 from headrace.pipeline.conversation import ConversationStore
-from headrace.pipeline.memory import History, Line, RememberedTurn
+from headrace.pipeline.memory import History, Line, RememberedTurn, Summary
 from headrace.pipeline.step import BuildContext, Settings, Step
-from headrace.pipeline.steps.ground.fit import Counter, Fit, fit
+from headrace.pipeline.steps.ground.block import Block, blocks
+from headrace.pipeline.steps.ground.fit import Counter, fit
 from headrace.pipeline.steps.ground.overlap import overlap
 from headrace.pipeline.steps.ground.summary import INSTRUCTION, Summariser, summary_messages
 from headrace.pipeline.turn import Turn
@@ -30,7 +31,9 @@ class GroundSettings(Settings, frozen=True, kw_only=True):
     history: bool = True
     """Whether earlier turns of the conversation come along; off remembers them all the same."""
     budget_tokens: Annotated[int, Meta(ge=64)] | None = None
-    """Most tokens a prompt may have; absent: the model's context less what the answer may take."""
+    """Tokens up to which a prompt is filled with earlier turns; absent: the model's context less
+    what the answer may take. New messages stay whatever they take, as long as the model holds them.
+    """
     max_turns: Annotated[int, Meta(ge=1)] | None = None
     """Most earlier turns that come along; absent: as many as fit."""
     summary: Literal["none", "rolling"] = "none"
@@ -46,15 +49,39 @@ class _Memory:
     history: History
     lines: tuple[Line, ...]
     """What the request adds to the conversation."""
-    dropped: Sequence[RememberedTurn]
+    shown: "_Shown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What of the conversation the model was shown, and what not."""
+
+    dropped: Sequence[RememberedTurn] = ()
     """Turns that did not fit and that no summary covers yet."""
+    begin: int = 0
+    """Index of the first message that was put in."""
+    positions: Sequence[str] = ()
+    """For each message that was put in, the position of what it is from."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What comes along, and the tokens of the whole prompt if they had to be counted."""
+
+    recap: Sequence[Message]
+    blocks: Sequence[Block]
+    tokens: int | None
 
 
 _MEMORY = "ground.memory"
 
 
 class GroundStep(Step[GroundSettings]):
-    """Grounds a turn in its conversation; requests without one pass at no cost."""
+    """Grounds a turn in its conversation; requests without one pass at no cost.
+
+    The messages of such a request are the client's: nothing of them is dropped, and the backend
+    counts them when they do not fit.
+    """
 
     name = "ground"
     Settings = GroundSettings
@@ -93,54 +120,66 @@ class GroundStep(Step[GroundSettings]):
         if turn.conversation is None or turn.kind == "completion":
             return
         history = await self._conversations.history(turn.principal.key_id, turn.conversation)
-        usable = [each for each in history.turns if each.is_usable]
+        usable = [
+            each
+            for each in history.turns
+            if each.is_usable and each.position not in history.withheld
+        ]
         ahead = _ahead(turn)
-        said = [each for each in turn.received if each.role not in ("system", "developer")]
+        said = _without_system(turn.received)
         known = overlap([each.messages for each in usable], said)
         new = len(said) - known.repeated
-        lines = _lines(said[known.repeated :], turn.messages[len(turn.messages) - new :])
-        dropped: Sequence[RememberedTurn] = ()
+        seen = _without_system(turn.messages)
+        lines = _lines(said[known.repeated :], seen[max(0, len(seen) - new) :])
+        shown = _Shown()
         if self.settings.history:
-            dropped = await self._ground(turn, history, usable[: known.turns], ahead)
-        turn.state[_MEMORY] = _Memory(history, lines, dropped)
+            shown = await self._ground(turn, history, usable[: known.turns], ahead)
+        turn.state[_MEMORY] = _Memory(history, lines, shown)
 
     async def _ground(
         self, turn: Turn, history: History, turns: Sequence[RememberedTurn], ahead: int
-    ) -> Sequence[RememberedTurn]:
-        """Put what fits of `turns` at `ahead`; gives those that did not fit and should not be lost."""
+    ) -> _Shown:
+        """Put what fits of `turns` at `ahead`."""
         model = self._models.get(turn.model)
-        summary = history.summary if self._summariser is not None else None
+        summary = self._summary(history)
         covered = sum(each.position <= summary.until for each in turns) if summary else 0
         start = max(covered, _start(history, turns, model.name), self._oldest(turns))
-        before = [*turn.messages[:ahead]]
-        if summary is not None:
-            before += summary_messages(summary, turn.language)
+        front, behind = turn.messages[:ahead], turn.messages[ahead:]
+        recap = summary_messages(summary, turn.language) if summary is not None else []
         budget = self._budget(turn, model)
-        counter = Counter(model.count_tokens, model.token_upper_bound)
-        behind = turn.messages[ahead:]
-        fitted = await fit(
-            before, [each.for_model for each in turns[start:]], behind, budget, counter
-        )
-        first = start + fitted.first
-        _check(turn, model, fitted, alone=first == len(turns) and summary is None)
-        if first < len(turns) and first:
-            history.starts[model.name] = turns[first].position
-        kept = [message for each in turns[first:] for message in each.for_model]
-        turn.messages = [*before, *kept, *behind]
+        chosen = await _choose(front, recap, turns[start:], behind, budget, model)
+        if chosen.tokens is not None and chosen.tokens >= model.context_tokens:
+            raise ContextTooLong.counted(chosen.tokens, model.context_tokens, model.name)
+        put = [message for block in chosen.blocks for message in block.messages]
+        turn.messages = [*front, *chosen.recap, *put, *behind]
+        first = len(turns)
+        if chosen.blocks:
+            first = next(i for i, each in enumerate(turns) if each is chosen.blocks[0].turns[0])
+            history.starts[model.name] = chosen.blocks[0].position
         turn.state[self.name] = {
-            "turns": len(turns) - first,
+            "turns": sum(len(block.turns) for block in chosen.blocks),
             "dropped": first,
+            "summarised": covered,
             "budget_tokens": budget,
-            "summary": summary is not None,
-            **({} if fitted.tokens is None else {"tokens": fitted.tokens}),
+            "summary": bool(chosen.recap),
+            **({} if chosen.tokens is None else {"tokens": chosen.tokens}),
         }
-        return turns[covered:first]
+        origins = [summary.until] * len(chosen.recap) if summary is not None else []
+        origins += [position for block in chosen.blocks for position in block.positions()]
+        return _Shown(turns[covered:first], ahead, origins)
+
+    def _summary(self, history: History) -> Summary | None:
+        """The summary to show, if it is wanted and was not refused by a policy lately."""
+        summary = history.summary if self._summariser is not None else None
+        return None if summary is None or summary.until in history.withheld else summary
 
     def ended(self, turn: Turn) -> None:
         """Remember what was said: the question and as much of the answer as the user got."""
         memory = turn.state.pop(_MEMORY, None)
         if not isinstance(memory, _Memory) or not memory.lines:
             return
+        if turn.trace.status == "blocked":
+            _withhold(turn, memory)
         answer = _answer_of(turn.choices)
         lines = memory.lines if answer is None else (*memory.lines, Line(answer))
         self._conversations.remember(
@@ -151,8 +190,8 @@ class GroundStep(Step[GroundSettings]):
             # A question that was refused or failed is shown, but would mislead the next answer.
             is_usable=answer is not None and turn.trace.status in ("ok", "cancelled"),
         )
-        if self._summariser is not None and self._answer is not None and memory.dropped:
-            self._summariser.cover(memory.history, memory.dropped, turn, self._answer)
+        if self._summariser is not None and self._answer is not None and memory.shown.dropped:
+            self._summariser.cover(memory.history, memory.shown.dropped, turn, self._answer)
 
     def _oldest(self, turns: Sequence[RememberedTurn]) -> int:
         limit = self.settings.max_turns
@@ -183,6 +222,9 @@ def _ahead(turn: Turn) -> int:
 
 def _lines(said: Sequence[Message], seen: Sequence[Message]) -> tuple[Line, ...]:
     """What is new, as it was sent and, where earlier steps changed it, as the model sees it."""
+    if [each.role for each in said] != [each.role for each in seen]:
+        # A step of someone's own has made other messages of them.
+        return tuple(map(Line, said))
     return tuple(
         Line(message, None if message == shown else shown)
         for message, shown in zip(said, seen, strict=True)
@@ -197,18 +239,54 @@ def _start(history: History, turns: Sequence[RememberedTurn], model: str) -> int
     return next((i for i, each in enumerate(turns) if each.position >= position), 0)
 
 
-def _check(turn: Turn, model: Model, fitted: Fit, *, alone: bool) -> None:
-    """Raises ContextTooLong when the new messages alone leave no room for an answer."""
-    limit = model.context_tokens
-    if alone and fitted.tokens is not None and fitted.tokens >= limit:
-        raise ContextTooLong.counted(fitted.tokens, limit, turn.model or model.name)
+async def _choose(
+    front: Sequence[Message],
+    recap: Sequence[Message],
+    turns: Sequence[RememberedTurn],
+    behind: Sequence[Message],
+    budget: int,
+    model: Model,
+) -> _Chosen:
+    """What of `recap` and `turns` fits between `front` and `behind`."""
+    counter = Counter(model.count_tokens, model.token_upper_bound)
+    candidates = blocks(turns, behind)
+    held: list[Block] = []
+    if candidates and behind and behind[0].role in ("tool", "function"):
+        # The call that a new result answers has to stay with it.
+        held = [candidates.pop()]
+    needed = [*(message for block in held for message in block.messages), *behind]
+    fitted = await fit(
+        [*front, *recap], [each.messages for each in candidates], needed, budget, counter
+    )
+    kept, tokens = candidates[fitted.first :], fitted.tokens
+    if recap and not kept and tokens is not None and tokens > budget:
+        recap, tokens = [], await counter.exact([*front, *needed])
+    return _Chosen(recap, [*kept, *held], tokens)
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    """What was said: instructions belong to their request, not to the conversation."""
+    return [each for each in messages if each.role not in ("system", "developer")]
+
+
+def _withhold(turn: Turn, memory: _Memory) -> None:
+    """Show no more of what the prompt was refused for, if it came from the conversation.
+
+    A policy that was made stricter would otherwise refuse every further turn of it.
+    """
+    shown = memory.shown
+    for finding in turn.findings:
+        if finding.side == "input" and finding.action == "block" and finding.message is not None:
+            index = finding.message - shown.begin
+            if 0 <= index < len(shown.positions):
+                memory.history.withheld.add(shown.positions[index])
 
 
 def _answer_of(choices: Sequence[Choice]) -> Message | None:
     """The first choice as a message; None when nothing of it was given."""
     for choice in choices:
-        if choice.text or choice.tool_calls:
-            return Message(
-                role="assistant", content=choice.text or None, tool_calls=choice.tool_calls or None
-            )
+        # Calls of an answer that was cut off may be cut off too.
+        calls = choice.tool_calls if choice.finish_reason is not None else []
+        if choice.text or calls:
+            return Message(role="assistant", content=choice.text or None, tool_calls=calls or None)
     return None

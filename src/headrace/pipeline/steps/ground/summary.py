@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from weakref import WeakSet
 
-from headrace.errors import HeadraceError
+from headrace.errors import ContextTooLong, HeadraceError
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.memory import History, RememberedTurn, Summary
 from headrace.pipeline.turn import Turn
@@ -29,6 +29,8 @@ _INTRODUCTION = {
     "zh": "以下是我们到目前为止的对话摘要：",
 }
 _READ = {"en": "I have read the summary.", "zh": "我已阅读摘要。"}
+_SHORTEST_LINE = 50
+"""Characters of a message below which cutting it any shorter leaves nothing to summarise."""
 BYTES_A_PASS = 6_000
 """Conversation that one pass summarises: about 1,500 tokens, so that small contexts hold it."""
 
@@ -78,8 +80,10 @@ class Summariser:
         answer: Callable[[Turn], Deltas],
     ) -> None:
         try:
-            for part in _parts(turns):
-                text = await self._summarised(history.summary, part, after, answer)
+            # The summary is sealed with one subject's key, so nobody else's words may be in it.
+            own = [turn for turn in turns if turn.subject == history.subject]
+            for part in _parts(own):
+                text = await self._shortened(history, part, after, answer)
                 if not text:
                     return
                 await self._conversations.summarise(history, Summary(text, part[-1].position))
@@ -88,30 +92,53 @@ class Summariser:
         finally:
             self._busy.discard(history)
 
-    async def _summarised(
+    async def _shortened(
         self,
-        before: Summary | None,
+        history: History,
         part: Sequence[RememberedTurn],
         after: Turn,
         answer: Callable[[Turn], Deltas],
     ) -> str:
-        lines = [f"[summary of what came before] {before.text}"] if before is not None else []
-        lines += [f"[{m.role}] {m.text()}" for turn in part for m in turn.for_model if m.text()]
+        """The summary of what was before and `part`, of as much as the model can take."""
+        lines = [f"[{m.role}] {m.text()}" for turn in part for m in turn.for_model if m.text()]
+        if history.summary is not None:
+            lines.insert(0, f"[summary of what came before] {history.summary.text}")
+        longest = max(map(len, lines), default=0)
+        while True:
+            text = "\n".join(_cut(line, longest) for line in lines)
+            try:
+                return await self._summarised(text, history, after, answer)
+            except ContextTooLong:
+                longest //= 2
+                if longest < _SHORTEST_LINE:
+                    raise
+
+    async def _summarised(
+        self, text: str, history: History, after: Turn, answer: Callable[[Turn], Deltas]
+    ) -> str:
         turn = Turn(
             principal=after.principal,
             messages=[
                 Message(role="system", content=INSTRUCTION),
-                Message(role="user", content="\n".join(lines)),
+                Message(role="user", content=text),
             ],
             params=Params(max_tokens=self._max_tokens, temperature=0.0),
             model=after.model,
-            subject=after.subject,
+            subject=history.subject,
             metadata={"purpose": "conversation summary"},
         )
         async with aclosing(answer(turn)) as deltas:
             async for _ in deltas:
                 pass
         return turn.choices[0].text.strip() if turn.choices and turn.blocked is None else ""
+
+
+def _cut(line: str, longest: int) -> str:
+    """The line without its middle, if it is too long: beginnings and ends say most."""
+    if len(line) <= longest:
+        return line
+    half = longest // 2
+    return f"{line[:half]} […] {line[-half:]}"
 
 
 def _parts(turns: Sequence[RememberedTurn]) -> list[list[RememberedTurn]]:
