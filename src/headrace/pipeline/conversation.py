@@ -164,10 +164,12 @@ class ConversationStore:
 
     async def summarise(self, history: History, summary: Summary) -> None:
         """Keep a summary of the conversation's beginning, in place of an earlier one."""
-        if history.is_deleted or not history.exists:
+        if not history.exists:
+            return
+        sealed = await self._seal(history, _encode(summary).decode())
+        if history.is_deleted:
             return
         history.summary = summary
-        sealed = await self._seal(history, _encode(summary).decode())
         self._append(history, SummaryRecord(*history.key, sealed))
 
     async def turns(self, owner: str, conversation: str) -> TurnMessages:
@@ -218,6 +220,8 @@ class ConversationStore:
         """
         history = await self._existing(owner, conversation)
         sealed = await self._seal(history, title)
+        if history.is_deleted:
+            raise _gone()
         self._append_or_refuse(history, TitleRecord(*history.key, sealed))
         history.title = title
         await self._flush()
@@ -252,9 +256,7 @@ class ConversationStore:
     async def _existing(self, owner: str, conversation: str) -> History:
         history = await self.history(owner, conversation)
         if not history.exists:
-            raise NotFound(
-                "there is no such conversation (any more)", hint="it may have been deleted"
-            )
+            raise _gone()
         return history
 
     def _store_turn(
@@ -378,6 +380,10 @@ def _title_of(turn: RememberedTurn) -> str:
     first = next((m.text() for m in turn.messages if m.role == "user"), "")
     words = " ".join("".join(c if c.isprintable() else " " for c in first[:1_000]).split())
     return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"
+
+
+def _gone() -> NotFound:
+    return NotFound("there is no such conversation (any more)", hint="it may have been deleted")
 
 
 def _unusable() -> StateUnusable:
