@@ -246,16 +246,12 @@ class ModelBox:
             within_s: time after which it is stopped all the same.
         """
 
-        async def end(deployment: Deployment) -> None:
-            try:
-                await deployment.leases.quiet(quiet_s, within_s)
-            finally:
-                await deployment.backend.stop()
-
         kept = set(self._deployments)
-        await asyncio.gather(
-            *(end(each) for key, each in old.deployments.items() if key not in kept)
-        )
+        dropped = [each for key, each in old.deployments.items() if key not in kept]
+        try:
+            await asyncio.gather(*(each.leases.quiet(quiet_s, within_s) for each in dropped))
+        finally:
+            await asyncio.gather(*(each.backend.stop() for each in dropped))
 
     def is_ready(self) -> bool:
         """Whether every model can answer now."""

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from headrace.models.backend import Backend, Call
+from headrace.models.backend import Call
 from headrace.types import (
     Delta,
+    Deltas,
     FinishReason,
     Message,
     Params,
@@ -16,6 +18,12 @@ from headrace.types import (
 )
 
 __all__ = ["Answer", "ask", "call"]
+
+
+class Generates(Protocol):
+    """A backend, or a model in front of one."""
+
+    def generate(self, call: Call) -> Deltas: ...
 
 
 @dataclass
@@ -58,7 +66,7 @@ def call(prompt: str | Iterable[Message], *, completion: bool = False, **params:
     return Call(messages, Params(**given), completion)  # type: ignore[arg-type]  # by name
 
 
-async def ask(backend: Backend, asked: Call) -> Answer:
+async def ask(backend: Generates, asked: Call) -> Answer:
     """The whole answer."""
     answer = Answer()
     async with aclosing(backend.generate(asked)) as deltas:
