@@ -73,7 +73,6 @@ def download(client: "httpx.Client", url: str, target: Path, what: str, report: 
     failures = 0
     while True:
         before = _size(part)
-        report(what, before, None)
         try:
             _continue(client, url, part, what, report)
         except httpx.HTTPError as error:
