@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import uvloop
 
 from headrace.config.model import PriceConfig
 from headrace.errors import ModelUnavailable
@@ -24,7 +25,8 @@ from tests.models.embedded.answer import ask, call
 from tests.models.embedded.conftest import Start, backend_at
 from tests.running import wait_for
 
-pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.model
+in_session = pytest.mark.asyncio(loop_scope="session")
 
 LONG = call("Tell a long story.", max_tokens=800, extra={"ignore_eos": True})
 
@@ -58,6 +60,7 @@ def model_of(backend: EmbeddedBackend) -> Model:
     return Model("smol", backend, Params(), PriceConfig())
 
 
+@in_session
 async def test_a_worker_killed_in_mid_answer_ends_the_stream_and_the_next_request_works(
     start: Start,
 ) -> None:
@@ -74,6 +77,7 @@ async def test_a_worker_killed_in_mid_answer_ends_the_stream_and_the_next_reques
     assert (await ask(model, call("Hi"))).text
 
 
+@in_session
 async def test_a_request_with_nothing_given_yet_is_made_again(start: Start) -> None:
     backend = await start(parallel=1)
     model = model_of(backend)
@@ -98,6 +102,7 @@ async def is_free(backend: EmbeddedBackend) -> bool:
     return await busy_slots(backend) == 0
 
 
+@in_session
 async def test_counting_and_embedding_outlive_a_dead_worker(start: Start) -> None:
     backend = await start()
     model = model_of(backend)
@@ -109,6 +114,7 @@ async def test_counting_and_embedding_outlive_a_dead_worker(start: Start) -> Non
     assert len(embedded.vectors[0]) == 576
 
 
+@in_session
 async def test_a_client_that_leaves_frees_its_sequence(backend: EmbeddedBackend) -> None:
     async with aclosing(backend.generate(LONG)) as deltas:
         await anext(deltas)
@@ -116,6 +122,7 @@ async def test_a_client_that_leaves_frees_its_sequence(backend: EmbeddedBackend)
     await until(lambda: is_free(backend))
 
 
+@in_session
 async def test_a_client_that_leaves_while_waiting_takes_no_sequence(start: Start) -> None:
     backend = await start(parallel=1)
     async with aclosing(backend.generate(LONG)) as deltas:
@@ -129,6 +136,7 @@ async def test_a_client_that_leaves_while_waiting_takes_no_sequence(start: Start
     assert (await ask(backend, call("Hi"))).text
 
 
+@in_session
 async def test_stopping_ends_the_worker_and_leaves_nothing(start: Start) -> None:
     backend = await start()
     pid = backend.worker_pid
@@ -143,6 +151,7 @@ async def test_stopping_ends_the_worker_and_leaves_nothing(start: Start) -> None
     assert (await ask(backend, call("Hi"))).text
 
 
+@in_session
 async def test_starting_twice_keeps_the_worker(start: Start) -> None:
     backend = await start()
     pid = backend.worker_pid
@@ -150,6 +159,7 @@ async def test_starting_twice_keeps_the_worker(start: Start) -> None:
     assert backend.worker_pid == pid
 
 
+@in_session
 async def test_a_worker_does_not_outlive_a_service_that_was_killed(
     model_home: Path, tmp_path: Path
 ) -> None:
@@ -181,6 +191,7 @@ asyncio.run(main())
     wait_for(lambda: not is_alive(worker))
 
 
+@in_session
 async def test_weights_that_are_none_are_said_with_the_runtimes_own_words(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"not a model")
     backend = backend_at(tmp_path, weights="file:model.gguf")
@@ -191,6 +202,7 @@ async def test_weights_that_are_none_are_said_with_the_runtimes_own_words(tmp_pa
     assert not await backend.wait_ready(30)
 
 
+@in_session
 async def test_files_of_the_services_folder_do_not_mislead_the_worker(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +212,27 @@ async def test_files_of_the_services_folder_do_not_mislead_the_worker(
     assert (await start()).is_ready()
 
 
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_request_in_the_very_moment_of_a_death_waits_for_the_next_worker(
+    weights_folder: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def die_and_ask() -> bool:
+        supervisor = Supervisor(worker_settings(next(weights_folder.glob("*/*.gguf"))))
+        await supervisor.start()
+        try:
+            assert supervisor.pid is not None
+            os.kill(supervisor.pid, signal.SIGKILL)
+            while supervisor.is_ready():
+                await asyncio.sleep(0)
+            return await supervisor.wait_ready(60)
+        finally:
+            await supervisor.stop()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(die_and_ask())
+
+
+@in_session
 async def test_nobody_waits_for_a_worker_that_keeps_dying(
     weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +264,7 @@ async def came_back(supervisor: Supervisor) -> bool:
     return supervisor.is_ready()
 
 
+@in_session
 async def test_nobody_waits_for_a_worker_that_cannot_start(
     weights_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -103,7 +103,9 @@ class Supervisor:
 
     async def _heard(self) -> None:
         """Wait until all that the worker printed is read."""
-        await asyncio.gather(*self._listeners)
+        if self._listeners:
+            # Not `gather`: cancelling this must not cancel them, for `stop` waits for them again.
+            await asyncio.wait(self._listeners)
         self._listeners.clear()
 
     async def _launch(self) -> None:
@@ -187,12 +189,13 @@ class Supervisor:
         while True:
             if self._process is not None:
                 ended = await self._process.wait()
-                self._is_ready = False
-                await self._heard()
                 if loop.time() - began > STEADY_AFTER_S:
                     pause_s = FIRST_PAUSE_S
+                # Both at once: in between, a request would think that waiting is in vain.
+                self._is_ready = False
                 if pause_s <= WORTH_WAITING_S:
                     self._settled.clear()
+                await self._heard()
                 _log.warning(
                     "the model process ended%s; it starts again in about %.1f s",
                     _how(ended),
