@@ -120,8 +120,8 @@ class Supervisor:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                # The user's own choice wins. Why passive: docs/decisions/0033-runtime-threads.md.
-                env={"OMP_WAIT_POLICY": "passive", **os.environ, "PYTHONUNBUFFERED": "1"},
+                # The user's own choice wins. Why 300: docs/decisions/0033-runtime-threads.md.
+                env={"GOMP_SPINCOUNT": "300", **os.environ, "PYTHONUNBUFFERED": "1"},
             )
         except OSError as error:
             raise ModelUnavailable(
