@@ -72,7 +72,8 @@ class ServiceLoader:
         try:
             await models.start(progress)
         except BaseException:
-            await (reuse.retire(models) if reuse is not None else models.stop())
+            # Nothing has asked these models yet, so there is nothing to wait for.
+            await (reuse.retire(models, quiet_s=0) if reuse is not None else models.stop())
             raise
         if models.digests() != declared:
             pipeline = compiled()

@@ -27,43 +27,45 @@ class Reloader:
         self._loader = loader
         self._files = ServiceFiles(loader.root)
         self._used = self._seen = self._files.fingerprint()
-        self.failure: str | None = None
-        """Why the files as they are now do not serve; None while they do."""
 
     async def run(self) -> None:
         """Look and swap until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            await self.look()
+        async with asyncio.TaskGroup() as retiring:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                old = await self.look()
+                if old is not None:
+                    # Turns that began with the old service end with it; its models go once they
+                    # have. Not waited for, as that may take a minute and the next edit must not.
+                    retiring.create_task(self._platform.service.models.retire(old.models))
 
-    async def look(self) -> bool:
-        """Swap if the files have changed and have settled; True if so.
+    async def look(self) -> Service | None:
+        """Swap if the files have changed and have settled; gives the service that was replaced.
 
         Editors write in several moves: a change counts once two looks in a row agree.
         """
         seen, self._seen = self._seen, await asyncio.to_thread(self._files.fingerprint)
         if seen != self._seen or seen == self._used:
-            return False
+            return None
         self._used = seen
         old = self._platform.service
         try:
             new = await self._loader.load(reuse=old.models)
         except HeadraceError as error:
-            self.failure = error.message
             _log.error(
                 "the changed files cannot be used, so the service goes on as before: %s%s",
                 error.message,
                 f" ({error.hint})" if error.hint else "",
             )
-            return True
-        self.failure = None
+            return None
+        except Exception:  # noqa: BLE001 - a plug-in's defect must not end the watching
+            _log.exception("the changed files cannot be used, so the service goes on as before")
+            return None
         self._platform.service = new
         self._platform.recorder.content = new.config.traces.content
         _log.info("the changed files are in use now: release %s", new.release)
         _say_what_waits(old, new)
-        # Turns that began with the old service end with it; its models go once they have.
-        await new.models.retire(old.models)
-        return True
+        return old
 
 
 def _say_what_waits(old: Service, new: Service) -> None:
