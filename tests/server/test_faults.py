@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -49,6 +51,23 @@ def test_a_model_killed_in_mid_stream_ends_it_with_an_error_event(start: Start) 
         # Nothing was sent of this one yet, so it waits for the model to come back.
         assert client.post(CHAT, json=SHORT).status_code == 200
     assert trace_of(service, trace)["status"] == "error"
+
+
+def test_a_model_killed_before_the_client_has_anything_is_asked_again(start: Start) -> None:
+    service = start()
+    whole = {**LONG, "stream": False, "max_tokens": 300, "ignore_eos": True}
+    with service.client() as client, ThreadPoolExecutor(1) as elsewhere:
+        asking = elsewhere.submit(client.post, CHAT, json=whole)
+        wait_for(lambda: b"headrace_turns_active 1.0" in client.get("/metrics").content)
+        # Long enough for the model to have begun, not to end: it writes some 100 tokens a second.
+        time.sleep(0.6)
+        kill_worker(service)
+        answer = asking.result()
+    assert answer.status_code == 200
+    assert answer.json()["usage"]["completion_tokens"] == 300
+    kept = trace_of(service, answer.headers["x-headrace-trace"])
+    assert kept["status"] == "ok"
+    assert kept["completion_tokens"] == 300
 
 
 def test_a_client_that_leaves_ends_its_turn_as_cancelled(start: Start) -> None:

@@ -19,6 +19,7 @@ from headrace.gateway.http import (
 )
 from headrace.ids import new_id
 from headrace.pipeline.service import Platform, Service
+from headrace.telemetry.trace import Trace
 
 __all__ = ["Call"]
 
@@ -45,6 +46,7 @@ class Call:
         self._send = send
         self._principal: Principal | None = None
         self._begun = False
+        self._has_trace = False
 
     @cached_property
     def headers(self) -> Headers:
@@ -130,9 +132,15 @@ class Call:
         """End the stream."""
         await self._send({"type": "http.response.body", "body": b""})
 
+    def trace(self) -> Trace:
+        """The trace of this request's turn, under the request's own id."""
+        self._has_trace = True
+        return Trace(id=self.id)
+
     def _common(self) -> HeaderList:
-        return (
-            (b"x-request-id", self.id.encode()),
-            (b"x-headrace-trace", self.id.encode()),
-            (b"x-headrace-release", self.service.release.encode()),
-        )
+        headers = [(b"x-request-id", self.id.encode())]
+        if self._has_trace:
+            headers.append((b"x-headrace-trace", self.id.encode()))
+        if self._principal is not None:
+            headers.append((b"x-headrace-release", self.service.release.encode()))
+        return headers

@@ -37,7 +37,7 @@ async def _answer(
     total = Usage()
     renderers: list[CompletionRenderer] = []
     for position, prompt in enumerate(prompts):
-        trace = Trace(id=call.id) if position == 0 else Trace()
+        trace = call.trace() if position == 0 else Trace()
         turn = completion_turn(call, request, extra, prompt, trace)
         renderer = CompletionRenderer(
             turn,

@@ -7,9 +7,9 @@ import msgspec
 
 from headrace.errors import InvalidRequest
 from headrace.gateway.call import Call
+from headrace.gateway.turns import subject_of
 from headrace.gateway.wire import EmbeddingsRequest, decode
 from headrace.pipeline.embedding import EmbeddingTurn
-from headrace.telemetry.trace import Trace
 
 __all__ = ["answer_embeddings"]
 
@@ -35,8 +35,8 @@ async def answer_embeddings(call: Call) -> None:
         principal=call.principal,
         inputs=inputs,
         model=request.model,
-        subject=request.user or "",
-        trace=Trace(id=call.id),
+        subject=subject_of(request.user),
+        trace=call.trace(),
     )
     await call.while_connected(_answer(call, request, turn))
 

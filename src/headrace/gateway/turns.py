@@ -5,11 +5,12 @@ import re
 from headrace.errors import InvalidRequest
 from headrace.gateway.call import Call
 from headrace.gateway.wire import ChatRequest, CompletionRequest, params_of
+from headrace.pipeline.conversation import check_conversation_id
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
 from headrace.types import Message
 
-__all__ = ["chat_turn", "completion_turn"]
+__all__ = ["chat_turn", "completion_turn", "subject_of"]
 
 CONVERSATION_HEADER = "x-headrace-conversation"
 _SUBJECT_ID = re.compile(r"s_[0-9a-f]{32}")
@@ -27,19 +28,18 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
         raise InvalidRequest(
             "'messages' is empty", hint="send at least one message", param="messages"
         )
-    headers = call.headers
     return Turn(
         principal=call.principal,
         messages=request.messages,
         params=params,
         model=request.model,
         stream=bool(request.stream),
-        conversation=request.conversation or headers.get(CONVERSATION_HEADER) or None,
-        subject=_subject(request),
-        template=request.template or headers.get(TEMPLATE_HEADER) or None,
+        conversation=_conversation(request, call),
+        subject=subject_of(request.safety_identifier or request.user),
+        template=request.template or _text(call, TEMPLATE_HEADER) or None,
         variables=request.variables or {},
         metadata=request.metadata or {},
-        trace=Trace(id=call.id),
+        trace=call.trace(),
     )
 
 
@@ -54,24 +54,47 @@ def completion_turn(
         kind="completion",
         model=request.model,
         stream=bool(request.stream),
-        subject=_subject(request),
+        subject=subject_of(request.safety_identifier or request.user),
         metadata=request.metadata or {},
         trace=trace,
     )
 
 
-def _subject(request: ChatRequest | CompletionRequest) -> str:
+def subject_of(name: str | None) -> str:
     """Whom the texts are about, as the client names them; empty leaves it to the key.
 
     Raises:
         InvalidRequest: the name has the form of the database's own subject ids, so that it would
             mean whoever has that id.
     """
-    name = request.safety_identifier or request.user or ""
-    if _SUBJECT_ID.fullmatch(name):
+    if name and _SUBJECT_ID.fullmatch(name):
         raise InvalidRequest(
             "'user' has the form of an internal subject id",
             hint="send the name that your own system has for this person",
             param="user",
         )
-    return name
+    return name or ""
+
+
+def _conversation(request: ChatRequest, call: Call) -> str | None:
+    found = request.conversation or _text(call, CONVERSATION_HEADER) or None
+    if found is not None:
+        check_conversation_id(found)
+    return found
+
+
+def _text(call: Call, header: str) -> str:
+    """A header's value as UTF-8, so that it means the same as in the body.
+
+    Raises:
+        InvalidRequest: it is not UTF-8.
+    """
+    value = call.headers.get(header, "")
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"the header {header} is not UTF-8", hint="send it in UTF-8, or in the body"
+        ) from error

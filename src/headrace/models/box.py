@@ -132,7 +132,12 @@ class Model:
 
     def describe(self) -> object:
         """What decides this model's answers, for the release digest."""
-        return {"weights": self.backend.digest, "params": self.params}
+        return {
+            "weights": self.backend.digest,
+            # Decides which turns still fit, and which prompts are refused.
+            "context_tokens": self.context_tokens,
+            "params": self.params,
+        }
 
 
 class _Retry:

@@ -62,6 +62,11 @@ class AnswerGatherer:
         if delta.finish_reason is not None:
             parts.finish_reason = delta.finish_reason
 
+    def begin_anew(self) -> None:
+        """Forget what was gathered: the model broke off, and the answer begins again."""
+        self._parts.clear()
+        self._first = self._last = None
+
     def close(self, reason: FinishReason) -> Iterator[Delta]:
         """End every choice that has not ended, with a delta for each; then the usage."""
         for index, parts in self._parts.items():

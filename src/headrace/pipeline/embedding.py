@@ -64,6 +64,7 @@ class Embedder:
                         "gen_ai.provider.name": trace.provider,
                         "gen_ai.request.model": model.name,
                         "gen_ai.embeddings.dimension.count": len(made.vectors[0]),
+                        "headrace.model.digest": model.backend.digest,
                     }
                 )
             trace.prompt_tokens = made.usage.prompt_tokens

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from headrace.errors import HeadraceError, PolicyBlocked
+from headrace.errors import HeadraceError, ModelUnavailable, PolicyBlocked
 from headrace.models.box import ModelBox
 from headrace.pipeline.answer import AnswerGatherer
 from headrace.pipeline.step import Settings, Step
@@ -81,6 +81,9 @@ class Pipeline:
 
         Raises:
             HeadraceError: the turn was refused or failed; deltas already given stay valid.
+
+        For a turn that is not streamed, `turn.choices` is the answer: the deltas are what was
+        tried, and hold two beginnings when the model broke off in the first.
         """
         trace = self._begin(turn)
         gathered = AnswerGatherer(turn)
@@ -90,13 +93,9 @@ class Pipeline:
             await self._prepare(turn)
             busy_s = [0.0] * len(self._layers.filters)
             with trace.span("generate", kind="client") as span:
-                deltas = self._layers.over(turn, self._generate.deltas(turn, span), busy_s)
-                async with aclosing(deltas):
+                async with aclosing(self._generated(turn, gathered, span, busy_s)) as deltas:
                     async for delta in deltas:
-                        gathered.add(delta)
                         yield delta
-                        if turn.stop_generation:
-                            break
                 if turn.stop_generation:
                     for delta in gathered.close("stop"):
                         yield delta
@@ -128,6 +127,33 @@ class Pipeline:
         trace.model = turn.model or ""
         self._recorder.started(trace)
         return trace
+
+    async def _generated(
+        self, turn: Turn, gathered: AnswerGatherer, span: Span, busy_s: list[float]
+    ) -> Deltas:
+        """The model's answer through all filters.
+
+        Of an answer that is not streamed, nothing reaches the client before it is whole. So when
+        its model breaks off in the middle, it begins anew, once.
+        """
+        before = _Snapshot(turn)
+        while True:
+            deltas = self._layers.over(turn, self._generate.deltas(turn, span), busy_s)
+            try:
+                async with aclosing(deltas):
+                    async for delta in deltas:
+                        gathered.add(delta)
+                        yield delta
+                        if turn.stop_generation:
+                            return
+            except ModelUnavailable:
+                if turn.stream or gathered.first_s is None or before.is_restored:
+                    raise
+                before.restore()
+                gathered.begin_anew()
+                busy_s[:] = [0.0] * len(busy_s)
+            else:
+                return
 
     async def _prepare(self, turn: Turn) -> None:
         model = self._models.get(turn.model or self._generate.settings.model)
@@ -199,6 +225,28 @@ class Pipeline:
     def _observe(turn: Turn, span: Span) -> None:
         if turn.observe is not None:
             turn.observe(span)
+
+
+class _Snapshot:
+    """What filters may have changed in a turn, as it was before them."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._findings = len(turn.findings)
+        self._state = _copied(turn.state)
+        self.is_restored = False
+
+    def restore(self) -> None:
+        turn = self._turn
+        del turn.findings[self._findings :]
+        turn.state = _copied(self._state)
+        turn.stop_generation = False
+        turn.blocked = None
+        self.is_restored = True
+
+
+def _copied(state: dict[str, object]) -> dict[str, object]:
+    return {name: dict(said) if isinstance(said, dict) else said for name, said in state.items()}
 
 
 class _Layers:

@@ -107,11 +107,15 @@ def _principal(platform: Platform, key: str | None) -> Principal:
         secret = (platform.home / ADMIN_KEY_FILE).read_text("utf-8").strip()
     except OSError:
         secret = ""
-    # Whoever may read the home may act as its admin, even when the file was put away.
+    # Whoever may read the home may act as its admin, even when the file was put away, or no
+    # service has been started yet that would have made a key.
     return platform.keys.authenticate(secret) or next(
-        Principal(key.id, key.name, key.role)
-        for key in platform.keys.list()
-        if key.role == "admin" and key.revoked_at is None
+        (
+            Principal(key.id, key.name, key.role)
+            for key in platform.keys.list()
+            if key.role == "admin" and key.revoked_at is None
+        ),
+        Principal("local", "local", "admin"),
     )
 
 

@@ -5,9 +5,10 @@ Settings win in this order: the request, the prompt template, the model's own de
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
+from msgspec import Meta
 
 from headrace.errors import InvalidRequest
 from headrace.models.backend import Call
@@ -26,7 +27,7 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
 
     model: str | None = None
     """The model for requests that name none; absent: the first of `models:`."""
-    max_tokens: int | None = None
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Upper limit of tokens per answer; a request may ask for less, never more."""
 
 
@@ -68,7 +69,8 @@ class GenerateStep(Step[GenerateSettings]):
         turn.trace.provider = model.backend.provider
         turn.trace.deployment = model.deployment
         call = Call(messages=turn.messages, params=params, completion=turn.kind == "completion")
-        count = _Count()
+        span.attributes["headrace.model.digest"] = model.backend.digest
+        count = _Count(_counted(turn))
         try:
             async with aclosing(model.generate(call)) as upstream:
                 async for delta in upstream:
@@ -84,9 +86,10 @@ class GenerateStep(Step[GenerateSettings]):
 class _Count:
     """Usage as the deployment reports it, or as counted here when the stream ended early."""
 
-    __slots__ = ("_pieces", "_reported", "reasons")
+    __slots__ = ("_pieces", "_prompt_tokens", "_reported", "reasons")
 
-    def __init__(self) -> None:
+    def __init__(self, prompt_tokens: int) -> None:
+        self._prompt_tokens = prompt_tokens
         self.reasons: Sequence[str] = ()
         self._reported: Usage | None = None
         self._pieces = 0
@@ -101,4 +104,11 @@ class _Count:
 
     def usage(self) -> Usage:
         # A runtime sends one delta per token, so pieces are tokens where no usage came.
-        return self._reported or Usage(completion_tokens=self._pieces)
+        return self._reported or Usage(self._prompt_tokens, self._pieces)
+
+
+def _counted(turn: Turn) -> int:
+    """Tokens of the prompt where an earlier step has counted them, else 0: not known."""
+    said = turn.state.get("ground")
+    tokens = said.get("tokens") if isinstance(said, dict) else None
+    return tokens if isinstance(tokens, int) else 0
