@@ -1,19 +1,19 @@
-"""What the pipeline adds to the bare embedded runtime, on the same prompts in the same run.
+"""What the whole pipeline adds to the bare embedded runtime, on the same prompts in the same run.
 
     python bench/answer_path.py [--rounds 12] [--tokens 48] [--streams 1 4 8] [--json]
 
-Three ways to the same model process, taken in turn within each round so that the machine's moods
-fall on all alike:
+Two ways to the same model process, in turn within each round so that the machine's moods fall on
+both alike, each from a client in a process of its own:
 
-    bare      bytes over the runtime's own socket; its events are only counted
-    pipeline  the whole pipeline, in this process
-    service   the whole pipeline behind HTTP, from a client in another process
+    bare      the runtime's own HTTP server
+    headrace  our gateway with the whole built-in pipeline: key, normalise, template, ground,
+              screen, model, check, screen, refine, trace
 
-Each gets the messages that the pipeline would send (system prompt and all) and as many tokens;
-prompts differ between calls, so that no way finds another's prefix in the model's cache.
+Both get the same questions, the same system prompt and as many tokens; a letter in front differs,
+so that neither way finds the other's prompt in the model's cache.
 
-Printed: time to first token (p50) and tokens/s, the ratios to bare, what the pipeline itself spends
-before the model is asked and between its first piece and ours, and each step's share.
+Printed: time to first token and tokens/s (medians), the difference and the ratio to bare taken
+round by round, what the pipeline spends before it asks the model, and each step's share.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,13 +37,12 @@ import uvloop
 from headrace.access.principal import Principal
 from headrace.gateway.app import Gateway
 from headrace.models.embedded.backend import EmbeddedBackend
-from headrace.models.http import Address, HttpClient
-from headrace.models.sse import EventReader
 from headrace.pipeline.service import Platform
 from headrace.pipeline.turn import Turn
 from headrace.server.boot import open_platform
 from headrace.server.http import HttpServer
 from headrace.server.listen import address_of, listening
+from headrace.telemetry.trace import Trace
 from headrace.types import Message, Params
 
 CACHE = Path(__file__).parent.parent / ".cache" / "headrace" / "models"
@@ -66,14 +65,6 @@ pipeline:
   - refine
 """
 SUBJECTS = ("a mill", "a river", "a bridge", "a lighthouse", "an orchard", "a harbour", "a forge")
-numbers = itertools.count(1)
-
-
-def prompt() -> str:
-    """Another prompt each time, all of one length and about one meaning."""
-    number = next(numbers)
-    subject = SUBJECTS[number % len(SUBJECTS)]
-    return f"{number:05d}: write a short story about {subject}, its people and the weather there."
 
 
 @dataclass
@@ -86,241 +77,224 @@ class Sample:
 
 
 @dataclass
+class Round:
+    """As many answers at once as there are streams."""
+
+    ttft: float
+    """Median, in seconds."""
+    tokens_per_s: float
+    """All streams together."""
+    cpu_us_per_token: float
+    """CPU time of this process, which holds the gateway and the pipeline, but no client."""
+
+
+@dataclass
 class Way:
-    """One way to the model, and what was measured on it."""
+    """One way to the model: its client, and what was measured on it."""
 
     name: str
-    ask: Callable[[], Awaitable[Sample]]
-    samples: list[Sample] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    """Tokens per second of each round, all streams together."""
+    letter: str
+    system: Sequence[Message]
+    client: asyncio.subprocess.Process
+    tokens: int
+    rounds: list[Round] = field(default_factory=list)
+    waiting: dict[int, asyncio.Future[Sample]] = field(default_factory=dict)
+
+    async def listen(self) -> None:
+        assert self.client.stdout is not None
+        while line := await self.client.stdout.readline():
+            number, ttft, total, tokens = json.loads(line)
+            self.waiting.pop(number).set_result(Sample(ttft, total, tokens))
+
+    def ask(self, number: int) -> asyncio.Future[Sample]:
+        """Question `number`: the same for both ways, but for the letter."""
+        assert self.client.stdin is not None
+        subject = SUBJECTS[number % len(SUBJECTS)]
+        question = f"{self.letter}{number:05d}: write a short story about {subject} and its people."
+        body = {
+            "messages": [*self.system, Message(role="user", content=question)],
+            "max_tokens": self.tokens,
+            "temperature": 0,
+            "ignore_eos": True,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        answer = self.waiting[number] = asyncio.get_running_loop().create_future()
+        self.client.stdin.write(msgspec.json.encode([number, body]) + b"\n")
+        return answer
 
 
 @dataclass
 class Shares:
-    """What the pipeline spent on its own, in seconds."""
+    """What the pipeline spent on its own, in seconds, from the traces it keeps."""
 
-    by_step: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     before: list[float] = field(default_factory=list)
     """From the turn's start until the model was asked."""
+    by_step: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, trace: Trace) -> None:
+        names = [span.name for span in trace.spans]
+        generate = names.index("generate")
+        self.before.append(trace.spans[generate].start_s)
+        for position, span in enumerate(trace.spans):
+            if position != generate:
+                side = "before" if position < generate else "after"
+                self.by_step[f"{span.name} ({side})"].append(span.duration_s)
 
 
-def bare_way(backend: EmbeddedBackend, system: list[Message], tokens: int) -> Way:
-    assert backend._supervisor is not None  # noqa: SLF001 - the bare limit is below our surface
-    http = HttpClient(Address(socket=backend._supervisor.socket))  # noqa: SLF001
-
-    async def ask() -> Sample:
-        body = msgspec.json.encode(
-            {
-                "messages": [*system, Message(role="user", content=prompt())],
-                "max_tokens": tokens,
-                "temperature": 0,
-                "ignore_eos": True,
-                "stream": True,
-                "cache_prompt": True,
-            }
-        )
-        began = time.perf_counter()
-        first = last = 0.0
-        count = 0
-        reader = EventReader()
-        async with (
-            http.request("POST", "/v1/chat/completions", body) as reply,
-            aclosing(reply.chunks()) as chunks,
-        ):
-            async for packet in chunks:
-                for event in reader.feed(packet):
-                    if b'"content":"' in event:
-                        last = time.perf_counter()
-                        first = first or last
-                        count += 1
-        return Sample(first - began, last - began, count)
-
-    return Way("bare", ask)
-
-
-def pipeline_way(platform: Platform, tokens: int, shares: Shares) -> Way:
-    principal = Principal("bench", "bench", "user")
-
-    async def ask() -> Sample:
-        turn = Turn(
-            principal=principal,
-            messages=[Message(role="user", content=prompt())],
-            params=Params(temperature=0, max_tokens=tokens, extra={"ignore_eos": True}),
-            stream=True,
-        )
-        began = time.perf_counter()
-        first = last = 0.0
-        async with aclosing(platform.service.pipeline.answer(turn)) as deltas:
-            async for delta in deltas:
-                if delta.text:
-                    last = time.perf_counter()
-                    first = first or last
-        generate = next(span for span in turn.trace.spans if span.name == "generate")
-        shares.before.append(generate.start_s)
-        for position, span in enumerate(turn.trace.spans):
-            if span.name != "generate":
-                side = "after" if position > turn.trace.spans.index(generate) else "before"
-                shares.by_step[f"{span.name} ({side})"].append(span.duration_s)
-        return Sample(first - began, last - began, turn.usage.completion_tokens)
-
-    return Way("pipeline", ask)
-
-
-async def service_way(stack: AsyncExitStack, platform: Platform, tokens: int) -> Way:
-    """The gateway on a port of this process; the client is a process of its own."""
-    listener = stack.enter_context(listening("127.0.0.1", 0))
-    server = HttpServer(Gateway(platform, _no_pages), drain_s=1)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.answering.wait()
-    key, _ = platform.keys.create("bench", "user")
+async def open_way(
+    stack: AsyncExitStack,
+    name: str,
+    address: str,
+    key: str,
+    system: Sequence[Message],
+    tokens: int,
+) -> Way:
+    """A client process for one way; both letters are a token of their own."""
     client = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).parent / "clients" / "stream.py"),
-        address_of(listener),
+        address,
         key,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    assert client.stdin is not None
-    assert client.stdout is not None
-    asked: dict[int, asyncio.Future[Sample]] = {}
-
-    async def listen(stdout: asyncio.StreamReader) -> None:
-        while line := await stdout.readline():
-            number, ttft, total, count = json.loads(line)
-            asked.pop(number).set_result(Sample(ttft, total, count))
-
-    listening_to_it = asyncio.create_task(listen(client.stdout))
+    way = Way(name, "AB"[name == "headrace"], system, client, tokens)
+    listening_to_it = asyncio.create_task(way.listen())
 
     async def close() -> None:
         assert client.stdin is not None
         client.stdin.close()
         await client.wait()
         await listening_to_it
+
+    stack.push_async_callback(close)
+    return way
+
+
+async def serve(stack: AsyncExitStack, platform: Platform) -> str:
+    """The gateway on a port of this process; gives `host:port`."""
+    listener = stack.enter_context(listening("127.0.0.1", 0))
+    server = HttpServer(Gateway(platform, _no_pages), drain_s=1)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.answering.wait()
+
+    async def close() -> None:
         server.should_exit = True
         await serving
 
     stack.push_async_callback(close)
-    questions = itertools.count(1)
-
-    async def ask() -> Sample:
-        assert client.stdin is not None
-        number = next(questions)
-        asked[number] = asyncio.get_running_loop().create_future()
-        body = {
-            "messages": [{"role": "user", "content": prompt()}],
-            "max_tokens": tokens,
-            "temperature": 0,
-            "ignore_eos": True,
-            "seed": number,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        answer = asked[number]
-        client.stdin.write(json.dumps(body).encode() + b"\n")
-        return await answer
-
-    return Way("service", ask)
+    return address_of(listener).removeprefix("http://")
 
 
 async def _no_pages(scope: object, receive: object, send: object) -> None:
     del scope, receive, send
 
 
-async def measure(ways: list[Way], streams: int, rounds: int) -> None:
-    """Each way in turn, in an order that moves on with every round."""
-    for each in ways:
-        each.samples.clear()
-        each.rates.clear()
-    for number in range(rounds):
-        for offset in range(len(ways)):
-            way = ways[(number + offset) % len(ways)]
-            began = time.perf_counter()
-            samples = await asyncio.gather(*(way.ask() for _ in range(streams)))
-            took = time.perf_counter() - began
-            way.samples.extend(samples)
-            way.rates.append(sum(each.tokens for each in samples) / took)
-
-
-def report(ways: list[Way], streams: int) -> dict[str, object]:
-    bare = ways[0]
-    base = statistics.median(each.ttft for each in bare.samples)
-    rows: dict[str, object] = {}
+async def measure(ways: Sequence[Way], streams: int, rounds: int, first: int) -> None:
+    """Both ways in turn, the one that begins changing with every round."""
     for way in ways:
-        ttft = statistics.median(each.ttft for each in way.samples)
+        way.rounds.clear()
+    for turn in range(rounds):
+        numbers = range(first + turn * streams, first + (turn + 1) * streams)
+        for way in ways if turn % 2 else reversed(ways):
+            began, cpu_began = time.perf_counter(), time.process_time()
+            samples = await asyncio.gather(*(way.ask(number) for number in numbers))
+            took, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+            tokens = sum(each.tokens for each in samples)
+            ttft = statistics.median(each.ttft for each in samples)
+            way.rounds.append(Round(ttft, tokens / took, cpu / tokens * 1e6))
+
+
+def report(bare: Way, ours: Way, streams: int) -> dict[str, float]:
+    pairs = list(zip(bare.rounds, ours.rounds, strict=True))
+    row = {
+        "bare_ttft_ms": statistics.median(each.ttft for each in bare.rounds) * 1e3,
+        "headrace_ttft_ms": statistics.median(each.ttft for each in ours.rounds) * 1e3,
         # Round by round, because neighbours in time had the same machine.
-        ratio = statistics.median(a / b for a, b in zip(way.rates, bare.rates, strict=True))
-        rows[way.name] = {
-            "ttft_p50_ms": ttft * 1e3,
-            "added_ttft_ms": (ttft - base) * 1e3,
-            "tokens_per_s": statistics.median(way.rates),
-            "tokens_per_s_ratio": ratio,
-        }
-        print(
-            f"{streams:>7}  {way.name:<9}{ttft * 1e3:>10.1f} ms{(ttft - base) * 1e3:>+9.1f} ms"
-            f"{statistics.median(way.rates):>11.1f}{ratio:>9.3f}"
-        )
-    return rows
+        "added_ttft_ms": statistics.median(b.ttft - a.ttft for a, b in pairs) * 1e3,
+        "bare_tokens_per_s": statistics.median(each.tokens_per_s for each in bare.rounds),
+        "headrace_tokens_per_s": statistics.median(each.tokens_per_s for each in ours.rounds),
+        "tokens_per_s_ratio": statistics.median(b.tokens_per_s / a.tokens_per_s for a, b in pairs),
+        "cpu_us_per_token": statistics.median(each.cpu_us_per_token for each in ours.rounds),
+    }
+    print(
+        f"{streams:>7}{row['bare_ttft_ms']:>11.1f}{row['headrace_ttft_ms']:>11.1f}"
+        f"{row['added_ttft_ms']:>+9.1f}{row['bare_tokens_per_s']:>13.1f}"
+        f"{row['headrace_tokens_per_s']:>11.1f}{row['tokens_per_s_ratio']:>8.3f}"
+        f"{row['cpu_us_per_token']:>12.0f}"
+    )
+    return row
 
 
-def report_shares(shares: Shares, tokens: int) -> dict[str, object]:
-    before = statistics.median(shares.before) * 1e3
-    print(f"\nbefore the model is asked (p50): {before:.2f} ms; each step's own time, p50:")
-    rows: dict[str, object] = {}
+def report_shares(shares: Shares, tokens: int) -> dict[str, float]:
+    rows = {"before the model is asked": statistics.median(shares.before) * 1e3}
     for name, spent in shares.by_step.items():
-        median = statistics.median(spent)
-        rows[name] = median * 1e3
-        per_token = f"{median / tokens * 1e6:8.1f} us a token" if "after" in name else ""
-        print(f"  {name:<20}{median * 1e3:>8.3f} ms{per_token}")
-    return {"before_ms": before, "steps_ms": rows}
+        rows[name] = statistics.median(spent) * 1e3
+    for name, ms in rows.items():
+        each = f"{ms / tokens * 1e3:9.1f} us a token" if "after" in name else ""
+        print(f"          {name:<26}{ms:>8.3f} ms{each}")
+    return rows
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--json", action="store_true", help="print a JSON object at the end")
     options = parser.parse_args()
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "headrace.yaml").write_text(SERVICE)
-        home = folder / "home"
-        home.mkdir(mode=0o700)
-        CACHE.mkdir(parents=True, exist_ok=True)
-        (home / "models").symlink_to(CACHE)
-        environ = {**os.environ, "HEADRACE_HOME": str(home)}
-        platform = await stack.enter_async_context(open_platform(folder, environ))
+        platform = await stack.enter_async_context(open_platform(*_folder(stack)))
         system = await system_messages(platform)
         backend = platform.service.models.get(None).backend
         assert isinstance(backend, EmbeddedBackend)
+        assert backend._supervisor is not None  # noqa: SLF001 - bare is below our surface
+        socket = f"unix:{backend._supervisor.socket}"  # noqa: SLF001
+        key, _ = platform.keys.create("bench", "user")
         shares = Shares()
-        ways = [
-            bare_way(backend, system, options.tokens),
-            pipeline_way(platform, options.tokens, shares),
-            await service_way(stack, platform, options.tokens),
-        ]
+        record = platform.recorder.record
+
+        def recorded(trace: Trace) -> None:
+            shares.add(trace)
+            record(trace)
+
+        platform.recorder.record = recorded  # type: ignore[method-assign]
+        address = await serve(stack, platform)
+        bare = await open_way(stack, "bare", socket, "", system, options.tokens)
+        ours = await open_way(stack, "headrace", address, key, (), options.tokens)
+        await measure((bare, ours), 2, 2, 0)  # warm
+        print(f"{'':7}{'TTFT p50, ms':>22}{'':9}{'tokens/s':>24}")
+        print(f"{'streams':>7}{'bare':>11}{'headrace':>11}{'added':>9}", end="")
+        print(f"{'bare':>13}{'headrace':>11}{'ratio':>8}{'CPU, us/tok':>12}")
         results: dict[str, object] = {}
-        await measure(ways, 2, 1)  # warm
-        print(
-            f"{'streams':>7}  {'way':<9}{'TTFT p50':>13}{'added':>12}{'tokens/s':>11}{'ratio':>9}"
-        )
+        first = itertools.count(1000, 10_000)
         for streams in options.streams:
             shares.before.clear()
             shares.by_step.clear()
-            await measure(ways, streams, options.rounds)
-            results[str(streams)] = report(ways, streams)
-        results["shares"] = report_shares(shares, options.tokens)
+            await measure((bare, ours), streams, options.rounds, next(first))
+            row = report(bare, ours, streams)
+            results[str(streams)] = {**row, "shares_ms": report_shares(shares, options.tokens)}
         if options.json:
             print(json.dumps(results))
+
+
+def _folder(stack: AsyncExitStack) -> tuple[Path, dict[str, str]]:
+    """A service's folder, and an environment whose home has the weights already."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    (folder / "headrace.yaml").write_text(SERVICE)
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (home / "models").symlink_to(CACHE)
+    return folder, {**os.environ, "HEADRACE_HOME": str(home)}
 
 
 async def system_messages(platform: Platform) -> list[Message]:
     """What the pipeline puts in front of a question, so that the bare runtime gets it too."""
     turn = Turn(
         principal=Principal("bench", "bench", "user"),
-        messages=[Message(role="user", content=prompt())],
+        messages=[Message(role="user", content="Write a story.")],
         params=Params(max_tokens=1),
     )
     async with aclosing(platform.service.pipeline.answer(turn)) as deltas:
