@@ -22,7 +22,7 @@ CACHE = REPOSITORY / ".cache" / "headrace"
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees, or writes to, the home and key of whoever runs the suite."""
-    for name in ("HEADRACE_HOME", "HEADRACE_API_KEY", "HEADRACE_URL"):
+    for name in ("HEADRACE_HOME", "HEADRACE_API_KEY", "HEADRACE_MASTER_KEY", "HEADRACE_URL"):
         monkeypatch.delenv(name, raising=False)
 
 

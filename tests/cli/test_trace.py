@@ -99,6 +99,16 @@ def test_what_a_model_wrote_cannot_drive_the_terminal(
     assert "�]0;owned�plain�31m�txet" in shown
 
 
+def test_texts_open_with_a_key_from_the_environment(
+    call: "Call", store_trace: "StoreTrace", folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_trace("secret")
+    file = folder / ".headrace" / "master.key"
+    monkeypatch.setenv("HEADRACE_MASTER_KEY", file.read_text())
+    file.unlink()
+    assert "secret" in call("trace", "show", "--content").out
+
+
 def test_traces_are_shown_without_the_master_key_but_texts_are_not(
     call: "Call", store_trace: "StoreTrace", folder: Path
 ) -> None:

@@ -1,12 +1,13 @@
 """The master key's file: made once, private, and never taken for what it is not."""
 
+import base64
 import threading
 from pathlib import Path
 
 import pytest
 
 from headrace.privacy.errors import MasterKeyUnusable
-from headrace.privacy.master import MasterKey
+from headrace.privacy.master import MASTER_KEY_VARIABLE, MasterKey
 
 
 def test_the_file_is_for_its_owner_alone_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -76,3 +77,22 @@ def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(MasterKeyUnusable, match="cannot be written"):
         MasterKey.create(tmp_path / "nowhere" / "master.key")
+
+
+def test_the_environment_may_bring_the_key_of_the_file(tmp_path: Path) -> None:
+    made = MasterKey.create(tmp_path / "master.key")
+    text = (tmp_path / "master.key").read_text()
+    given = MasterKey.given({MASTER_KEY_VARIABLE: text})
+    assert given is not None
+    assert given.check == made.check
+    assert MasterKey.given({}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "not base64!", "c2hvcnQ=", "A" * 43, "密钥", base64.b64encode(b"k" * 64).decode()],
+)
+def test_a_variable_that_holds_no_key_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(MasterKeyUnusable, match="HEADRACE_MASTER_KEY does not hold") as caught:
+        MasterKey.given({MASTER_KEY_VARIABLE: text})
+    assert not text.strip() or text not in caught.value.message + caught.value.hint

@@ -1,6 +1,7 @@
 """The vault: what is sealed comes back for its subject, and for nobody else."""
 
 import asyncio
+import base64
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from headrace.privacy.errors import MasterKeyUnusable, SealBroken, SubjectErased, SubjectLocked
+from headrace.privacy.master import MASTER_KEY_VARIABLE
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 from headrace.storage.tables import meta, subject_keys
@@ -20,6 +22,7 @@ one_vault = settings(
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+GIVEN = base64.b64encode(bytes(range(32))).decode()
 texts = st.text(st.characters(), max_size=300)
 
 
@@ -198,6 +201,38 @@ def test_another_databases_master_key_is_refused(
     (tmp_path / "master.key").write_bytes((other / "master.key").read_bytes())
     with pytest.raises(MasterKeyUnusable, match="not the key that this database"):
         Vault.open(database, tmp_path)
+
+
+def test_a_key_from_the_environment_is_used_and_never_written(
+    database: Database, tmp_path: Path
+) -> None:
+    vault = Vault.open(database, tmp_path, environ={MASTER_KEY_VARIABLE: GIVEN})
+    vault.unlock_now("ada")
+    sealed = vault.seal("ada", "text")
+    again = Vault.open(database, tmp_path, environ={MASTER_KEY_VARIABLE: f"{GIVEN}\n"})
+    assert again.unseal("ada", sealed) == "text"
+    with pytest.raises(MasterKeyUnusable, match="cannot be read") as caught:
+        Vault.open(database, tmp_path)
+    assert MASTER_KEY_VARIABLE in caught.value.hint
+    assert not (tmp_path / "master.key").exists()
+    for path in tmp_path.iterdir():
+        assert GIVEN.encode() not in path.read_bytes()
+        assert base64.b64decode(GIVEN) not in path.read_bytes()
+
+
+def test_a_key_from_the_environment_wins_over_the_file(
+    vault: Vault, database: Database, tmp_path: Path
+) -> None:
+    vault.unlock_now("ada")
+    sealed = vault.seal("ada", "text")
+    path = tmp_path / "master.key"
+    right = path.read_text()
+    with pytest.raises(MasterKeyUnusable, match="HEADRACE_MASTER_KEY is not the key") as caught:
+        Vault.open(database, tmp_path, environ={MASTER_KEY_VARIABLE: GIVEN})
+    assert f"unset it to use {path}" in caught.value.hint
+    path.write_text(GIVEN)
+    opened = Vault.open(database, tmp_path, environ={MASTER_KEY_VARIABLE: right})
+    assert opened.unseal("ada", sealed) == "text"
 
 
 def test_subject_keys_without_a_check_are_refused(

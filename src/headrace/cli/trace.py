@@ -4,6 +4,7 @@ Texts stay sealed unless `--content` asks for them: a trace is looked at over sh
 into bug reports, and nothing but the texts in it is anybody's secret.
 """
 
+import os
 from collections import Counter
 from typing import get_args
 
@@ -98,7 +99,7 @@ def show(trace_id: str, content: bool, as_json: bool) -> None:
         if content:
             from headrace.privacy.vault import Vault
 
-            store = TraceStore(database, Vault.open(database, place.home))
+            store = TraceStore(database, Vault.open(database, place.home, environ=os.environ))
         found = store.get(name)
     if as_json:
         print_json(_described(found) | (_texts(found) if content else {}))

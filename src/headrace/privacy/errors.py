@@ -1,7 +1,7 @@
 """What can go wrong with keys and sealed text.
 
 HeadraceError
-├── MasterKeyUnusable   master.key is missing, malformed, or not this database's
+├── MasterKeyUnusable   the master key is missing, malformed, or not this database's
 ├── SealBroken          sealed data was changed, or belongs to another subject
 ├── SubjectLocked       a text was to be sealed before its subject was unlocked
 └── SubjectErased       the subject's key was destroyed: the text can never be read again
@@ -13,7 +13,7 @@ __all__ = ["MasterKeyUnusable", "SealBroken", "SubjectErased", "SubjectLocked"]
 
 
 class MasterKeyUnusable(HeadraceError):
-    """The master key file is missing, malformed, or belongs to another database."""
+    """The master key (file or variable) is missing, malformed, or another database's."""
 
     code = "master_key_unusable"
 

@@ -1,17 +1,24 @@
-"""The master key: one file, made on the first start, that all subject keys are wrapped by."""
+"""The master key, which all subject keys are wrapped by: a file made on the first start, or given.
+
+The variable `HEADRACE_MASTER_KEY` wins over the file; what it holds is never written anywhere. A key
+management service would be a third way, and is not there yet: docs/decisions/0016.
+"""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from headrace.privacy.errors import MasterKeyUnusable
 
-__all__ = ["MasterKey"]
+__all__ = ["MASTER_KEY_FILE", "MASTER_KEY_VARIABLE", "MasterKey"]
 
+MASTER_KEY_FILE = "master.key"
+MASTER_KEY_VARIABLE = "HEADRACE_MASTER_KEY"
 _BYTES = 32
 
 
@@ -30,6 +37,28 @@ class MasterKey:
         self._naming = _derive(secret, b"headrace subject id v1")
 
     @classmethod
+    def given(cls, environ: Mapping[str, str]) -> Self | None:
+        """The key that the environment brings, or None where the file is to be used.
+
+        An empty variable is an error, too: taken for "not set" it would have a new key made on a
+        disk that whoever meant to set it may not keep.
+
+        Raises:
+            MasterKeyUnusable: the variable does not hold a key.
+        """
+        text = environ.get(MASTER_KEY_VARIABLE)
+        if text is None:
+            return None
+        secret = _decoded(text.encode("utf-8", "replace"))
+        if secret is None:
+            raise MasterKeyUnusable(
+                f"{MASTER_KEY_VARIABLE} does not hold a master key (32 bytes in base64)",
+                hint="set it to the key, as `openssl rand -base64 32` makes one, or unset it to "
+                f"use the home's {MASTER_KEY_FILE}",
+            )
+        return cls(secret)
+
+    @classmethod
     def load(cls, path: Path) -> Self:
         """Read the key file.
 
@@ -37,15 +66,14 @@ class MasterKey:
             MasterKeyUnusable: it is missing, unreadable, or does not hold a key.
         """
         try:
-            secret = base64.b64decode(path.read_bytes().strip(), validate=True)
+            secret = _decoded(path.read_bytes())
         except OSError as error:
             raise MasterKeyUnusable(
                 f"{path}: cannot be read: {error.strerror}",
-                hint="restore the file from your backup; without it stored texts stay unreadable",
+                hint=f"restore the file from your backup, or set {MASTER_KEY_VARIABLE}; without "
+                "the key stored texts stay unreadable",
             ) from error
-        except binascii.Error:
-            secret = b""
-        if len(secret) != _BYTES:
+        if secret is None:
             raise MasterKeyUnusable(
                 f"{path}: does not hold a master key (32 bytes in base64)",
                 hint="restore the file from your backup; without it stored texts stay unreadable",
@@ -85,6 +113,15 @@ class MasterKey:
         return hmac.digest(self._naming, subject.encode("utf-8", "surrogatepass"), "sha256")[
             :16
         ].hex()
+
+
+def _decoded(text: bytes) -> bytes | None:
+    """The key from its base64 form, or None when that is not what the text is."""
+    try:
+        secret = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        return None
+    return secret if len(secret) == _BYTES else None
 
 
 def _derive(secret: bytes, label: bytes) -> bytes:

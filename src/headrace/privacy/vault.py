@@ -19,6 +19,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -32,20 +33,20 @@ from headrace.privacy.errors import (
     SubjectErased,
     SubjectLocked,
 )
-from headrace.privacy.master import MasterKey
+from headrace.privacy.master import MASTER_KEY_FILE, MASTER_KEY_VARIABLE, MasterKey
 from headrace.storage.database import Database, insert_or_ignore
 from headrace.storage.tables import meta, subject_keys
 
-__all__ = ["MASTER_KEY_FILE", "Vault"]
+__all__ = ["MASTER_KEY_CHECK", "Vault"]
 
-MASTER_KEY_FILE = "master.key"
+MASTER_KEY_CHECK = "master_key_check"
+"""Where `meta` says which master key the database was written with."""
 CACHED_SUBJECTS = 20_000
 """About 1 KB each. The least recently used ones leave memory; `unlock` brings them back."""
 
 _VERSION = 1
 _NONCE = 12
 _SUBJECT_ID = re.compile(r"s_[0-9a-f]{32}", re.ASCII)
-_CHECK_NAME = "master_key_check"
 
 
 class Vault:
@@ -65,28 +66,31 @@ class Vault:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, database: Database, home: Path) -> Self:
-        """Open the vault of a database; the first time, make `home/master.key`.
+    def open(
+        cls, database: Database, home: Path, *, environ: Mapping[str, str] | None = None
+    ) -> Self:
+        """Open the vault of a database; the first time, make `home/master.key` if none is given.
+
+        Args:
+            environ: where `HEADRACE_MASTER_KEY` may be given, which wins over the file.
 
         Raises:
-            MasterKeyUnusable: the key file is missing though texts were sealed with it, is not
-                a key, or is another database's.
+            MasterKeyUnusable: the key file is missing though texts were sealed with it, or the
+                key is malformed or another database's.
         """
         path = home / MASTER_KEY_FILE
+        given = MasterKey.given(environ or {})
         with database.read() as connection:
             check = connection.execute(
-                select(meta.c.value).where(meta.c.name == _CHECK_NAME)
+                select(meta.c.value).where(meta.c.name == MASTER_KEY_CHECK)
             ).scalar()
-        if check is None and not path.exists():
+        if given is None and check is None and not path.exists():
             MasterKey.create(path)
-        master = MasterKey.load(path)
+        master = given or MasterKey.load(path)
         if check is None:
             check = _record_check(database, master)
         if check != master.check:
-            raise MasterKeyUnusable(
-                f"{path} is not the key that this database was written with",
-                hint="put the right master.key back from your backup",
-            )
+            raise _foreign(path, is_given=given is not None)
         return cls(database, master)
 
     def subject_id(self, subject: str) -> str:
@@ -210,6 +214,19 @@ class Vault:
         return key
 
 
+def _foreign(path: Path, *, is_given: bool) -> MasterKeyUnusable:
+    if not is_given:
+        return MasterKeyUnusable(
+            f"{path} is not the key that this database was written with",
+            hint="put the right master.key back from your backup",
+        )
+    unset = f", or unset it to use {path}" if path.exists() else ""
+    return MasterKeyUnusable(
+        f"{MASTER_KEY_VARIABLE} is not the key that this database was written with",
+        hint=f"set it to the key of this database{unset}",
+    )
+
+
 def _record_check(database: Database, master: MasterKey) -> str:
     """Note which master key this database is written with; what is noted already stays."""
     with database.write() as connection:
@@ -219,9 +236,9 @@ def _record_check(database: Database, master: MasterKey) -> str:
                 hint="restore the database from your backup",
             )
         connection.execute(
-            insert_or_ignore(connection, meta), {"name": _CHECK_NAME, "value": master.check}
+            insert_or_ignore(connection, meta), {"name": MASTER_KEY_CHECK, "value": master.check}
         )
-        found = connection.execute(select(meta.c.value).where(meta.c.name == _CHECK_NAME))
+        found = connection.execute(select(meta.c.value).where(meta.c.name == MASTER_KEY_CHECK))
         return str(found.scalar_one())
 
 

@@ -71,7 +71,7 @@ async def boot(
     async with AsyncExitStack() as stack:
         database = Database.open(home / DATABASE_FILE)
         stack.callback(database.close)
-        vault = Vault.open(database, home)
+        vault = Vault.open(database, home, environ=environ)
         metrics = Metrics(__version__)
         exporter = _exporter(config, vault)
         if exporter is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.privacy.master import MASTER_KEY_VARIABLE
 from headrace.privacy.vault import Vault
 from headrace.server.doctor.database import check_database
 from headrace.server.doctor.home import check_home
@@ -16,6 +17,7 @@ from headrace.server.doctor.site import Site
 from headrace.storage.database import Database
 
 Look = Callable[[], Site]
+GIVEN = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 
 
 @pytest.fixture
@@ -109,6 +111,30 @@ def test_a_newer_schema_fails_and_an_older_one_warns(site: Look, home: Path) -> 
 def test_a_missing_master_key_fails(site: Look, home: Path) -> None:
     (home / "master.key").unlink()
     assert told(check_database(site()))[1] == ("master key", "fail")
+
+
+def test_a_key_from_the_environment_counts_instead_of_the_file(root: Path, home: Path) -> None:
+    text = (home / "master.key").read_text()
+    (home / "master.key").unlink()
+
+    def told_with(key: str) -> list[tuple[str, str]]:
+        return told(check_database(Site.of(root, {MASTER_KEY_VARIABLE: key})))
+
+    assert told_with(text)[1] == ("master key", "ok")
+    assert told_with(GIVEN)[1] == ("master key", "fail")
+    (home / "state.db").unlink()
+    assert told_with(GIVEN) == [("database", "ok"), ("master key", "ok")]
+    assert told_with("no key")[1] == ("master key", "fail")
+
+
+def test_a_key_that_nothing_was_sealed_with_is_not_noted_by_looking(root: Path) -> None:
+    home = root / ".headrace"
+    home.mkdir(mode=0o700)
+    Database.open(home / "state.db").close()
+    site = Site.of(root, {MASTER_KEY_VARIABLE: GIVEN})
+    assert told(check_database(site))[1] == ("master key", "ok")
+    with closing(sqlite3.connect(home / "state.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM meta").fetchone() == (0,)
 
 
 def test_another_databases_master_key_fails(site: Look, home: Path, tmp_path: Path) -> None:

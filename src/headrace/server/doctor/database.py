@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from headrace.errors import HeadraceError
-from headrace.privacy.vault import MASTER_KEY_FILE, Vault
+from headrace.privacy.master import MASTER_KEY_FILE, MASTER_KEY_VARIABLE, MasterKey
+from headrace.privacy.vault import MASTER_KEY_CHECK, Vault
 from headrace.server.doctor.result import Result, fail, failure, ok, warn
 from headrace.server.doctor.site import Site
 from headrace.server.state import DATABASE_FILE
@@ -22,9 +23,10 @@ def check_database(site: Site) -> Iterator[Result]:
     path = site.home / DATABASE_FILE
     if not path.exists():
         yield ok("database", "none yet; made at the first start")
+        yield from _check_new_key(site)
         return
     try:
-        revision, soundness, subjects = _look(path)
+        revision, soundness, is_sealed = _look(path)
     except sqlite3.Error as error:
         yield fail("database", f"{path} cannot be read: {error}", hint=RESTORE)
         return
@@ -47,18 +49,32 @@ def check_database(site: Site) -> Iterator[Result]:
         )
         return
     yield ok("database", f"{path}, {size}, schema {revision}")
-    yield from _check_master_key(site, path, subjects)
+    yield from _check_master_key(site, path) if is_sealed else _check_new_key(site)
 
 
-def _check_master_key(site: Site, path: Path, subjects: int) -> Iterator[Result]:
+def _check_new_key(site: Site) -> Iterator[Result]:
+    """The key that the first text is going to be sealed with, where there is one already."""
     key = site.home / MASTER_KEY_FILE
-    if not subjects and not key.exists():
-        yield ok("master key", "none yet; nothing is encrypted so far")
-        return
+    try:
+        if MasterKey.given(site.environ) is not None:
+            yield ok("master key", f"{MASTER_KEY_VARIABLE}; nothing is encrypted so far")
+        elif key.exists():
+            MasterKey.load(key)
+            yield ok("master key", f"{key}; nothing is encrypted so far")
+        elif (site.home / DATABASE_FILE).exists():
+            yield ok("master key", "none yet; nothing is encrypted so far")
+    except HeadraceError as error:
+        yield failure("master key", error)
+
+
+def _check_master_key(site: Site, path: Path) -> Iterator[Result]:
+    """Whether the key is the one that this database was written with."""
+    is_given = MASTER_KEY_VARIABLE in site.environ
+    key = MASTER_KEY_VARIABLE if is_given else site.home / MASTER_KEY_FILE
     try:
         database = Database.open(path)
         try:
-            Vault.open(database, site.home)
+            Vault.open(database, site.home, environ=site.environ)
         finally:
             database.close()
     except HeadraceError as error:
@@ -73,15 +89,20 @@ def _size(path: Path) -> int:
     return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
 
-def _look(path: Path) -> tuple[str | None, str, int]:
-    """The schema's revision, SQLite's own verdict, and how many people's keys it holds."""
+def _look(path: Path) -> tuple[str | None, str, bool]:
+    """The schema's revision, SQLite's own verdict, and whether it was written with a master key."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
         soundness = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         if "alembic_version" not in tables:
-            return None, soundness, 0
+            return None, soundness, False
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        count = 0
-        if "subject_keys" in tables:
-            count = int(connection.execute("SELECT count(*) FROM subject_keys").fetchone()[0])
-        return (None if row is None else str(row[0])), soundness, count
+        is_sealed = False
+        if {"meta", "subject_keys"} <= tables:
+            found = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM meta WHERE name = ?)"
+                " OR EXISTS (SELECT 1 FROM subject_keys)",
+                (MASTER_KEY_CHECK,),
+            ).fetchone()
+            is_sealed = bool(found[0])
+        return (None if row is None else str(row[0])), soundness, is_sealed

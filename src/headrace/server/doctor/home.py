@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 
 from headrace.access.keys import ADMIN_KEY_FILE
-from headrace.privacy.vault import MASTER_KEY_FILE
+from headrace.privacy.master import MASTER_KEY_FILE
 from headrace.server.doctor.result import Result, fail, ok, warn
 from headrace.server.doctor.site import Site
 from headrace.server.state import DATABASE_FILE, JOURNAL_FILE
