@@ -62,6 +62,23 @@ def test_the_field_at_fault_is_named(service: ServiceProcess) -> None:
     assert error["param"] == "messages[1].content"
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "body"),
+    [
+        (CHAT, "user", {"messages": HELLO}),
+        (CHAT, "safety_identifier", {"messages": HELLO}),
+        ("/v1/completions", "user", {"prompt": "hello"}),
+        ("/v1/embeddings", "user", {"input": "hello"}),
+    ],
+)
+def test_nobody_passes_for_another_by_an_internal_id(
+    service: ServiceProcess, path: str, field: str, body: dict[str, object]
+) -> None:
+    with service.client() as client:
+        response = client.post(path, json={**body, field: f"s_{'0a' * 16}"})
+    assert "internal subject id" in error_of(response, 400)["message"]
+
+
 def test_a_body_of_ten_megabytes_is_refused(service: ServiceProcess) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": "x" * 10_000_000}]}).encode()
     with service.client() as client:
