@@ -54,11 +54,12 @@ class Plain:
     def step(self, span: Span) -> str:
         return f"<li>{span.name}"
 
-    def done(self, turn: Turn) -> Ending:
-        return Ending(html="done", summary="", steps="")
+    async def done(self, turn: Turn) -> Ending:
+        return Ending(html="done", summary="", steps="", address="/c/1")
 
-    def failed(self, turn: Turn, error: HeadraceError) -> Ending:
-        return Ending(html=f"{error.code}: {error.message}", summary="", steps="")
+    async def failed(self, turn: Turn, error: HeadraceError) -> Ending:
+        html = f"{error.code}: {error.message}"
+        return Ending(html=html, summary="", steps="", address="")
 
 
 class Browser:
@@ -140,7 +141,12 @@ async def test_a_failure_is_the_last_event() -> None:
     await browser.read()
     assert browser.events()[-1] == (
         "error",
-        {"html": "model_unavailable: the model broke off", "summary": "", "steps": ""},
+        {
+            "html": "model_unavailable: the model broke off",
+            "summary": "",
+            "steps": "",
+            "address": "",
+        },
     )
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from headrace.console.address import kept_address
 from headrace.console.figure import as_seconds
 from headrace.console.visit import Visit
 from headrace.errors import HeadraceError
@@ -11,7 +12,7 @@ __all__ = ["Ending", "ending_of", "failure_of"]
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """All parts as HTML, but for the summary, which is text."""
+    """All parts as HTML, but for the summary and the address, which are text."""
 
     html: str
     """Below the answer: what can be done with it, or why it failed."""
@@ -19,24 +20,27 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How many steps ran and how long they took."""
     steps: str
     """Every step that ran, the one that failed included."""
+    address: str
+    """Where the conversation can be found from now on; empty when nothing of it was kept."""
 
 
-def ending_of(visit: Visit, trace: Trace) -> Ending:
+async def ending_of(visit: Visit, trace: Trace) -> Ending:
     """An answer that came to its end, or was stopped."""
     stopped = trace.status == "cancelled"
     html = visit.render("parts/outcome.html", trace=trace, score=None, stopped=stopped)
-    return _ending(visit, trace, html)
+    return await _ending(visit, trace, html)
 
 
-def failure_of(visit: Visit, trace: Trace, error: HeadraceError) -> Ending:
+async def failure_of(visit: Visit, trace: Trace, error: HeadraceError) -> Ending:
     """An answer that failed or was refused."""
     html = visit.render("parts/failure.html", error=error, can_retry=True, trace_id=trace.id)
-    return _ending(visit, trace, html)
+    return await _ending(visit, trace, html)
 
 
-def _ending(visit: Visit, trace: Trace, html: str) -> Ending:
+async def _ending(visit: Visit, trace: Trace, html: str) -> Ending:
     summary = visit.language(
         "steps.summary", count=len(trace.spans), time=as_seconds(trace.duration_s)
     )
     steps = "".join(visit.render("parts/step.html", span=span) for span in trace.spans)
-    return Ending(html=html, summary=summary, steps=steps)
+    address = await kept_address(visit, trace.conversation)
+    return Ending(html=html, summary=summary, steps=steps, address=address)

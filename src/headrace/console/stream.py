@@ -46,9 +46,9 @@ class Words(Protocol):
 
     def step(self, span: Span) -> str: ...
 
-    def done(self, turn: Turn) -> Ending: ...
+    async def done(self, turn: Turn) -> Ending: ...
 
-    def failed(self, turn: Turn, error: HeadraceError) -> Ending: ...
+    async def failed(self, turn: Turn, error: HeadraceError) -> Ending: ...
 
 
 class TurnStream(Response):
@@ -96,12 +96,12 @@ class TurnStream(Response):
                         self._put("reasoning", {"text": delta.reasoning})
                     if delta.text:
                         self._put("delta", {"text": delta.text})
-            self._put("done", self._words.done(turn))
+            self._put("done", await self._words.done(turn))
         except HeadraceError as error:
-            self._fail(error)
+            await self._fail(error)
         except Exception:  # noqa: BLE001  the reader gets an event, the log the traceback
             _log.exception("turn %s failed", turn.id)
-            self._fail(
+            await self._fail(
                 HeadraceError(
                     "something went wrong inside the service",
                     hint=f"its log says more; look for {turn.id}",
@@ -110,8 +110,8 @@ class TurnStream(Response):
         finally:
             self._events.put_nowait(None)
 
-    def _fail(self, error: HeadraceError) -> None:
-        self._put("error", self._words.failed(self._turn, error))
+    async def _fail(self, error: HeadraceError) -> None:
+        self._put("error", await self._words.failed(self._turn, error))
 
     def _put(self, event: str, data: object) -> None:
         self._events.put_nowait(b"event: %s\ndata: %s\n\n" % (event.encode(), _encode(data)))

@@ -22,6 +22,16 @@ def test_a_conversation_is_there_after_a_reload(reader: Reader) -> None:
     expect(reader.conversations.first).to_have_attribute("aria-current", "page")
 
 
+def test_the_address_is_the_conversations_before_the_list_has_it(reader: Reader) -> None:
+    page = reader.page
+    page.route("**/conversations?open=*", lambda _: None)  # the list never comes
+    reader.ask("short and quickly reloaded")
+    reader.wait_answered()
+    assert re.search(r"/c/[0-9a-f-]{36}$", page.url)
+    page.reload()
+    expect(page.locator("#log .question p")).to_have_text("short and quickly reloaded")
+
+
 def test_a_new_conversation_does_not_know_the_old_one(reader: Reader) -> None:
     page = reader.page
     reader.ask("short old")

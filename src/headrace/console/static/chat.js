@@ -154,8 +154,10 @@ async function endingOf(trace) {
   }
 }
 
-/** Show what stands above and below an answer from now on. */
-function conclude(exchange, { html, summary, steps }) {
+/** Show what stands above and below an answer from now on, and where it can be found again. */
+function conclude(exchange, { html, summary, steps, address }) {
+  // Before the answer looks complete: whoever reloads then must find it.
+  if (address) history.replaceState(null, "", address);
   keepAtEnd(() => {
     exchange.querySelector("[data-summary]").textContent = summary;
     fill(exchange.querySelector(".steps ol"), steps);

@@ -43,12 +43,8 @@ document.addEventListener("htmx:confirm", (event) => {
 nav.addEventListener("htmx:after:swap", () => {
   const input = nav.querySelector(".renaming input");
   if (input) input.select();
-  const current = nav.querySelector("[aria-current]");
-  if (!current) return;
-  // The list knows whether there is a conversation to come back to: a question that failed may
-  // have left none.
-  history.replaceState(null, "", current.href);
-  const title = current.textContent;
+  const title = nav.querySelector("[aria-current]")?.textContent;
+  if (!title) return;
   document.querySelector(".bar h1").textContent = title;
   document.title = `${title} · Headrace`;
 });

@@ -78,11 +78,11 @@ class _Words:
     def step(self, span: Span) -> str:
         return self._visit.render("parts/step.html", span=span)
 
-    def done(self, turn: Turn) -> Ending:
-        return ending_of(self._visit, turn.trace)
+    async def done(self, turn: Turn) -> Ending:
+        return await ending_of(self._visit, turn.trace)
 
-    def failed(self, turn: Turn, error: HeadraceError) -> Ending:
-        return failure_of(self._visit, turn.trace, error)
+    async def failed(self, turn: Turn, error: HeadraceError) -> Ending:
+        return await failure_of(self._visit, turn.trace, error)
 
 
 async def _exchanges(visit: Visit, conversation: str) -> list[Exchange]:

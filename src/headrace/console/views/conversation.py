@@ -2,10 +2,11 @@
 
 import time
 from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from starlette.responses import Response
 
+from headrace.console.address import address_of, conversation_at
 from headrace.console.form import read_form
 from headrace.console.visit import Visit
 from headrace.errors import InvalidRequest, NotFound
@@ -35,7 +36,7 @@ class Entry:
 
     @property
     def address(self) -> str:
-        return f"/c/{quote(self.id, safe='')}"
+        return address_of(self.id)
 
     @property
     def actions(self) -> str:
@@ -103,8 +104,7 @@ async def _entry(visit: Visit) -> Entry:
 
 def _open_in(visit: Visit) -> str | None:
     """The conversation that the asking page shows, by the address that htmx sends."""
-    path = urlsplit(visit.request.headers.get("hx-current-url", "")).path
-    return unquote(path.removeprefix("/c/")) if path.startswith("/c/") else None
+    return conversation_at(visit.request.headers.get("hx-current-url", ""))
 
 
 def _age(seconds: float) -> str:

@@ -45,7 +45,7 @@ async def show_trace(visit: Visit) -> Response:
 async def show_outcome(visit: Visit) -> Response:
     """The ending of an answer that its reader stopped: nobody was there to hear of it."""
     trace = await _trace(visit.platform, visit.request.path_params["trace"], visit.principal)
-    body = msgspec.json.encode(ending_of(visit, trace))
+    body = msgspec.json.encode(await ending_of(visit, trace))
     return Response(body, media_type="application/json")
 
 
