@@ -7,6 +7,8 @@ import os
 import threading
 import time
 
+__all__ = ["new_id"]
+
 _lock = threading.Lock()
 _last_ms = 0
 _counter = 0
@@ -14,7 +16,7 @@ _counter = 0
 
 def new_id() -> str:
     """A UUIDv7 in its 36-character form; ids made by one process are strictly increasing."""
-    global _last_ms, _counter
+    global _last_ms, _counter  # noqa: PLW0603  # one sequence a process is the point
     random = int.from_bytes(os.urandom(10), "big")
     with _lock:
         now_ms = time.time_ns() // 1_000_000
