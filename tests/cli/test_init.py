@@ -37,6 +37,7 @@ def test_what_was_written_is_listed_as_json(call: "Call", folder: Path) -> None:
 @pytest.mark.parametrize("kind", ["service", "prompt", "policy"])
 def test_each_schema_is_a_valid_schema(call: "Call", kind: str) -> None:
     schema = json.loads(call("schema", kind).out)
+    assert json.loads(call("schema", kind, "--json").out) == schema
     jsonschema.Draft202012Validator.check_schema(schema)
 
 

@@ -78,6 +78,53 @@ def test_a_failure_is_two_lines_and_exits_with_1(call: "Call", folder: Path) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("args", "status", "error"),
+    [
+        (
+            ["keys", "list", "--json"],
+            1,
+            {
+                "code": "not_found",
+                "message": "there is no service state in {folder}/.headrace",
+                "hint": "call this in the service's folder, or start the service: `headrace up`",
+            },
+        ),
+        (
+            ["trace", "list", "--limt", "3", "--json"],
+            2,
+            {
+                "code": "invalid_usage",
+                "message": "no such option '--limt'",
+                "hint": "did you mean '--limit'?",
+            },
+        ),
+        (
+            ["models", "pull", "file:missing.gguf", "--json"],
+            1,
+            {
+                "code": "weights_unavailable",
+                "message": "file:missing.gguf: there is no file {folder}/missing.gguf",
+                "hint": "check the path in `weights:`",
+            },
+        ),
+    ],
+)
+def test_a_failure_is_json_where_json_was_asked_for(
+    call: "Call", folder: Path, args: list[str], status: int, error: dict[str, str]
+) -> None:
+    result = call(*args)
+    assert result.status == status
+    assert result.out == ""
+    expected = {name: text.format(folder=folder) for name, text in error.items()}
+    assert json.loads(result.err) == {"error": expected}
+
+
+def test_json_that_is_a_word_and_no_option_changes_nothing(call: "Call", folder: Path) -> None:
+    (folder / "headrace.yaml").write_text("pipelin: []\n")
+    assert call("chat", "--", "--json").err.startswith("error: headrace.yaml:1: ")
+
+
 @pytest.mark.parametrize("args", [["--debug", "keys", "list"], ["keys", "list", "--debug"]])
 def test_debug_shows_the_traceback_wherever_it_is_written(call: "Call", args: list[str]) -> None:
     result = call(*args)

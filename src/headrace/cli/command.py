@@ -1,8 +1,9 @@
 """What every command has: `--debug` wherever it is written, and `--json` where it is offered."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import click
 
@@ -18,6 +19,14 @@ class Options:
     """What holds for the whole call."""
 
     debug: bool = False
+    """Show the traceback of a failure."""
+    as_json: bool = False
+    """Another program reads what is printed, failures too."""
+
+    @classmethod
+    def of(cls, args: Sequence[str]) -> Self:
+        """What a command line asks for, known before it is parsed: that may be what fails."""
+        return cls(as_json="--json" in itertools.takewhile(lambda each: each != "--", args))
 
 
 class Command(click.Command):

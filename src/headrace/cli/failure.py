@@ -1,10 +1,11 @@
-"""How a failure looks: two lines on stderr, and the traceback only with `--debug`."""
+"""How a failure looks: two lines on stderr, or one of JSON; the traceback only with `--debug`."""
 
 import sys
 import traceback
 
 import click
 
+from headrace.cli.command import Options
 from headrace.errors import HeadraceError
 
 __all__ = ["report"]
@@ -12,18 +13,37 @@ __all__ = ["report"]
 FAILED = 1
 
 
-def report(error: Exception, *, debug: bool) -> int:
+def report(error: Exception, options: Options) -> int:
     """Say what went wrong and what to do; gives the exit status."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
-    if debug:
+    if options.debug:
         traceback.print_exception(error, file=sys.stderr)
     message, hint = _told(error)
-    click.echo(f"error: {message}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    if options.as_json:
+        _print_json(_code(error), message, hint)
+    else:
+        click.echo(f"error: {message}", err=True)
+        if hint:
+            click.echo(f"hint: {hint}", err=True)
     return error.exit_code if isinstance(error, click.ClickException) else FAILED
+
+
+def _print_json(code: str, message: str, hint: str) -> None:
+    # Imported where it is needed: `--help` stays fast without it.
+    import msgspec
+
+    told = {"error": {"code": code, "message": message, "hint": hint}}
+    click.echo(msgspec.json.encode(told), err=True)
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, HeadraceError):
+        return error.code
+    if isinstance(error, click.ClickException):
+        return "invalid_usage"
+    return "system_error" if isinstance(error, OSError) and error.strerror else "internal_error"
 
 
 def _told(error: Exception) -> tuple[str, str]:

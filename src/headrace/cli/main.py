@@ -74,7 +74,7 @@ def main() -> NoReturn:
 
 def run(args: Sequence[str]) -> int:
     """Run one command line; gives the exit status: 0, 1 for a failure, 2 for wrong usage."""
-    options = Options()
+    options = Options.of(args)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a letter shows a question mark; no answer is lost over it.
         sys.stdout.reconfigure(errors="replace")
@@ -88,5 +88,5 @@ def run(args: Sequence[str]) -> int:
     except click.Abort:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001  # the edge: nothing above would report it
-        return report(error, debug=options.debug)
+        return report(error, options)
     return status if isinstance(status, int) else 0

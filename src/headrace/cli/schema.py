@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from headrace.cli.command import Command
+from headrace.cli.command import Command, json_option
 from headrace.cli.terminal import print_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ KINDS = ("service", "prompt", "policy")
 
 @click.command(cls=Command)
 @click.argument("kind", type=click.Choice(KINDS), default="service")
-def schema(kind: str) -> None:
+@json_option
+def schema(kind: str, as_json: bool) -> None:
     """Print the JSON Schema of a file format.
 
     \b
@@ -25,6 +26,7 @@ def schema(kind: str) -> None:
     prompt   prompts/*.yaml
     policy   policies/*.yaml
     """
+    del as_json  # a schema is JSON with and without it
     print_json(schema_of(kind))
 
 

@@ -80,7 +80,7 @@ def chat(
     with _partner(place, url, key) as partner:
         if question is None:
             with history_kept(history):
-                talk(partner, asked, place, debug=options.debug)
+                talk(partner, asked, place, options)
             return
         reply = Reply()
         if as_json:

@@ -166,7 +166,7 @@ class _Held:
         self._task = asyncio.current_task()
         try:
             if self._stopping.is_set():
-                raise asyncio.CancelledError
+                raise asyncio.CancelledError  # noqa: TRY301  # `ready` learns of it below
             async with open_platform(
                 self._place.root, os.environ, progress=self._report
             ) as platform:

@@ -9,6 +9,7 @@ import click
 from headrace.cli.chat.entry import read_question
 from headrace.cli.chat.last_trace import show_last_trace
 from headrace.cli.chat.partner import Partner, Question, Reply
+from headrace.cli.command import Options
 from headrace.cli.failure import report
 from headrace.cli.place import Place
 from headrace.cli.terminal import printable
@@ -46,7 +47,7 @@ def ask_quietly(partner: Partner, question: Question, reply: Reply) -> None:
             pass
 
 
-def talk(partner: Partner, question: Question, place: Place, *, debug: bool) -> None:
+def talk(partner: Partner, question: Question, place: Place, options: Options) -> None:
     """Ask and answer until Ctrl-D. What goes wrong is said, and the conversation goes on.
 
     Args:
@@ -74,7 +75,7 @@ def talk(partner: Partner, question: Question, place: Place, *, debug: bool) -> 
         except KeyboardInterrupt:
             click.echo("(stopped)", err=True)
         except HeadraceError as error:
-            report(error, debug=debug)
+            report(error, options)
 
 
 def _command(
