@@ -113,7 +113,7 @@ def test_signing_in_leads_nowhere_else(
 def test_every_response_carries_the_security_headers(visitor: Visitor) -> None:
     style = re.search(r'href="(/static/[^"]+\.css)"', visitor.get("/").text)
     assert style is not None
-    for path in ("/", "/sign-in", "/c/none", "/traces/none", style[1], "/static/x/none.js"):
+    for path in ("/", "/sign-in", "/c/none", style[1], "/static/x/none.js"):
         headers = visitor.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy, path
