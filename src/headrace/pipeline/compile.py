@@ -129,7 +129,7 @@ def find_step(entry: StepConfig) -> tuple[type[AnyStep], str]:
     """
     if entry.name not in step_names():
         raise entry.settings.error(
-            f"pipeline: no step is called {entry.name!r}",
+            f"no step is called {entry.name!r}",
             hint=did_you_mean(entry.name, step_names(), kind="steps"),
         )
     return step_type(entry.name)
