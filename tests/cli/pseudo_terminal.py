@@ -21,21 +21,31 @@ _CHILD = """
 import fcntl, os, sys, termios
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+program = sys.argv.pop(1)
+if program != "headrace":
+    os.execvp(program, [program, *sys.argv[1:]])
 from headrace.cli.main import main
 main()
 """
 
 
 class PseudoTerminal:
-    """`headrace ARGS` on a terminal."""
+    """`headrace ARGS`, or another program, on a terminal."""
 
-    def __init__(self, args: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        args: Sequence[str],
+        cwd: Path,
+        environ: Mapping[str, str],
+        *,
+        program: str = "headrace",
+    ) -> None:
         self._ours, theirs = pty.openpty()
         self.screen = ""
         """Everything printed so far."""
         self._seen = 0
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, *args],
+            [sys.executable, "-c", _CHILD, program, *args],
             cwd=cwd,
             env={**os.environ, "TERM": "xterm", **environ},
             stdin=theirs,
