@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeAlias, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from headrace.config.model import DeploymentConfig, ModelConfig, PriceConfig
 from headrace.errors import ModelUnavailable, UnknownModel, did_you_mean
 from headrace.models.backend import Backend, Call, Embeddings
 from headrace.models.lease import Leases
+from headrace.models.progress import Progress
 from headrace.types import Deltas, Message, Params, Usage
 
 __all__ = ["Deployment", "Model", "ModelBox", "backend_type", "backend_types"]
@@ -29,7 +30,6 @@ RETIRE_QUIET_S = 2.0
 RETIRE_WITHIN_S = 60.0
 """Answers that run longer on such a model break off."""
 
-Progress: TypeAlias = Callable[[str, int, int | None], None]
 T = TypeVar("T")
 
 

@@ -7,18 +7,17 @@ first: other bytes under the same reference are refused until `sha256:` allows t
 """
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 
 from headrace.models.errors import WeightsUnavailable
+from headrace.models.progress import Progress
 from headrace.models.reference import (
     FileReference,
     HubReference,
@@ -26,13 +25,7 @@ from headrace.models.reference import (
     parse_reference,
 )
 
-__all__ = ["Kept", "Listed", "ModelStore", "Progress"]
-
-Progress: TypeAlias = Callable[[str, int, int | None], None]
-"""Called while fetching: what is being done, bytes so far, bytes in all if known.
-
-Within one thing being done, the bytes only grow, unless a server makes it begin again.
-"""
+__all__ = ["Kept", "Listed", "ModelStore"]
 
 _SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -11,7 +11,7 @@ from headrace import __version__
 from headrace.access.keys import KeyStore
 from headrace.config.load import home_dir, load_service
 from headrace.config.model import ServiceConfig
-from headrace.models.store import Progress
+from headrace.models.progress import Progress
 from headrace.pipeline.conversation import ConversationStore, conversation_handlers
 from headrace.pipeline.service import Platform
 from headrace.privacy.vault import Vault

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headrace.config.load import load_service
 from headrace.models.box import ModelBox
-from headrace.models.store import Progress
+from headrace.models.progress import Progress
 from headrace.pipeline.compile import compile_pipeline
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder

@@ -18,7 +18,7 @@ from headrace.config.load import home_dir, load_service
 from headrace.console.app import console_routes
 from headrace.errors import HeadraceError
 from headrace.gateway.app import Gateway
-from headrace.models.store import Progress
+from headrace.models.progress import Progress
 from headrace.server.boot import Booted, boot
 from headrace.server.http import HttpServer
 from headrace.server.listen import address_of, is_loopback, listening

@@ -28,7 +28,8 @@ from headrace.models.embedded.tools import (
 from headrace.models.embedded.worker import WorkerSettings
 from headrace.models.fetch.background import fetch_in_background
 from headrace.models.http import Address, HttpClient
-from headrace.models.store import ModelStore, Progress
+from headrace.models.progress import Progress
+from headrace.models.store import ModelStore
 from headrace.types import Delta, Deltas, Message, Usage
 
 __all__ = ["EmbeddedBackend", "EmbeddedSettings"]

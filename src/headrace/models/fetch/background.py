@@ -4,7 +4,8 @@ import asyncio
 import threading
 from contextlib import suppress
 
-from headrace.models.store import Kept, ModelStore, Progress
+from headrace.models.progress import Progress
+from headrace.models.store import Kept, ModelStore
 
 __all__ = ["fetch_in_background"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from headrace.models.errors import WeightsUnavailable
-from headrace.models.store import Progress
+from headrace.models.progress import Progress
 
 if TYPE_CHECKING:
     import httpx

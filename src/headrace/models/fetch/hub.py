@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.models.fetch.download import download, explained
+from headrace.models.progress import Progress
 from headrace.models.reference import HubReference
-from headrace.models.store import Progress
 
 if TYPE_CHECKING:
     import httpx

