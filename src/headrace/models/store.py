@@ -7,6 +7,7 @@ first: other bytes under the same reference are refused until `sha256:` allows t
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
