@@ -73,7 +73,7 @@ def _say_what_waits(old: Service, new: Service) -> None:
     before, after = old.config, new.config
     waiting = [
         f"server.{name}"
-        for name in ("host", "port")
+        for name in ("host", "port", "drain_s")
         if getattr(before.server, name) != getattr(after.server, name)
     ]
     waiting += [
