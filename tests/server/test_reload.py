@@ -1,5 +1,6 @@
 """An edited file takes effect whole, or not at all."""
 
+import base64
 from pathlib import Path
 
 import httpx
@@ -27,8 +28,8 @@ pipeline:
 """
 
 
-def ask(client: httpx.Client) -> httpx.Response:
-    body = {"messages": [{"role": "user", "content": "Count to one hundred."}]}
+def ask(client: httpx.Client, **fields: object) -> httpx.Response:
+    body = {"messages": [{"role": "user", "content": "Count to one hundred."}], **fields}
     response = client.post(CHAT, json=body)
     assert response.status_code == 200, response.text
     return response
@@ -62,6 +63,28 @@ def test_an_edit_swaps_the_service_and_keeps_its_model_running(start: Start, roo
         file.write_text(FILE.format(max_tokens=3, template="assistant"))
         wait_for(lambda: ask(client).json()["usage"]["completion_tokens"] == 3)
         assert ask(client).headers["x-headrace-release"] == first.headers["x-headrace-release"]
+
+
+def test_a_file_of_ones_own_takes_over_from_the_built_in_assistant(
+    start: Start, root: Path
+) -> None:
+    key = base64.b64encode(bytes(range(32))).decode()
+    service = start(HEADRACE_MASTER_KEY=key)
+    with service.client() as client:
+        models = "/v1/models"
+        assert [each["id"] for each in client.get(models).json()["data"]] == ["smollm2-135m"]
+        trace = ask(client, max_tokens=2).headers["x-headrace-trace"]
+        own = FILE.format(max_tokens=3, template="assistant")
+        (root / "headrace.yaml").write_text(f"{own}server: {{drain_s: 5}}\n")
+        wait_for(lambda: client.get(models).json()["data"][0]["id"] == "small")
+        assert ask(client).json()["usage"]["completion_tokens"] == 3
+    assert "server.drain_s: in use after the next start" in service.said()
+    # The key that the environment brought opens what was sealed, and lies nowhere.
+    assert not (service.home / "master.key").exists()
+    show = ("trace", "show", trace, "--content")
+    assert "Count to one hundred." in service.run(*show, HEADRACE_MASTER_KEY=key).stdout
+    assert service.run(*show, check=False).returncode == 1
+    assert key not in service.said()
 
 
 def test_an_edited_prompt_takes_effect(start: Start, root: Path) -> None:
