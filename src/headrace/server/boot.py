@@ -1,6 +1,7 @@
 """What lives as long as the process: state, keys, traces, and the service on top of them."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -113,6 +114,9 @@ async def boot(
             recorder=recorder,
             writer=writer,
         )
+        # What lives for good need not be looked through at each collection.
+        gc.collect()
+        gc.freeze()
         try:
             yield Booted(
                 platform=platform,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -117,9 +116,6 @@ async def _serve(wanted: _Wanted) -> None:
             announce(home, RunningService(url=url, pid=os.getpid(), started_at=time.time()))
             try:
                 await _until(server.answering, serving)
-                # What lives for good need not be looked through at each collection.
-                gc.collect()
-                gc.freeze()
                 if not is_loopback(listener):
                     _log.warning("other machines can reach this port without TLS: docs/security.md")
                 wanted.ready(_started(booted, url, home, time.perf_counter() - began))
