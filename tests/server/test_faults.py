@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.running import ServiceProcess, wait_for
-from tests.server.conftest import Start
+from tests.server.conftest import BARE, Start
 
 pytestmark = [pytest.mark.service, pytest.mark.model]
 
@@ -53,7 +53,11 @@ def test_a_model_killed_in_mid_stream_ends_it_with_an_error_event(start: Start) 
     assert trace_of(service, trace)["status"] == "error"
 
 
-def test_a_model_killed_before_the_client_has_anything_is_asked_again(start: Start) -> None:
+def test_a_model_killed_before_the_client_has_anything_is_asked_again(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "headrace.yaml").write_text(BARE)
     service = start()
     whole = {**LONG, "stream": False, "max_tokens": 300, "ignore_eos": True}
     with service.client() as client, ThreadPoolExecutor(1) as elsewhere:

