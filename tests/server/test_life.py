@@ -80,7 +80,9 @@ def test_sigterm_lets_a_running_answer_end(start: Start) -> None:
     assert not service.worker_pids()
 
 
-def test_an_answer_that_draining_cuts_off_leaves_its_trace(start: Start, tmp_path: Path) -> None:
+def test_an_answer_that_draining_cuts_off_says_so_and_leaves_its_trace(
+    start: Start, tmp_path: Path
+) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "headrace.yaml").write_text(BARE)
@@ -94,10 +96,8 @@ def test_an_answer_that_draining_cuts_off_leaves_its_trace(start: Start, tmp_pat
         lines = response.iter_lines()
         next(lines)
         service.process.send_signal(signal.SIGTERM)
-        try:
-            rest = [line for line in lines if line]
-        except httpx.RemoteProtocolError:
-            rest = []
+        rest = [line for line in lines if line]
+    assert json.loads(rest[-1].removeprefix("data: "))["error"]["code"] == "service_stopping"
     assert "data: [DONE]" not in rest
     assert service.process.wait(timeout=30) == 0
     kept = json.loads(service.run("trace", "show", trace, "--json").stdout)

@@ -1,12 +1,14 @@
 """`POST /v1/chat/completions`: one turn, whole or streamed."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
 
 from headrace.errors import HeadraceError
 from headrace.gateway.call import Call
-from headrace.gateway.errors import error_event, internal_error
+from headrace.gateway.errors import ServiceStopping, error_event, internal_error
 from headrace.gateway.render import DONE, ChatRenderer
 from headrace.gateway.turns import chat_turn
 from headrace.gateway.wire import ChatRequest, decode
@@ -14,6 +16,8 @@ from headrace.pipeline.turn import Turn
 from headrace.types import Delta, Deltas
 
 __all__ = ["answer_chat", "stream_deltas"]
+
+GOODBYE_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +56,10 @@ async def stream_deltas(call: Call, deltas: Deltas, chunk: Callable[[Delta], byt
         async for delta in deltas:
             if data := chunk(delta):
                 await call.write(data)
+    except asyncio.CancelledError:
+        if call.has_begun:
+            await _say_goodbye(call)
+        raise
     except HeadraceError as error:
         if not call.has_begun:
             raise
@@ -66,3 +74,13 @@ async def stream_deltas(call: Call, deltas: Deltas, chunk: Callable[[Delta], byt
     await call.write(error_event(failure))
     await call.end()
     return False
+
+
+async def _say_goodbye(call: Call) -> None:
+    """Tell a client whose stream is cut off; one that is not there any more hears nothing."""
+    stopping = ServiceStopping("the service is stopping", hint="try again in a few seconds")
+    # A client that does not read must not hold up the end.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GOODBYE_S):
+            await call.write(error_event(stopping))
+            await call.end()

@@ -1,7 +1,8 @@
 """How failures look on the wire: OpenAI's error object, and one table from code to status.
 
 HeadraceError
-└── MethodNotAllowed       the address exists, but not for this HTTP method
+├── MethodNotAllowed       the address exists, but not for this HTTP method
+└── ServiceStopping        the service was told to stop and could not wait for the answer
 """
 
 import msgspec
@@ -11,6 +12,7 @@ from headrace.errors import HeadraceError
 __all__ = [
     "STATUS_BY_CODE",
     "MethodNotAllowed",
+    "ServiceStopping",
     "error_body",
     "error_event",
     "internal_error",
@@ -22,6 +24,12 @@ class MethodNotAllowed(HeadraceError):
     """The address does not take this HTTP method; the hint says which it takes."""
 
     code = "method_not_allowed"
+
+
+class ServiceStopping(HeadraceError):
+    """The answer was cut off because the service stops, after `server.drain_s` seconds."""
+
+    code = "service_stopping"
 
 
 STATUS_BY_CODE: dict[str, int] = {
@@ -37,6 +45,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "invalid_config": 500,
     "internal_error": 500,
     "model_unavailable": 503,
+    "service_stopping": 503,
     "state_unusable": 503,
     "weights_unavailable": 503,
 }

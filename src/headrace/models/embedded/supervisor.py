@@ -121,7 +121,7 @@ class Supervisor:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 # The user's own choice wins. Why 300: docs/decisions/0033-runtime-threads.md.
-                env={"GOMP_SPINCOUNT": "300", **os.environ, "PYTHONUNBUFFERED": "1"},
+                env={"GOMP_SPINCOUNT": "300", **_environment(), "PYTHONUNBUFFERED": "1"},
             )
         except OSError as error:
             raise ModelUnavailable(
@@ -221,3 +221,8 @@ def _how(returncode: int | None) -> str:
         with contextlib.suppress(ValueError):
             return f" ({signal.Signals(-returncode).name})"
     return f" (exit status {returncode})"
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what the worker has no business to know."""
+    return {name: value for name, value in os.environ.items() if name != "HEADRACE_MASTER_KEY"}
