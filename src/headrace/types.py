@@ -54,6 +54,10 @@ class Message(msgspec.Struct, omit_defaults=True):
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+    refusal: str | None = None
+    """Of an assistant message: the model's words for why it would not answer."""
+    reasoning_content: str | None = None
+    """Of an assistant message: its chain of thought, where the client sends it back."""
 
     def text(self) -> str:
         """All text of the message, parts joined by newlines; empty for none."""
@@ -136,11 +140,18 @@ class TokenLogprob(msgspec.Struct):
 
 
 class Usage(msgspec.Struct):
-    """Tokens of one turn, in OpenAI's buckets: cached tokens are part of prompt tokens."""
+    """Tokens of one turn, in OpenAI's buckets.
+
+    Cached tokens (read or written) are part of prompt tokens, reasoning tokens of completion tokens.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    """Read from the provider's cache."""
+    cache_write_tokens: int = 0
+    """Written to the provider's cache, where it counts them."""
+    reasoning_tokens: int = 0
 
 
 class Delta(msgspec.Struct):
@@ -154,6 +165,8 @@ class Delta(msgspec.Struct):
     text: str = ""
     reasoning: str = ""
     """Chain of thought, kept apart from the shown answer."""
+    refusal: str = ""
+    """The model's own words for why it will not answer, where its wire keeps them apart."""
     tool_calls: list[ToolCallDelta] | None = None
     logprobs: list[TokenLogprob] | None = None
     finish_reason: FinishReason | None = None
@@ -170,6 +183,7 @@ class Choice(msgspec.Struct):
     index: int = 0
     text: str = ""
     reasoning: str = ""
+    refusal: str = ""
     tool_calls: list[ToolCall] = msgspec.field(default_factory=list)
     logprobs: list[TokenLogprob] | None = None
     finish_reason: FinishReason | None = None

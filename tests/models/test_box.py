@@ -17,7 +17,7 @@ from headrace.errors import (
     ModelUnavailable,
     UnknownModel,
 )
-from headrace.models.backend import Call, Embeddings
+from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.box import Deployment, Model, ModelBox
 from headrace.models.lease import Leases
 from headrace.types import Delta, Deltas, Message, Params, Usage
@@ -32,6 +32,7 @@ class ScriptedBackend:
     provider = "scripted"
     context_tokens = 1024
     digest = "0" * 64
+    rate_limits: RateLimits | None = None
 
     def __init__(self, *scripts: Script, comes_back: bool = True) -> None:
         self._scripts = list(scripts)
@@ -66,6 +67,9 @@ class ScriptedBackend:
         async for _ in self.generate(CALL):
             pass
         return Embeddings([[1.0] for _ in inputs], Usage(prompt_tokens=len(inputs)))
+
+    async def listed(self) -> Sequence[ListedModel]:
+        return ()
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         async for _ in self.generate(CALL):

@@ -20,6 +20,7 @@ def _usage(usage: Usage) -> dict[str, object]:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
 
 
@@ -58,8 +59,10 @@ class ChatRenderer:
     def _choice(choice: Choice) -> dict[str, object]:
         message: dict[str, object] = {
             "role": "assistant",
-            "content": choice.text if choice.text or not choice.tool_calls else None,
-            "refusal": None,
+            "content": choice.text
+            if choice.text or not (choice.tool_calls or choice.refusal)
+            else None,
+            "refusal": choice.refusal or None,
         }
         if choice.reasoning:
             message["reasoning_content"] = choice.reasoning
@@ -96,6 +99,8 @@ class ChatRenderer:
             content["content"] = delta.text
         if delta.reasoning:
             content["reasoning_content"] = delta.reasoning
+        if delta.refusal:
+            content["refusal"] = delta.refusal
         if delta.tool_calls:
             content["tool_calls"] = delta.tool_calls
         if delta.finish_reason is None:

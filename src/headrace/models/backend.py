@@ -10,7 +10,7 @@ import msgspec
 
 from headrace.types import Deltas, Message, Params, Usage
 
-__all__ = ["Backend", "Call", "Embeddings"]
+__all__ = ["Backend", "Call", "Embeddings", "ListedModel", "RateLimits"]
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -21,6 +21,8 @@ class Call(msgspec.Struct, frozen=True):
     params: Params
     completion: bool = False
     """True: continue the bare prompt, without the chat template."""
+    stream: bool = True
+    """False: only the whole answer is wanted, so it may come as one delta a choice."""
 
 
 class Embeddings(msgspec.Struct, frozen=True):
@@ -28,6 +30,28 @@ class Embeddings(msgspec.Struct, frozen=True):
 
     vectors: list[list[float]]
     usage: Usage
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider last said of our limits with it; None where it did not say."""
+
+    requests_limit: int | None = None
+    requests_remaining: int | None = None
+    requests_reset_s: float | None = None
+    """Seconds until the requests are all there again."""
+    tokens_limit: int | None = None
+    tokens_remaining: int | None = None
+    tokens_reset_s: float | None = None
+
+
+class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as its provider lists it."""
+
+    id: str
+    context_tokens: int | None = None
+    output_tokens: int | None = None
+    shutdown_date: str | None = None
+    """ISO 8601 date from which it answers no more."""
 
 
 class Backend(Protocol):
@@ -39,6 +63,8 @@ class Backend(Protocol):
     """The longest prompt plus answer one sequence takes; known once started."""
     digest: str
     """What is served: SHA-256 of the weights, or of the address and model name."""
+    rate_limits: RateLimits | None
+    """As the latest response said; None where the provider says nothing of the kind."""
 
     async def start(self, progress: Callable[[str, int, int | None], None] | None = None) -> None:
         """Make ready to serve; raises a HeadraceError that says what to mend."""
@@ -55,15 +81,22 @@ class Backend(Protocol):
     def generate(self, call: Call) -> Deltas:
         """The answer, piece by piece; closing the iterator stops generation and frees the slot.
 
-        Raises ModelUnavailable when the server is down or breaks off; ContextTooLong and
-        InvalidRequest as the server says them.
+        Raises ModelUnavailable (or one below it, models/errors.py) when the server is down,
+        refuses us or breaks off; ContextTooLong and InvalidRequest as the server says them.
         """
         ...
 
     async def embed(self, inputs: Sequence[str]) -> Embeddings: ...
 
+    async def listed(self) -> Sequence[ListedModel]:
+        """The models that this key may ask for there; empty where the server has no list."""
+        ...
+
     async def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the rendered prompt, exactly as the model will see it."""
+        """Tokens of the rendered prompt, exactly as the model will see it.
+
+        A remote server without a way to count gives an estimate that rather errs upward.
+        """
         ...
 
     def token_upper_bound(self, messages: Sequence[Message]) -> int | None:

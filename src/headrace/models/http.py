@@ -10,10 +10,11 @@ Not covered: TLS, proxies, redirects, compressed bodies, trailers.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Self, cast
+from urllib.parse import urlsplit
 
 import httptools
 
@@ -38,6 +39,16 @@ class Address:
     socket: str | None = None
     host: str = ""
     port: int = 0
+    base_path: str = ""
+    """What stands before every request's own path."""
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The address in a URL such as `http://localhost:8000/v1`."""
+        parts = urlsplit(url)
+        return cls(
+            host=parts.hostname or "", port=parts.port or 80, base_path=parts.path.rstrip("/")
+        )
 
     def __str__(self) -> str:
         return f"unix:{self.socket}" if self.socket else f"{self.host}:{self.port}"
@@ -248,7 +259,15 @@ class _Connection(asyncio.Protocol):
 class HttpClient:
     """Connections to one server, kept alive between requests."""
 
-    def __init__(self, address: Address, *, connect_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        connect_timeout_s: float = 5.0,
+        response_timeout_s: float | None = None,
+        idle_timeout_s: float | None = None,
+    ) -> None:
+        del response_timeout_s, idle_timeout_s
         self._address = address
         self._connect_timeout_s = connect_timeout_s
         self._idle: list[_Connection] = []
@@ -271,7 +290,13 @@ class HttpClient:
 
     @asynccontextmanager
     async def request(
-        self, method: str, path: str, body: bytes = b"", *, keep_alive: bool = True
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        keep_alive: bool = True,
     ) -> AsyncGenerator[Reply, None]:
         """One request; leaving the block before the body's end closes the connection.
 
@@ -284,7 +309,7 @@ class HttpClient:
         Raises:
             ModelUnavailable: nobody listens, or the connection broke off before the headers.
         """
-        data = self._head(method, path, len(body), keep_alive=keep_alive) + body
+        data = self._head(method, path, len(body), headers, keep_alive=keep_alive) + body
         kept = self._take()
         connection = kept or await self._connect()
         try:
@@ -322,10 +347,19 @@ class HttpClient:
         else:
             connection.close()
 
-    def _head(self, method: str, path: str, length: int, *, keep_alive: bool) -> bytes:
+    def _head(
+        self,
+        method: str,
+        path: str,
+        length: int,
+        headers: Sequence[tuple[str, str]],
+        *,
+        keep_alive: bool,
+    ) -> bytes:
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers)
         return (
-            f"{method} {path} HTTP/1.1\r\nhost: model\r\ncontent-type: application/json\r\n"
-            f"content-length: {length}\r\n"
+            f"{method} {self._address.base_path}{path} HTTP/1.1\r\nhost: model\r\n"
+            f"content-type: application/json\r\ncontent-length: {length}\r\n{more}"
             f"connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
         ).encode()
 

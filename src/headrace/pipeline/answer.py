@@ -15,11 +15,12 @@ __all__ = ["AnswerGatherer"]
 class _Parts:
     """One choice in the making."""
 
-    __slots__ = ("calls", "finish_reason", "logprobs", "reasoning", "text")
+    __slots__ = ("calls", "finish_reason", "logprobs", "reasoning", "refusal", "text")
 
     def __init__(self) -> None:
         self.text: list[str] = []
         self.reasoning: list[str] = []
+        self.refusal: list[str] = []
         self.calls: dict[int, ToolCall] = {}
         self.logprobs: list[TokenLogprob] = []
         self.finish_reason: FinishReason | None = None
@@ -47,7 +48,7 @@ class AnswerGatherer:
         parts = self._parts.get(delta.index)
         if parts is None:
             parts = self._parts[delta.index] = _Parts()
-        if delta.text or delta.reasoning or delta.tool_calls:
+        if delta.text or delta.reasoning or delta.tool_calls or delta.refusal:
             self._last = time.perf_counter()
             if self._first is None:
                 self._first = self._last
@@ -55,6 +56,8 @@ class AnswerGatherer:
             parts.text.append(delta.text)
         if delta.reasoning:
             parts.reasoning.append(delta.reasoning)
+        if delta.refusal:
+            parts.refusal.append(delta.refusal)
         if delta.logprobs:
             parts.logprobs.extend(delta.logprobs)
         if delta.tool_calls:
@@ -81,6 +84,7 @@ class AnswerGatherer:
                 index=index,
                 text="".join(parts.text),
                 reasoning="".join(parts.reasoning),
+                refusal="".join(parts.refusal),
                 tool_calls=list(parts.calls.values()),
                 logprobs=parts.logprobs or None,
                 finish_reason=parts.finish_reason,

@@ -96,13 +96,14 @@ def _bytes_of(token: TokenLogprob) -> int:
 class _Choice:
     """The chains of one choice, and whether it has ended."""
 
-    __slots__ = ("arguments", "ended", "logprobs", "reasoning", "said", "text")
+    __slots__ = ("arguments", "ended", "logprobs", "reasoning", "refusal", "said", "text")
 
     def __init__(self) -> None:
         self.said = False
         """Whether anything of the answer has left."""
         self.text: _Chain | None = None
         self.reasoning: _Chain | None = None
+        self.refusal: _Chain | None = None
         self.arguments: dict[int, _Chain] = {}
         self.logprobs = _Logprobs()
         self.ended = False
@@ -138,7 +139,7 @@ class _Filters:
                 text="" if choice.said else blocked.message,
                 finish_reason="content_filter",
             )
-        if passed is not None and passed.text:
+        if passed is not None and (passed.text or passed.refusal):
             choice.said = True
         return passed
 
@@ -151,6 +152,7 @@ class _Filters:
             if last is not None and passed is not None and passed.index == index:
                 last.text = passed.text + last.text
                 last.reasoning = passed.reasoning + last.reasoning
+                last.refusal = passed.refusal + last.refusal
                 last.tool_calls = [*(passed.tool_calls or ()), *(last.tool_calls or ())] or None
                 last.logprobs = [*(passed.logprobs or ()), *(last.logprobs or ())] or None
                 passed = None
@@ -171,6 +173,7 @@ class _Filters:
         reasoning = (
             self._reasoning(choice, delta.index).push(delta.reasoning) if delta.reasoning else ""
         )
+        refusal = self._refusal(choice, delta.index).push(delta.refusal) if delta.refusal else ""
         calls = self._tool_calls(choice, delta) if delta.tool_calls else None
         if delta.finish_reason is not None:
             choice.ended = True
@@ -178,18 +181,23 @@ class _Filters:
                 text += choice.text.finish(delta.finish_reason)
             if choice.reasoning is not None:
                 reasoning += choice.reasoning.finish(delta.finish_reason)
+            if choice.refusal is not None:
+                refusal += choice.refusal.finish(delta.finish_reason)
             calls = self._finish_calls(choice, calls, delta.finish_reason)
         logprobs = (
             choice.logprobs.release(pushed, delta.logprobs, text)
             if delta.logprobs is not None or self._turn.params.logprobs
             else None
         )
-        if not (text or reasoning or calls or logprobs or delta.finish_reason is not None):
+        if not (
+            text or reasoning or refusal or calls or logprobs or delta.finish_reason is not None
+        ):
             return None
         return Delta(
             index=delta.index,
             text=text,
             reasoning=reasoning,
+            refusal=refusal,
             tool_calls=calls,
             logprobs=logprobs,
             finish_reason=delta.finish_reason,
@@ -212,6 +220,12 @@ class _Filters:
         if choice.reasoning is None:
             choice.reasoning = self._chain("reasoning", index)
         return choice.reasoning
+
+    def _refusal(self, choice: _Choice, index: int) -> _Chain:
+        # Shown to the user in place of an answer, so it is one to every filter.
+        if choice.refusal is None:
+            choice.refusal = self._chain("text", index)
+        return choice.refusal
 
     def _tool_calls(self, choice: _Choice, delta: Delta) -> list[ToolCallDelta] | None:
         out: list[ToolCallDelta] = []

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from headrace.errors import ModelUnavailable
-from headrace.models.backend import Call, Embeddings
+from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.embedded.cpu import usable_cpus
 from headrace.models.embedded.errors import error_of
 from headrace.models.embedded.request import chat_body, completion_body
@@ -71,6 +71,7 @@ class EmbeddedBackend:
         self.settings = settings
         self.context_tokens = settings.context_tokens
         self.digest = (settings.sha256 or "").lower()
+        self.rate_limits: RateLimits | None = None
         self._name = name
         # As many again as are generated, so that a sequence that ends is never left idle. More
         # wait here: there a request holds a thread, and cannot be cancelled before its turn.
@@ -206,6 +207,9 @@ class EmbeddedBackend:
             vectors += [each.embedding for each in answer.data]
             tokens += answer.usage.prompt_tokens
         return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=tokens))
+
+    async def listed(self) -> Sequence[ListedModel]:
+        return ()
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         if not self._knows_tools:

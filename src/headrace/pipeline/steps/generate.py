@@ -68,7 +68,12 @@ class GenerateStep(Step[GenerateSettings]):
         params = self.params_for(turn, model)
         turn.trace.provider = model.backend.provider
         turn.trace.deployment = model.deployment
-        call = Call(messages=turn.messages, params=params, completion=turn.kind == "completion")
+        call = Call(
+            messages=turn.messages,
+            params=params,
+            completion=turn.kind == "completion",
+            stream=turn.stream,
+        )
         span.attributes["headrace.model.digest"] = model.backend.digest
         count = _Count(_counted(turn))
         try:
@@ -99,7 +104,7 @@ class _Count:
             self._reported = delta.usage
         elif delta.finish_reason is not None:
             self.reasons = (*self.reasons, delta.finish_reason)
-        if delta.text or delta.reasoning or delta.tool_calls:
+        if delta.text or delta.reasoning or delta.tool_calls or delta.refusal:
             self._pieces += 1
 
     def usage(self) -> Usage:
