@@ -22,6 +22,7 @@ from headrace.config.model import (
     ParamsConfig,
     PriceConfig,
     ServerConfig,
+    TlsConfig,
     TracesConfig,
 )
 from headrace.config.node import parse_yaml
@@ -35,6 +36,7 @@ SCHEMA_FILES = {
     "service": "headrace.schema.json",
     "prompt": "prompt.schema.json",
     "policy": "policy.schema.json",
+    "catalogue": "catalogue.schema.json",
 }
 SERVICE = """\
 models:
@@ -58,6 +60,7 @@ MISTAKES = (
 def tables() -> Iterator[str]:
     """A table for each group of settings."""
     yield from _table("server", "`server:`", ServerConfig)
+    yield from _table("server.tls", "`server.tls:`", TlsConfig)
     yield from _table("traces", "`traces:`", TracesConfig)
     yield from _table("conversations", "`conversations:`", ConversationsConfig)
     yield from _table("models.NAME.params", "`models.NAME.params:`", ParamsConfig)

@@ -17,6 +17,7 @@ __all__ = [
     "ServerConfig",
     "ServiceConfig",
     "StepConfig",
+    "TlsConfig",
     "TracesConfig",
 ]
 
@@ -101,6 +102,15 @@ class TracesConfig(_Section, frozen=True, kw_only=True):
     """Also send the texts of prompts and answers to the collector, in clear."""
 
 
+class TlsConfig(_Section, frozen=True, kw_only=True):
+    """The certificate of the service (`server.tls`); taken over anew when its files change."""
+
+    certificate: str
+    """File with the certificate in PEM form, followed by those that lead to its root; relative to headrace.yaml."""
+    key: str
+    """File with its private key in PEM form, without a passphrase."""
+
+
 class ServerConfig(_Section, frozen=True, kw_only=True):
     """How the service listens (`server:`). `headrace up --host --port` wins over it."""
 
@@ -112,6 +122,22 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     """Largest request body; a larger one gets 413."""
     drain_s: Annotated[float, Meta(ge=0)] = 20.0
     """Seconds that running answers get to finish when the service is told to stop."""
+    tls: TlsConfig | None = None
+    """Speak HTTPS instead of HTTP, with this certificate."""
+    max_connections: Annotated[int, Meta(ge=1)] = 10_000
+    """Clients connected at a time; further ones get 503."""
+    max_uri_bytes: Annotated[int, Meta(ge=256)] = 8 * 1024
+    """Longest address in a request; a longer one gets 414."""
+    max_header_bytes: Annotated[int, Meta(ge=1024)] = 32 * 1024
+    """Largest head of a request; a larger one (or more than 128 headers) gets 431."""
+    header_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+    """Seconds for a request's head, from its first byte; then 408."""
+    body_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
+    """Seconds for a request's body, and one more for each 500 bytes that have come; then 408."""
+    idle_timeout_s: Annotated[float, Meta(gt=0)] = 75.0
+    """Seconds that a connection may wait for its next request."""
+    write_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    """Seconds after which a client that takes nothing of its answer is disconnected."""
 
 
 class ConversationsConfig(_Section, frozen=True, kw_only=True):

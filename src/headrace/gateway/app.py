@@ -9,16 +9,22 @@ from headrace.gateway.call import Call
 from headrace.gateway.chat import answer_chat
 from headrace.gateway.completions import answer_completion
 from headrace.gateway.embeddings import answer_embeddings
-from headrace.gateway.errors import MethodNotAllowed, internal_error
+from headrace.gateway.errors import MethodNotAllowed, error_event, internal_error
 from headrace.gateway.feedback import take_feedback
 from headrace.gateway.health import show_health, show_metrics, show_readiness
-from headrace.gateway.http import ClientGone, Receive, Scope, Send
+from headrace.gateway.http import ClientGone, Exchange
+from headrace.gateway.messages import models as anthropic_models
+from headrace.gateway.messages.answer import answer_message
+from headrace.gateway.messages.count import count_tokens
+from headrace.gateway.messages.errors import ANTHROPIC, is_anthropic
 from headrace.gateway.models import list_models, show_model
+from headrace.gateway.responses.answer import answer_response
+from headrace.gateway.responses.stored import show_response
 from headrace.pipeline.service import Platform
 
-__all__ = ["App", "Gateway"]
+__all__ = ["Gateway", "Pages"]
 
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Pages: TypeAlias = Callable[[Exchange], Awaitable[None]]
 Handler: TypeAlias = Callable[[Call], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
@@ -30,28 +36,38 @@ _POST: Mapping[str, Handler] = {
     "/v1/completions": answer_completion,
     "/v1/embeddings": answer_embeddings,
     "/v1/feedback": take_feedback,
+    "/v1/messages": answer_message,
+    "/v1/messages/count_tokens": count_tokens,
+    "/v1/responses": answer_response,
 }
 _GET: Mapping[str, Handler] = {"/v1/models": list_models, "/metrics": show_metrics}
+_GET_AS_ANTHROPIC: Mapping[str, Handler] = {**_GET, "/v1/models": anthropic_models.list_models}
 _MODEL = "/v1/models/"
+_RESPONSE = "/v1/responses/"
 
 
 class Gateway:
-    """The ASGI application: one table for the API, the pages for the rest."""
+    """Answers every exchange: one table for the API, the pages for the rest."""
 
-    def __init__(self, platform: Platform, pages: App) -> None:
+    def __init__(self, platform: Platform, pages: Pages) -> None:
         self._platform = platform
         self._pages = pages
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if scope["type"] != "http" or not _is_ours(path):
-            await self._pages(scope, receive, send)
+    async def __call__(self, exchange: Exchange) -> None:
+        path = exchange.path
+        if not _is_ours(path):
+            await self._pages(exchange)
             return
-        call = Call(self._platform, scope, receive, send)
+        call = Call(self._platform, exchange)
+        if is_anthropic(call):
+            call.surface = ANTHROPIC
         try:
             await _answer(call)
         except HeadraceError as error:
-            await call.refuse(error)
+            if call.has_begun:
+                await call.end(error_event(error))
+            else:
+                await call.refuse(error)
         except ClientGone:
             return
         except Exception:
@@ -77,10 +93,15 @@ async def _answer(call: Call) -> None:
         await _POST[call.path](call)
     elif call.path in _GET:
         _check_method(call, "GET", "HEAD")
-        await _GET[call.path](call)
+        table = _GET_AS_ANTHROPIC if call.surface is ANTHROPIC else _GET
+        await table[call.path](call)
     elif call.path.startswith(_MODEL):
         _check_method(call, "GET", "HEAD")
-        await show_model(call)
+        is_ours = call.surface is not ANTHROPIC
+        await (show_model if is_ours else anthropic_models.show_model)(call)
+    elif call.path.startswith(_RESPONSE):
+        _check_method(call, "GET", "HEAD", "DELETE")
+        await show_response(call)
     else:
         raise NotFound(
             f"there is nothing at {call.path}",

@@ -1,30 +1,18 @@
 """One HTTP request on its way: who asks, its body, and how it is answered."""
 
-from collections.abc import Coroutine, Sequence
-from functools import cached_property
-from typing import TypeAlias
+from collections.abc import Coroutine
 
 from headrace.access.principal import Principal
 from headrace.errors import HeadraceError, Unauthenticated
-from headrace.gateway.errors import error_body, status_of
-from headrace.gateway.http import (
-    Headers,
-    Receive,
-    Scope,
-    Send,
-    headers_of,
-    read_body,
-    send_body,
-    until_gone,
-)
+from headrace.gateway.http import Exchange, HeaderList, Headers
+from headrace.gateway.surface import OPENAI, Surface
 from headrace.ids import new_id
 from headrace.pipeline.service import Platform, Service
 from headrace.telemetry.trace import Trace
 
 __all__ = ["Call"]
 
-HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
-
+_JSON = (b"content-type", b"application/json")
 _EVENT_STREAM: HeaderList = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -36,34 +24,25 @@ _EVENT_STREAM: HeaderList = (
 class Call:
     """A request and its answer. The service is the one that was loaded when the request came."""
 
-    def __init__(self, platform: Platform, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, platform: Platform, exchange: Exchange) -> None:
         self.platform = platform
         self.service: Service = platform.service
         self.id = new_id()
         """The request's id; of a request with one turn it is the turn's and the trace's too."""
-        self._scope = scope
-        self._receive = receive
-        self._send = send
+        self.surface: Surface = OPENAI
+        """Whose API the client speaks: says how errors look."""
+        self.method = exchange.method
+        self.path = exchange.path
+        """As it was sent, still escaped."""
+        self.headers: Headers = exchange.headers
+        self._exchange = exchange
         self._principal: Principal | None = None
-        self._begun = False
         self._has_trace = False
-
-    @cached_property
-    def headers(self) -> Headers:
-        return headers_of(self._scope)
-
-    @property
-    def method(self) -> str:
-        return str(self._scope["method"])
-
-    @property
-    def path(self) -> str:
-        return str(self._scope["path"])
 
     @property
     def has_begun(self) -> bool:
         """Whether anything of the answer has been sent: then its status cannot change any more."""
-        return self._begun
+        return self._exchange.has_begun
 
     @property
     def principal(self) -> Principal:
@@ -94,43 +73,46 @@ class Call:
         self._principal = principal
 
     def _shown_key(self) -> str:
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        scheme, _, token = self.headers.get("authorization").partition(" ")
         if scheme.lower() == "bearer":
             return token.strip()
-        return self.headers.get("x-api-key", "").strip()
+        return self.headers.get("x-api-key").strip()
 
     async def body(self) -> bytes:
         """The whole body, within `server.max_body_bytes`."""
-        limit = self.service.config.server.max_body_bytes
-        return await read_body(self._scope, self._receive, limit)
+        return await self._exchange.body(self.service.config.server.max_body_bytes)
 
     async def while_connected(self, work: Coroutine[object, object, None]) -> None:
-        """Do the work, but cancel it when the client goes away. The body must have been read."""
-        await until_gone(self._receive, work)
+        """Do the work. (When the client goes away, the whole request is cancelled.)"""
+        await work
 
     async def respond(self, body: bytes, headers: HeaderList = (), *, status: int = 200) -> None:
         """Send a whole answer; JSON unless the headers say otherwise."""
-        self._begun = True
-        await send_body(self._send, status, body, (*headers, *self._common()))
+        given = headers if _says_type(headers) else (_JSON, *headers)
+        self._exchange.respond(status, [*given, *self._common()], body)
 
     async def refuse(self, error: HeadraceError) -> None:
         """Send an error as the whole answer."""
         headers: list[tuple[bytes, bytes]] = []
         if isinstance(error, Unauthenticated):
             headers.append((b"www-authenticate", b"Bearer"))
-        await self.respond(error_body(error), headers, status=status_of(error))
+        surface = self.surface
+        body = surface.error_body(error, self.id)
+        await self.respond(body, headers, status=surface.status_of(error))
 
     async def write(self, data: bytes) -> None:
         """Send a piece of a stream of server-sent events; the first one opens the stream."""
-        if not self._begun:
-            self._begun = True
-            headers = [*_EVENT_STREAM, *self._common()]
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._open()
+        await self._exchange.write(data)
 
-    async def end(self) -> None:
-        """End the stream."""
-        await self._send({"type": "http.response.body", "body": b""})
+    async def end(self, data: bytes = b"") -> None:
+        """End the stream, with a last piece."""
+        self._open()
+        self._exchange.end(data)
+
+    def _open(self) -> None:
+        if not self._exchange.has_begun:
+            self._exchange.begin(200, [*_EVENT_STREAM, *self._common()])
 
     def trace(self) -> Trace:
         """The trace of this request's turn, under the request's own id."""
@@ -138,9 +120,14 @@ class Call:
         return Trace(id=self.id)
 
     def _common(self) -> HeaderList:
-        headers = [(b"x-request-id", self.id.encode())]
+        identity = self.id.encode()
+        headers = [(b"x-request-id", identity), *self.surface.headers(self.id)]
         if self._has_trace:
-            headers.append((b"x-headrace-trace", self.id.encode()))
+            headers.append((b"x-headrace-trace", identity))
         if self._principal is not None:
             headers.append((b"x-headrace-release", self.service.release.encode()))
         return headers
+
+
+def _says_type(headers: HeaderList) -> bool:
+    return any(name == b"content-type" for name, _ in headers)

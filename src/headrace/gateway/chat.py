@@ -1,7 +1,6 @@
 """`POST /v1/chat/completions`: one turn, whole or streamed."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
@@ -17,8 +16,6 @@ from headrace.types import Delta, Deltas
 
 __all__ = ["answer_chat", "stream_deltas"]
 
-GOODBYE_S = 1.0
-
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +29,7 @@ async def answer_chat(call: Call) -> None:
     turn = chat_turn(call, request, extra)
     options = request.stream_options
     renderer = ChatRenderer(turn, include_usage=options is not None and options.include_usage)
-    await call.while_connected(_answer(call, turn, renderer))
+    await _answer(call, turn, renderer)
 
 
 async def _answer(call: Call, turn: Turn, renderer: ChatRenderer) -> None:
@@ -42,11 +39,16 @@ async def _answer(call: Call, turn: Turn, renderer: ChatRenderer) -> None:
                 pass
             await call.respond(renderer.whole())
         elif await stream_deltas(call, deltas, renderer.chunk):
-            await call.write(DONE)
-            await call.end()
+            await call.end(DONE)
 
 
-async def stream_deltas(call: Call, deltas: Deltas, chunk: Callable[[Delta], bytes]) -> bool:
+async def stream_deltas(
+    call: Call,
+    deltas: Deltas,
+    chunk: Callable[[Delta], bytes],
+    *,
+    failed: Callable[[HeadraceError], bytes] = error_event,
+) -> bool:
     """Send each delta as it comes. False: the answer broke off, which the client was told.
 
     Raises:
@@ -58,7 +60,9 @@ async def stream_deltas(call: Call, deltas: Deltas, chunk: Callable[[Delta], byt
                 await call.write(data)
     except asyncio.CancelledError:
         if call.has_begun:
-            await _say_goodbye(call)
+            # The service stops; a client that has left does not hear this any more.
+            stopping = ServiceStopping("the service is stopping", hint="try again in a moment")
+            await call.end(failed(stopping))
         raise
     except HeadraceError as error:
         if not call.has_begun:
@@ -71,16 +75,5 @@ async def stream_deltas(call: Call, deltas: Deltas, chunk: Callable[[Delta], byt
         failure = internal_error(call.id)
     else:
         return True
-    await call.write(error_event(failure))
-    await call.end()
+    await call.end(failed(failure))
     return False
-
-
-async def _say_goodbye(call: Call) -> None:
-    """Tell a client whose stream is cut off; one that is not there any more hears nothing."""
-    stopping = ServiceStopping("the service is stopping", hint="try again in a few seconds")
-    # A client that does not read must not hold up the end.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(GOODBYE_S):
-            await call.write(error_event(stopping))
-            await call.end()

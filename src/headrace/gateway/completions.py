@@ -26,7 +26,7 @@ async def answer_completion(call: Call) -> None:
     request, extra = decode(await call.body(), CompletionRequest)
     prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
     _check(prompts)
-    await call.while_connected(_answer(call, request, extra, prompts))
+    await _answer(call, request, extra, prompts)
 
 
 async def _answer(
@@ -58,8 +58,7 @@ async def _answer(
         return
     if include_usage:
         await call.write(renderers[0].usage_chunk(total))
-    await call.write(DONE)
-    await call.end()
+    await call.end(DONE)
 
 
 def _check(prompts: list[str]) -> None:

@@ -38,7 +38,7 @@ async def answer_embeddings(call: Call) -> None:
         subject=subject_of(request.user),
         trace=call.trace(),
     )
-    await call.while_connected(_answer(call, request, turn))
+    await _answer(call, request, turn)
 
 
 async def _answer(call: Call, request: EmbeddingsRequest, turn: EmbeddingTurn) -> None:

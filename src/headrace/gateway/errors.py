@@ -40,17 +40,25 @@ STATUS_BY_CODE: dict[str, int] = {
     "permission_denied": 403,
     "not_found": 404,
     "model_not_found": 404,
+    "malformed_request": 400,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "payload_too_large": 413,
+    "uri_too_long": 414,
+    "expectation_failed": 417,
     "rate_limit_exceeded": 429,
+    "headers_too_large": 431,
     "invalid_config": 500,
     "internal_error": 500,
+    "upgrade_unsupported": 501,
     "deployment_misconfigured": 503,
     "model_timeout": 504,
     "model_unavailable": 503,
     "service_stopping": 503,
     "state_unusable": 503,
+    "too_many_connections": 503,
     "weights_unavailable": 503,
+    "http_version_unsupported": 505,
 }
 
 _TYPE_BY_STATUS = {
@@ -59,8 +67,14 @@ _TYPE_BY_STATUS = {
     403: "permission_error",
     404: "not_found_error",
     405: "invalid_request_error",
+    408: "invalid_request_error",
     413: "invalid_request_error",
+    414: "invalid_request_error",
+    417: "invalid_request_error",
     429: "rate_limit_error",
+    431: "invalid_request_error",
+    501: "invalid_request_error",
+    505: "invalid_request_error",
 }
 
 

@@ -1,102 +1,116 @@
-"""Plain ASGI parts: reading a body within limits, sending bytes, noticing that a client left.
+"""What the endpoints need of HTTP: one request and the way to its answer.
 
-Everything HTTP that the endpoints need, so that the pipeline never sees a transport.
+The server has the only real `Exchange` (server/http1/exchange.py); the gateway never sees sockets.
 """
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeAlias
 
-from headrace.errors import PayloadTooLarge
+__all__ = ["ClientGone", "Exchange", "HeaderList", "Headers"]
 
-__all__ = [
-    "ClientGone",
-    "Headers",
-    "Receive",
-    "Scope",
-    "Send",
-    "headers_of",
-    "read_body",
-    "send_body",
-    "until_gone",
-]
-
-Scope: TypeAlias = MutableMapping[str, Any]  # ASGI's own types
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers: TypeAlias = dict[str, str]
+HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
+"""Names in lower case."""
 
 
 class ClientGone(Exception):
     """The client closed the connection before its request was whole."""
 
 
-def headers_of(scope: Scope) -> Headers:
-    """Request headers, names in lower case; of repeated ones the last."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+class Headers:
+    """Request headers by name in lower case; of repeated ones the last. Decoded when asked for."""
+
+    __slots__ = ("last", "raw")
+
+    def __init__(self, raw: HeaderList) -> None:
+        self.raw = raw
+        """All of them as they came, names in lower case."""
+        self.last = dict(raw)
+
+    def get(self, name: str, default: str = "") -> str:
+        value = self.last.get(name.encode())
+        return default if value is None else value.decode("latin-1")
+
+    def __getitem__(self, name: str) -> str:
+        return self.last[name.encode()].decode("latin-1")
+
+    def __contains__(self, name: str) -> bool:
+        return name.encode() in self.last
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self.last)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body.
+class Exchange(Protocol):
+    """One request and its answer: `respond` once, or `begin`, `write` and `end`.
 
-    Raises:
-        PayloadTooLarge: more than `limit` bytes, known from the header or counted.
-        ClientGone: the connection closed first.
+    When the client goes away, the task that handles the exchange is cancelled, unless
+    `outlives_client` was set; what is sent afterwards is dropped without an error.
     """
-    declared = headers_of(scope).get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise ClientGone
-        piece = event.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
-        if not event.get("more_body"):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    outlives_client: bool
+    """Set it to go on without the client: `gone` then tells when it left."""
 
-def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(
-        f"the request body is larger than {limit:,} bytes",
-        hint="send less, or raise server.max_body_bytes in headrace.yaml",
-    )
+    @property
+    def method(self) -> str: ...
 
+    @property
+    def path(self) -> str:
+        """As it was sent, escapes and all; it holds no `//`, `.` or `..` segments."""
+        ...
 
-async def send_body(
-    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """A whole response; JSON unless the headers say otherwise."""
-    given = list(headers)
-    if not any(name == b"content-type" for name, _ in given):
-        given.append((b"content-type", b"application/json"))
-    given.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": given})
-    await send({"type": "http.response.body", "body": body})
+    @property
+    def query(self) -> bytes:
+        """What follows the `?`, without it."""
+        ...
 
+    @property
+    def headers(self) -> Headers: ...
 
-async def until_gone(receive: Receive, work: Coroutine[object, object, None]) -> None:
-    """Do the work, but cancel it as soon as the client closes the connection."""
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+        ...
 
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Address and port of whoever is connected: the client, or the last proxy."""
+        ...
 
-    worker = asyncio.ensure_future(work)
-    watcher = asyncio.ensure_future(gone())
-    try:
-        await asyncio.wait({worker, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        if worker.done():
-            worker.result()
-    finally:
-        watcher.cancel()
-        if not worker.done():
-            worker.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await worker
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of the answer has been sent: then its status cannot change any more."""
+        ...
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            PayloadTooLarge: more than `limit` bytes, known from the header or counted.
+            ClientGone: the connection closed first.
+            HeadraceError: it is malformed, or does not come in time.
+        """
+        ...
+
+    async def read(self) -> bytes:
+        """The next piece of the body; empty at its end. Raises as `body`, but for the limit."""
+        ...
+
+    async def gone(self) -> None:
+        """Wait until the client has gone, or the answer is complete."""
+        ...
+
+    def respond(self, status: int, headers: HeaderList, body: bytes) -> None:
+        """Send a whole answer; its length is added to the headers."""
+        ...
+
+    def begin(self, status: int, headers: HeaderList, *, length: int | None = None) -> None:
+        """Begin an answer that comes in pieces; its head goes out with the first of them."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece; waits only while the client is slower than the answer."""
+        ...
+
+    def end(self, data: bytes = b"") -> None:
+        """End the answer, with a last piece."""
+        ...

@@ -1,5 +1,7 @@
 """`GET /v1/models` and `GET /v1/models/{name}`: what may be asked."""
 
+from urllib.parse import unquote
+
 import msgspec
 
 from headrace.gateway.call import Call
@@ -16,7 +18,7 @@ async def list_models(call: Call) -> None:
 
 async def show_model(call: Call) -> None:
     """One model; UnknownModel names the nearest."""
-    name = call.path.removeprefix("/v1/models/")
+    name = unquote(call.path.removeprefix("/v1/models/"))
     await call.respond(msgspec.json.encode(_model(call, call.service.models.get(name).name)))
 
 

@@ -73,8 +73,8 @@ def _say_what_waits(old: Service, new: Service) -> None:
     before, after = old.config, new.config
     waiting = [
         f"server.{name}"
-        for name in ("host", "port", "drain_s")
-        if getattr(before.server, name) != getattr(after.server, name)
+        for name in before.server.__struct_fields__
+        if name != "max_body_bytes" and getattr(before.server, name) != getattr(after.server, name)
     ]
     waiting += [
         f"traces.{name}"

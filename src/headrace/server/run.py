@@ -14,12 +14,16 @@ from typing import Self
 from starlette.applications import Starlette
 
 from headrace.config.load import home_dir, load_service
+from headrace.config.model import ServerConfig
 from headrace.console.app import console_routes
 from headrace.errors import HeadraceError
 from headrace.gateway.app import Gateway
 from headrace.models.progress import Progress
 from headrace.server.boot import Booted, boot
-from headrace.server.http import HttpServer
+from headrace.server.http1.asgi import AsgiPages
+from headrace.server.http1.certificate import Certificate
+from headrace.server.http1.limits import Limits
+from headrace.server.http1.server import HttpServer
 from headrace.server.listen import address_of, is_loopback, listening
 from headrace.server.reload import Reloader
 from headrace.server.state import RunningService, announce, withdraw
@@ -83,6 +87,7 @@ def run(
 
     Raises:
         PortUnusable: the address is taken or not this machine's.
+        CertificateUnusable: the files of `server.tls` are wrong, do not match or have expired.
         Stopped: told to stop before it answered.
         HeadraceError: as `boot`.
     """
@@ -104,30 +109,55 @@ async def _serve(wanted: _Wanted) -> None:
     began = time.perf_counter()
     config = load_service(wanted.root, wanted.environ).server
     home = home_dir(wanted.root, wanted.environ)
+    certificate = _certificate(wanted.root, config)
     host, port = wanted.host or config.host, wanted.port
     # The port first: finding out that it is taken should not cost a download.
     with listening(host, config.port if port is None else port) as listener, _Signals() as signals:
         async with _interruptible(wanted, signals) as booted:
             platform = booted.platform
-            pages = Starlette(routes=console_routes(platform))
-            server = HttpServer(Gateway(platform, pages), drain_s=config.drain_s)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            url = address_of(listener)
+            pages = AsgiPages(Starlette(routes=console_routes(platform)))
+            server = HttpServer(
+                Gateway(platform, pages),
+                _limits(config),
+                drain_s=config.drain_s,
+                tls=certificate.context if certificate else None,
+            )
+            serving = asyncio.create_task(server.serve(listener))
+            url = address_of(listener, scheme="https" if certificate else "http")
             announce(home, RunningService(url=url, pid=os.getpid(), started_at=time.time()))
             try:
                 await _until(server.answering, serving)
-                if not is_loopback(listener):
+                if certificate is None and not is_loopback(listener):
                     _log.warning("other machines can reach this port without TLS: docs/security.md")
                 wanted.ready(_started(booted, url, home, time.perf_counter() - began))
-                async with _background(booted):
+                async with _background(booted, certificate):
                     await _until(signals.stopping, serving)
-                    signals.on_second = lambda: setattr(server, "force_exit", True)
+                    signals.on_second = server.stop_at_once
                     _log.info("stopping: running answers get up to %g s", config.drain_s)
-                    server.should_exit = True
+                    server.stop()
                     await serving
             finally:
                 serving.cancel()
                 withdraw(home)
+
+
+def _certificate(root: Path, config: ServerConfig) -> Certificate | None:
+    """What `server.tls` names. Raises CertificateUnusable."""
+    if config.tls is None:
+        return None
+    return Certificate(root / config.tls.certificate, root / config.tls.key)
+
+
+def _limits(config: ServerConfig) -> Limits:
+    return Limits(
+        uri_bytes=config.max_uri_bytes,
+        header_bytes=config.max_header_bytes,
+        connections=config.max_connections,
+        header_timeout_s=config.header_timeout_s,
+        body_timeout_s=config.body_timeout_s,
+        idle_timeout_s=config.idle_timeout_s,
+        write_timeout_s=config.write_timeout_s,
+    )
 
 
 def _started(booted: Booted, url: str, home: Path, ready_s: float) -> Started:
@@ -196,7 +226,7 @@ async def _interruptible(wanted: _Wanted, signals: _Signals) -> AsyncIterator[Bo
 
 
 @contextlib.asynccontextmanager
-async def _background(booted: Booted) -> AsyncIterator[None]:
+async def _background(booted: Booted, certificate: Certificate | None) -> AsyncIterator[None]:
     """What the service does by itself while it runs."""
     platform = booted.platform
     tasks = [
@@ -204,6 +234,8 @@ async def _background(booted: Booted) -> AsyncIterator[None]:
         asyncio.create_task(prune(platform)),
         asyncio.create_task(Reloader(platform, booted.loader).run()),
     ]
+    if certificate is not None:
+        tasks.append(asyncio.create_task(certificate.watch()))
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from headrace.server.doctor.plugins import check_plugins
 from headrace.server.doctor.port import check_port
 from headrace.server.doctor.processor import check_processor
 from headrace.server.doctor.result import Result, fail
+from headrace.server.doctor.retirement import check_retirement
 from headrace.server.doctor.service import check_service
 from headrace.server.doctor.site import Site
 from headrace.server.doctor.weights import check_weights
@@ -30,6 +31,7 @@ CHECKS: dict[str, Check] = {
     "home": check_home,
     "database": check_database,
     "weights": check_weights,
+    "catalogue": check_retirement,
     "port": check_port,
     "service": check_service,
 }

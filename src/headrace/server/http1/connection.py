@@ -1,0 +1,493 @@
+"""One client's connection: what it sends, in which order it is answered, and when it ends.
+
+Requests are answered one after the other. What a client sends beyond the one being answered stays
+unread bytes, `READ_AHEAD_BYTES` at most, so pipelining costs no memory and needs no queue.
+
+Who only shuts down its writing side still gets its answer, who closes does not; both look the same
+until something is sent. So when the end of a client's bytes is seen and nothing of the answer has
+gone out yet, an interim answer is sent (`100 Continue`, which every HTTP/1.1 client must skip): a
+socket that is closed replies with a reset, and the kernel says so a moment later.
+"""
+
+import array
+import asyncio
+import contextlib
+import fcntl
+import math
+import re
+import socket
+import termios
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from headrace.errors import HeadraceError
+from headrace.server.http1.body import Body
+from headrace.server.http1.errors import MalformedRequest, RequestTimeout, TooManyConnections
+from headrace.server.http1.exchange import HttpExchange
+from headrace.server.http1.limits import (
+    DISCARD_BYTES,
+    LINGER_BYTES,
+    LINGER_S,
+    MIN_BODY_BYTES_PER_S,
+    READ_AHEAD_BYTES,
+    Limits,
+)
+from headrace.server.http1.request import check_beginning, read_head
+from headrace.server.http1.response import response_head
+
+__all__ = ["Connection", "Host"]
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
+_LOOK_AFTER_S = 0.05
+"""How long after an interim answer a closed client's reset is there; a network's round trip."""
+_TCP_CLOSE = 7
+"""`TCP_CLOSE` of the kernel's include/net/tcp_states.h."""
+
+
+class Host(Protocol):
+    """What a connection needs of the server."""
+
+    limits: Limits
+    date: bytes
+    is_draining: bool
+    connections: set["Connection"]
+    now: Callable[[], float]
+    """The event loop's clock."""
+
+    def start(self, exchange: HttpExchange) -> "asyncio.Task[None]":
+        """Let the handler answer."""
+        ...
+
+    def render(self, error: HeadraceError) -> tuple[int, bytes]:
+        """An error as status and JSON."""
+        ...
+
+    def forget(self, task: "asyncio.Task[None]") -> None:
+        """The task has been cancelled before it ran."""
+        ...
+
+    def left(self) -> None:
+        """A connection is no more."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """A client, from its connecting to its end."""
+
+    __slots__ = (
+        "_body", "_budget_s", "_closing", "_discarded", "_eof", "_exchange", "_host", "_is_broken",
+        "_is_reading_paused", "_next_check", "_rest", "_transport", "_unsent", "_waiter", "_wanted_at",
+        "_write_deadline", "deadline", "is_write_paused", "peer", "scheme",
+    )  # fmt: skip
+
+    _transport: asyncio.Transport
+
+    def __init__(self, host: Host, scheme: str) -> None:
+        self._host = host
+        self.scheme = scheme
+        self.peer = ("", 0)
+        self.deadline = math.inf
+        """When the client must have done what it is expected to."""
+        self.is_write_paused = False
+        self._exchange: HttpExchange | None = None
+        self._body: Body | None = None
+        """A body that is still arriving; without an exchange it is being thrown away."""
+        self._rest = bytearray()
+        """The beginning of a head, or requests that wait for the one being answered."""
+        self._next_check = 0
+        self._closing = False
+        self._eof = False
+        self._is_broken = False
+        """Nothing that comes now can be understood as a request any more."""
+        self._is_reading_paused = False
+        self._discarded = 0
+        self._budget_s = 0.0
+        self._wanted_at = math.inf
+        self._waiter: asyncio.Future[None] | None = None
+        self._unsent = 0
+        self._write_deadline = math.inf
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.peer = (str(peer[0]), int(peer[1]))
+        host = self._host
+        host.connections.add(self)
+        self.deadline = host.now() + host.limits.header_timeout_s
+        if len(host.connections) > host.limits.connections:
+            self._refuse(
+                TooManyConnections(
+                    f"the service has {host.limits.connections:,} connections, as many as it may",
+                    hint="try again in a moment, or raise server.max_connections",
+                )
+            )
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            self._discard(data)
+            return
+        if self._body is not None:
+            data = self._feed(self._body, data)
+            if not data:
+                return
+        if self._exchange is not None:
+            self._rest += data
+            if len(self._rest) > READ_AHEAD_BYTES:
+                self._pause_reading()
+        elif self._rest:
+            self._rest += data
+            if self._is_worth_reading(len(data)):
+                self._next()
+            elif len(self._rest) >= self._next_check:
+                self._check_beginning()
+        else:
+            self._advance(data)
+
+    def eof_received(self) -> bool:
+        """True keeps the writing side open."""
+        self._eof = True
+        if self._closing or self._exchange is None or self._body is not None:
+            return False
+        if self.scheme == "https":
+            return False  # TLS has no half of a connection
+        self._probe()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._host.connections.discard(self)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        exchange, self._exchange, self._body = self._exchange, None, None
+        if exchange is not None:
+            exchange.client_left()
+            if not exchange.has_started and exchange.task is not None:
+                self._host.forget(exchange.task)  # cancelled before its first turn, it never runs
+        self._host.left()
+
+    def pause_writing(self) -> None:
+        self.is_write_paused = True
+        self._unsent = self._count_unsent()
+        self._write_deadline = self._host.now() + self._host.limits.write_timeout_s
+
+    def resume_writing(self) -> None:
+        self.is_write_paused = False
+        self._write_deadline = math.inf
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        if self._exchange is None and self._body is None and not self._closing:
+            self._next()
+
+    # What the server calls.
+
+    def tick(self, now: float) -> None:
+        """Look whether the client is over its time."""
+        if now >= self._write_deadline:
+            unsent = self._count_unsent()
+            if unsent >= self._unsent:
+                self.abort()
+                return
+            self._unsent = unsent
+            self._write_deadline = now + self._host.limits.write_timeout_s
+        if self._eof and not self._closing:
+            self._look_if_gone()
+        if now >= self.deadline:
+            self._overdue()
+
+    def drain(self) -> None:
+        """The server stops: end the connection if nothing is under way on it."""
+        if self._exchange is None and not self._rest and not self._closing:
+            self._close()
+
+    def abort(self) -> None:
+        """Break off at once."""
+        self._closing = True
+        self._transport.abort()
+
+    # What its exchange calls.
+
+    @property
+    def date(self) -> bytes:
+        return self._host.date
+
+    def send(self, data: bytes) -> None:
+        if not self._closing:
+            self._transport.write(data)
+
+    def keeps_alive(self, exchange: HttpExchange) -> bool:
+        if (
+            not exchange.request.keeps_alive
+            or self._host.is_draining
+            or self._is_broken
+            or (self._eof and not self._rest)
+        ):
+            return False
+        if self._body is None:
+            return True
+        # Who still waits for `100 Continue` may send its body or leave it: nobody could tell.
+        return not exchange.request.expects_continue and not self._is_long(self._body)
+
+    async def writable(self) -> None:
+        while self.is_write_paused and not self._closing:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def finished(self, exchange: HttpExchange) -> None:
+        self._exchange = None
+        if not exchange.keeps_alive or self._is_broken or self._host.is_draining:
+            self._close()
+        elif self._body is not None:
+            self._body.discard()
+            self._discarded = 0
+            self.deadline = self._host.now() + self._host.limits.body_timeout_s
+            self._resume_reading()
+        else:
+            self._next()
+
+    # Reading requests.
+
+    def _next(self) -> None:
+        """Go on with what has come beyond the last request, or wait for more."""
+        if self.is_write_paused:
+            return  # a client that does not read its answers gets no more of them
+        self._resume_reading()
+        data = bytes(self._rest)
+        self._rest.clear()
+        if data:
+            self._advance(data)
+        elif self._eof:
+            self._close()
+        else:
+            self.deadline = self._host.now() + self._host.limits.idle_timeout_s
+
+    def _advance(self, data: bytes) -> None:
+        """Begin the next request, if its head is whole."""
+        if data.startswith(b"\r\n") and (found := _EMPTY_LINES.match(data)):
+            data = data[found.end() :]
+        end = data.find(b"\r\n\r\n") + 4
+        if end == 3:
+            self._wait_for_head(data)
+            return
+        try:
+            request = read_head(data[:end], self._host.limits)
+        except HeadraceError as error:
+            self._refuse(error)
+            return
+        rest = data[end:]
+        body: bytes | Body = b""
+        if request.is_chunked or request.length > len(rest):
+            length = None if request.is_chunked else request.length
+            self._body = body = Body(length, on_wanted=self._wanted, on_taken=self._taken)
+            self._budget_s = self._host.limits.body_timeout_s
+            self._wanted_at = math.inf
+        elif request.length:
+            body, rest = rest[: request.length], rest[request.length :]
+        self.deadline = math.inf
+        self._exchange = exchange = HttpExchange(self, request, body)
+        exchange.task = self._host.start(exchange)
+        if rest and self._body is not None:
+            rest = self._feed(self._body, rest)
+        self._rest += rest
+
+    def _wait_for_head(self, data: bytes) -> None:
+        if self._eof:
+            self._close()
+            return
+        if data:
+            self._rest += data
+            self.deadline = self._host.now() + self._host.limits.header_timeout_s
+            self._check_beginning()
+        elif self.deadline == math.inf:
+            self.deadline = self._host.now() + self._host.limits.idle_timeout_s
+
+    def _is_worth_reading(self, new: int) -> bool:
+        """Whether the last so many bytes have completed a head, or an empty line before one."""
+        rest = self._rest
+        return rest.find(b"\r\n\r\n", max(0, len(rest) - new - 3)) >= 0 or rest.startswith(b"\r\n")
+
+    def _check_beginning(self) -> None:
+        try:
+            check_beginning(bytes(self._rest), self._host.limits)
+        except HeadraceError as error:
+            self._refuse(error)
+        # Looking again at each byte would cost the square of the head's length.
+        self._next_check = min(2 * len(self._rest), self._host.limits.header_bytes + 1)
+
+    # Reading bodies.
+
+    def _feed(self, body: Body, data: bytes) -> bytes:
+        """Give the body what belongs to it; gives what follows."""
+        before = body.has_arrived
+        try:
+            rest = body.feed(data)
+        except MalformedRequest as error:
+            self._break(error)
+            return b""
+        if self._exchange is None:
+            return self._discarded_body(body, data, rest)
+        if body.is_complete:
+            self._body = None
+            self.deadline = math.inf
+            return rest
+        gained = (body.has_arrived - before) / MIN_BODY_BYTES_PER_S
+        self._budget_s += gained
+        if not body.is_awaited or body.is_full:
+            self._stop_clock()
+            if body.is_full:
+                self._pause_reading()
+        else:
+            self.deadline += gained
+        return rest
+
+    def _discarded_body(self, body: Body, data: bytes, rest: bytes) -> bytes:
+        body.discard()
+        self._discarded += len(data)
+        if body.is_complete:
+            self._body = None
+            self.deadline = self._host.now() + self._host.limits.idle_timeout_s
+            return rest
+        if self._discarded > DISCARD_BYTES:
+            self._close()
+        return b""
+
+    def _wanted(self) -> None:
+        """Somebody waits for the body: only from now on the client has to send it."""
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.request.expects_continue:
+            exchange.request.expects_continue = False
+            if self._body is not None and not self._body.has_arrived and not exchange.has_begun:
+                self._transport.write(_CONTINUE)
+        self._wanted_at = self._host.now()
+        self.deadline = self._wanted_at + self._budget_s
+        self._resume_reading()
+
+    def _taken(self) -> None:
+        self._stop_clock()
+        if self._body is not None:
+            self._resume_reading()
+
+    def _stop_clock(self) -> None:
+        if self._wanted_at < math.inf:
+            self._budget_s -= self._host.now() - self._wanted_at
+            self._wanted_at = math.inf
+        self.deadline = math.inf
+
+    def _break(self, error: HeadraceError) -> None:
+        """The body cannot be understood, or does not come: whoever reads it learns why."""
+        body, self._body = self._body, None
+        self._is_broken = True
+        self.deadline = math.inf
+        self._pause_reading()
+        if self._exchange is None:
+            self._close()
+        elif body is not None:
+            body.fail(error)
+
+    @staticmethod
+    def _is_long(body: Body) -> bool:
+        left = body.still_to_come
+        return left is not None and left > DISCARD_BYTES
+
+    # Ending.
+
+    def _overdue(self) -> None:
+        limits = self._host.limits
+        if self._closing:
+            self.abort()
+        elif self._body is not None:
+            if self._exchange is None:
+                self._close()
+                return
+            self._break(
+                RequestTimeout(
+                    f"the request's body did not come within {limits.body_timeout_s:g} s "
+                    f"and a second per {MIN_BODY_BYTES_PER_S} bytes"
+                )
+            )
+        elif self._rest:
+            self._refuse(
+                RequestTimeout(
+                    f"the request's head did not come within {limits.header_timeout_s:g} s"
+                )
+            )
+        else:
+            self._close()
+
+    def _refuse(self, error: HeadraceError) -> None:
+        """Say why there is no answer, and end the connection."""
+        status, body = self._host.render(error)
+        ending = (
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        )
+        self._transport.write(response_head(status, (), ending % (self.date, len(body))) + body)
+        self._is_broken = True
+        self._rest.clear()
+        self._close()
+
+    def _close(self) -> None:
+        """End the connection once everything is sent; listen on for a while if bytes may come."""
+        self._closing = True
+        lingers = self._body is not None or self._is_broken or self._is_reading_paused
+        if self._eof or not lingers:
+            self.deadline = self._host.now() + self._host.limits.write_timeout_s
+            self._transport.close()
+            return
+        self._body = None
+        self.deadline = self._host.now() + LINGER_S
+        self._discarded = 0
+        self._resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > LINGER_BYTES:
+            self.abort()
+
+    def _count_unsent(self) -> int:
+        """Bytes that the client's machine has not taken: ours, and those in the kernel's queue.
+
+        That queue takes more only after a megabyte or so has gone, which a slow client needs
+        minutes for.
+        """
+        waiting = array.array("i", [0])
+        with contextlib.suppress(OSError):  # other kernels may not tell
+            connected = self._transport.get_extra_info("socket")
+            fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, waiting)
+        return waiting[0] + self._transport.get_write_buffer_size()
+
+    # Clients that have closed.
+
+    def _probe(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.request.is_http_1_1 and not exchange.has_begun:
+            self._transport.write(_CONTINUE)
+        asyncio.get_running_loop().call_later(_LOOK_AFTER_S, self._look_if_gone)
+
+    def _look_if_gone(self) -> None:
+        if self._closing or not hasattr(socket, "TCP_INFO"):
+            return
+        connected = self._transport.get_extra_info("socket")
+        if connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
+            self.abort()
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused and not self._transport.is_closing() and not self._eof:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = False
+            self._transport.resume_reading()

@@ -1,0 +1,226 @@
+"""A request with its answer, as a handler sees it: `gateway.http.Exchange`, on a real connection."""
+
+import asyncio
+from typing import Protocol
+
+from headrace.gateway.http import ClientGone, Headers
+from headrace.server.http1.body import Body, too_large
+from headrace.server.http1.request import Request
+from headrace.server.http1.response import HeaderList, has_no_body, response_head
+
+__all__ = ["HttpExchange", "Line"]
+
+_CLOSE = b"connection: close\r\n"
+_KEEP = b"connection: keep-alive\r\n"
+_CHUNKED = b"transfer-encoding: chunked\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Line(Protocol):
+    """What an exchange needs of its connection."""
+
+    scheme: str
+    peer: tuple[str, int]
+    is_write_paused: bool
+
+    @property
+    def date(self) -> bytes:
+        """The header line."""
+        ...
+
+    def keeps_alive(self, exchange: "HttpExchange") -> bool:
+        """Whether the connection can be used again after this exchange."""
+        ...
+
+    def send(self, data: bytes) -> None: ...
+
+    async def writable(self) -> None:
+        """Wait until the client has taken enough of what was sent."""
+        ...
+
+    def finished(self, exchange: "HttpExchange") -> None:
+        """The whole answer has been sent."""
+        ...
+
+    def abort(self) -> None:
+        """Break the connection off, so that the client sees that the answer is not whole."""
+        ...
+
+
+class HttpExchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "_body", "_gone", "_head", "_is_chunked", "_left", "_line", "_request", "has_begun",
+        "has_ended", "has_started", "headers", "keeps_alive", "method", "outlives_client", "path",
+        "peer", "query", "scheme", "task",
+    )  # fmt: skip
+
+    def __init__(self, line: Line, request: Request, body: Body | bytes) -> None:
+        self.method = request.method
+        self.path = request.path
+        self.query = request.query
+        self.headers: Headers = request.headers
+        self.scheme = line.scheme
+        self.peer = line.peer
+        self.outlives_client = False
+        self.has_begun = False
+        self.has_ended = False
+        self.has_started = False
+        """Whether the handler's task has had its first turn."""
+        self.keeps_alive = False
+        self.task: asyncio.Task[None] | None = None
+        self._line: Line | None = line
+        self._request = request
+        self._body = body
+        self._gone: asyncio.Future[None] | None = None
+        self._head = b""
+        self._left: int | None = None
+        self._is_chunked = False
+
+    @property
+    def request(self) -> Request:
+        return self._request
+
+    @property
+    def is_client_gone(self) -> bool:
+        return self._line is None
+
+    async def body(self, limit: int) -> bytes:
+        """See `gateway.http.Exchange`, as for all that follows."""
+        body = self._body
+        if isinstance(body, bytes):
+            if len(body) > limit:
+                raise too_large(limit)
+            return body
+        return await body.whole(limit)
+
+    async def read(self) -> bytes:
+        body = self._body
+        if isinstance(body, bytes):
+            self._body = b""
+            return body
+        return await body.piece()
+
+    async def gone(self) -> None:
+        if self._line is None or self.has_ended:
+            return
+        if self._gone is None:
+            self._gone = asyncio.get_running_loop().create_future()
+        # Several may wait, and one that is cancelled must not end it for the others.
+        await asyncio.shield(self._gone)
+
+    def respond(self, status: int, headers: HeaderList, body: bytes) -> None:
+        self._check_fresh()
+        line = self._line
+        if line is None:
+            self.has_begun = self.has_ended = True
+            return
+        if has_no_body(status):
+            framing = body = b""
+        else:
+            framing = b"content-length: %d\r\n" % len(body)
+        head = response_head(status, headers, self._ending(line, framing))
+        self.has_begun = self.has_ended = True
+        line.send(head if self.method == "HEAD" else head + body)
+        self._finish(line)
+
+    def begin(self, status: int, headers: HeaderList, *, length: int | None = None) -> None:
+        self._check_fresh()
+        line = self._line
+        if line is not None:
+            framing = b""
+            if length is not None and not has_no_body(status):
+                framing = b"content-length: %d\r\n" % length
+            if self.method == "HEAD" or has_no_body(status):
+                length = 0
+            elif length is None and self._request.is_http_1_1:
+                framing = _CHUNKED
+                self._is_chunked = True
+            self._left = length
+            is_unframed = length is None and not self._is_chunked
+            ending = self._ending(line, framing, is_unframed=is_unframed)
+            self._head = response_head(status, headers, ending)
+        self.has_begun = True
+
+    async def write(self, data: bytes) -> None:
+        line = self._line
+        if line is None or not data or self._is_hidden:
+            return
+        line.send(self._framed(data))
+        if line.is_write_paused:
+            await line.writable()
+
+    def end(self, data: bytes = b"") -> None:
+        if self.has_ended:
+            return
+        line = self._line
+        self.has_ended = True
+        if line is None:
+            return
+        if self._is_hidden:
+            last, self._head = self._head, b""
+        else:
+            last = self._framed(data)
+        if self._is_chunked:
+            last += _LAST_CHUNK
+        if last:
+            line.send(last)
+        if self._left and not self._is_hidden:
+            line.abort()  # fewer bytes than were promised
+        else:
+            self._finish(line)
+
+    def abort(self) -> None:
+        """Break off an answer that has begun and cannot be ended."""
+        if self._line is not None:
+            self._line.abort()
+
+    def client_left(self) -> None:
+        """The connection is no more."""
+        self._line = None
+        if isinstance(self._body, Body):
+            self._body.fail(ClientGone())
+        self._settle_gone()
+        if self.task is not None and not self.has_ended and not self.outlives_client:
+            self.task.cancel()
+
+    @property
+    def _is_hidden(self) -> bool:
+        """Whether the answer's body must not be sent."""
+        return self.method == "HEAD"
+
+    def _framed(self, data: bytes) -> bytes:
+        """The data with its framing, and with the head if that has not been sent."""
+        if self._left is not None:
+            if len(data) > self._left:
+                raise RuntimeError("the answer is longer than it said")
+            self._left -= len(data)
+        elif self._is_chunked and data:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self._head:
+            data, self._head = self._head + data, b""
+        return data
+
+    def _ending(self, line: Line, framing: bytes, *, is_unframed: bool = False) -> bytes:
+        """The server's own headers, and the empty line."""
+        self.keeps_alive = not is_unframed and line.keeps_alive(self)
+        if not self.keeps_alive:
+            return b"%b%b%b\r\n" % (line.date, framing, _CLOSE)
+        if not self._request.is_http_1_1:
+            return b"%b%b%b\r\n" % (line.date, framing, _KEEP)
+        return b"%b%b\r\n" % (line.date, framing)
+
+    def _finish(self, line: Line) -> None:
+        self._line = None
+        if self._gone is not None:
+            self._settle_gone()
+        line.finished(self)
+
+    def _settle_gone(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    def _check_fresh(self) -> None:
+        if self.has_begun:
+            raise RuntimeError("the answer has begun already")
