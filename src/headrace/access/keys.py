@@ -43,6 +43,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """The secret's last four characters, to tell keys apart."""
     created_at: float
     revoked_at: float | None = None
+    team: str = ""
+    """Whose limits the key shares; empty for nobody's."""
 
 
 class KeyStore:
@@ -61,14 +63,15 @@ class KeyStore:
         store.refresh()
         return store
 
-    def create(self, name: str, role: RoleName) -> tuple[str, ApiKey]:
+    def create(self, name: str, role: RoleName, *, team: str = "") -> tuple[str, ApiKey]:
         """Make a key; the secret is given this once and stored nowhere.
 
         Raises:
-            InvalidRequest: the name is empty, longer than 100 characters, or not printable.
+            InvalidRequest: the name is empty, or the name or team is longer than 100 characters
+                or not printable.
         """
         secret = _new_secret()
-        return secret, self._insert(name, role, secret)
+        return secret, self._insert(name, role, secret, team)
 
     def list(self) -> list[ApiKey]:
         """Every key, revoked ones too, oldest first."""
@@ -138,14 +141,18 @@ class KeyStore:
             if version == self._version:
                 return False
             rows = connection.execute(
-                select(api_keys.c.digest, api_keys.c.id, api_keys.c.name, api_keys.c.role).where(
-                    api_keys.c.revoked_at.is_(None)
-                )
+                select(
+                    api_keys.c.digest,
+                    api_keys.c.id,
+                    api_keys.c.name,
+                    api_keys.c.role,
+                    api_keys.c.team,
+                ).where(api_keys.c.revoked_at.is_(None))
             ).all()
         # Swapped whole, so that a reader on another thread sees the old keys or the new ones.
         self._by_digest = {
-            bytes.fromhex(digest): Principal(key_id, name, cast(RoleName, role))
-            for digest, key_id, name, role in rows
+            bytes.fromhex(digest): Principal(key_id, name, cast(RoleName, role), team)
+            for digest, key_id, name, role, team in rows
         }
         self._by_id = {each.key_id: each for each in self._by_digest.values()}
         self._version = version
@@ -175,12 +182,25 @@ class KeyStore:
         self._insert("admin", "admin", secret)
         return secret
 
-    def _insert(self, name: str, role: RoleName, secret: str) -> ApiKey:
+    def _insert(self, name: str, role: RoleName, secret: str, team: str = "") -> ApiKey:
         if not name.strip() or len(name) > NAME_CHARS or not name.isprintable():
             raise InvalidRequest(
                 f"a key's name must have 1 to {NAME_CHARS} printable characters", param="name"
             )
-        key = ApiKey(id=new_id(), name=name, role=role, hint=secret[-4:], created_at=time.time())
+        if team != team.strip() or len(team) > NAME_CHARS or not team.isprintable():
+            raise InvalidRequest(
+                f"a team's name must have at most {NAME_CHARS} printable characters, "
+                "without space around them",
+                param="team",
+            )
+        key = ApiKey(
+            id=new_id(),
+            name=name,
+            role=role,
+            hint=secret[-4:],
+            created_at=time.time(),
+            team=team,
+        )
         row = {**msgspec.structs.asdict(key), "digest": _digest(secret).hex()}
         with self._database.write() as connection:
             connection.execute(insert(api_keys), row)

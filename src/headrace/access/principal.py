@@ -15,6 +15,8 @@ class Principal:
     key_id: str
     name: str
     role: RoleName
+    team: str = ""
+    """The team that the key belongs to, for limits; empty for none."""
 
     @property
     def is_admin(self) -> bool:

@@ -30,19 +30,21 @@ def keys() -> None:
     show_default=True,
     help="admin may also see every trace and manage keys.",
 )
+@click.option("--team", default="", metavar="TEAM", help="Whose limits the key shares.")
 @json_option
-def create(name: str, role: RoleName, as_json: bool) -> None:
+def create(name: str, role: RoleName, team: str, as_json: bool) -> None:
     """Make a key called NAME and print its secret, this once.
 
     Only the secret goes to standard output, so `KEY=$(headrace keys create ci)` works.
     """
     with Place.here().new_database() as database:
-        secret, key = KeyStore.open(database).create(name, role)
+        secret, key = KeyStore.open(database).create(name, role, team=team)
     if as_json:
         print_json({**_described(key), "secret": secret})
         return
     click.echo(secret)
-    click.echo(f"key {printable(name)!r} ({role}), id {key.id}; shown this once", err=True)
+    of_team = f", team {printable(team)!r}" if team else ""
+    click.echo(f"key {printable(name)!r} ({role}{of_team}), id {key.id}; shown this once", err=True)
 
 
 @keys.command("list")
@@ -59,7 +61,7 @@ def list_keys(with_revoked: bool, as_json: bool) -> None:
     if not shown:
         click.echo("no keys; `headrace keys create NAME` makes one", err=True)
         return
-    columns = ["ID", "~NAME", "ROLE", "SECRET", "CREATED"] + ["REVOKED"] * with_revoked
+    columns = ["ID", "~NAME", "ROLE", "~TEAM", "SECRET", "CREATED"] + ["REVOKED"] * with_revoked
     print_table(columns, [_row(key)[: len(columns)] for key in shown])
 
 
@@ -85,6 +87,7 @@ def _described(key: ApiKey) -> dict[str, object]:
         "id": key.id,
         "name": key.name,
         "role": key.role,
+        "team": key.team or None,
         "secret_ends_with": key.hint,
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
@@ -93,4 +96,12 @@ def _described(key: ApiKey) -> dict[str, object]:
 
 def _row(key: ApiKey) -> list[str]:
     revoked = "" if key.revoked_at is None else as_moment(key.revoked_at)
-    return [key.id, key.name, key.role, f"…{key.hint}", as_moment(key.created_at), revoked]
+    return [
+        key.id,
+        key.name,
+        key.role,
+        key.team,
+        f"…{key.hint}",
+        as_moment(key.created_at),
+        revoked,
+    ]

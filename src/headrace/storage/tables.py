@@ -22,6 +22,7 @@ __all__ = [
     "conversation_messages",
     "conversations",
     "feedback",
+    "limit_counters",
     "meta",
     "metadata",
     "open_traces",
@@ -55,8 +56,20 @@ api_keys = Table(
     Column("hint", String, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("revoked_at", Float),
+    Column("team", String, nullable=False, server_default=""),
 )
 """`digest` is the SHA-256 of the secret in hex; `hint` its last four characters."""
+
+limit_counters = Table(
+    "limit_counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("slots", LargeBinary, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("ix_limit_counters_updated_at", "updated_at"),
+)
+"""What keys, teams and models have used. `name` says what is counted and for whom (JSON);
+`slots` holds the amounts by slot of the minute, day or month (MessagePack)."""
 
 subject_keys = Table(
     "subject_keys",

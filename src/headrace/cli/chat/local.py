@@ -111,7 +111,7 @@ def _principal(platform: Platform, key: str | None) -> Principal:
     # service has been started yet that would have made a key.
     return platform.keys.authenticate(secret) or next(
         (
-            Principal(key.id, key.name, key.role)
+            Principal(key.id, key.name, key.role, key.team)
             for key in platform.keys.list()
             if key.role == "admin" and key.revoked_at is None
         ),
