@@ -1,0 +1,141 @@
+"""The limiter: lets calls in or says why not. This one counts in its own memory.
+
+`admit`, `settle`, `release` and `headers` take microseconds and wait for nothing. What they
+count is in the journal before they return, so a `kill -9` loses none of it.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from headrace.access.limits.admission import FREE, Admission
+from headrace.access.limits.calendar import Calendar
+from headrace.access.limits.config import Limits
+from headrace.access.limits.header import Headers, headers_of
+from headrace.access.limits.ledger import Ledger, Stored, changes_of
+from headrace.access.limits.plan import Entry
+from headrace.access.limits.refusal import Refusal
+from headrace.access.principal import Principal
+from headrace.storage.writer import RecordWriter
+
+__all__ = ["LIMIT_USE", "Limiter", "MemoryLimiter", "Rejections"]
+
+LIMIT_USE = "limit.use"
+"""The kind of the journal's records about limits."""
+
+Rejections = Counter[tuple[str, str]]
+"""Calls refused, by dimension and by the rule's label."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Limiter(Protocol):
+    """What the gateway needs. A limiter that shares its counters must be waited for."""
+
+    rejections: Rejections
+
+    def admit(
+        self,
+        principal: Principal,
+        model: str,
+        estimated_tokens: int,
+        now: float,
+        *,
+        estimated_cost_usd: float = 0.0,
+    ) -> Admission | Awaitable[Admission]:
+        """Let a call in, its tokens and cost reserved.
+
+        Args:
+            estimated_tokens: see `estimate.reserved_tokens`.
+            now: seconds since the epoch.
+
+        Raises:
+            LimitExceeded, QuotaExceeded: a limit has no room for it; nothing was counted.
+            LimitsUnavailable: the shared counters are away.
+        """
+        ...
+
+    def headers(self, principal: Principal, model: str) -> Headers:
+        """The `x-ratelimit-*` headers after what has been counted so far."""
+        ...
+
+    def change(self, limits: Limits) -> None:
+        """Take over edited rules and time zone; what has been counted stays."""
+        ...
+
+    def tidy(self, now: float) -> None:
+        """Forget who has not called for a while. Call it every few minutes."""
+        ...
+
+
+class MemoryLimiter:
+    """Counts for one process."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        writer: RecordWriter | None = None,
+        stored: Stored | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            writer: keeps what is counted; None: it ends with the process.
+            stored: what an earlier process had counted (`store.load_counters`).
+            clock: what time it is when a call is settled.
+        """
+        self.ledger = Ledger(limits.rules, Calendar(limits.zone), stored)
+        self.rejections: Rejections = Counter()
+        self._writer = writer
+        self._clock = clock
+
+    def admit(
+        self,
+        principal: Principal,
+        model: str,
+        estimated_tokens: int,
+        now: float,
+        *,
+        estimated_cost_usd: float = 0.0,
+    ) -> Admission:
+        """See `Limiter`."""
+        ledger = self.ledger
+        if not ledger.rules:
+            return FREE
+        plan = ledger.plan(principal, model, now)
+        if not plan.counters:
+            return FREE
+        entry = ledger.admit(plan, max(1, estimated_tokens), estimated_cost_usd, now)
+        if isinstance(entry, Refusal):
+            self.rejections[entry.dimension, entry.rule.label] += 1
+            raise entry.error()
+        if self._writer is not None:
+            self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
+        return Admission(entry, self)
+
+    def headers(self, principal: Principal, model: str) -> Headers:
+        """See `Limiter`."""
+        plan = self.ledger.known_plan(principal, model)
+        return [] if plan is None else headers_of(plan, self.ledger.slot)
+
+    def change(self, limits: Limits) -> None:
+        """See `Limiter`."""
+        self.ledger.change(limits.rules, Calendar(limits.zone))
+
+    def tidy(self, now: float) -> None:
+        """See `Limiter`."""
+        self.ledger.tidy(now)
+
+    def settle(self, entry: Entry, tokens: int, usd: float) -> None:
+        """See `Settler`."""
+        slot = self.ledger.settle(entry, tokens, usd, self._clock())
+        if self._writer is not None and slot is not None:
+            self._writer.append(LIMIT_USE, _encode(changes_of(entry, slot, entered=False)))
+
+    def leave(self, entry: Entry) -> None:
+        """See `Settler`."""
+        self.ledger.leave(entry)
