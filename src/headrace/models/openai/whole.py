@@ -1,0 +1,67 @@
+"""Reading an answer that came in one piece: a chat, or a bare completion."""
+
+import msgspec
+
+from headrace.errors import HeadraceError, ModelUnavailable
+from headrace.models.openai.choice import Chunk, WireToolCall, delta_of
+from headrace.models.openai.errors import Site, error_for, failure_in, failure_of
+from headrace.models.openai.usage import usage_of
+from headrace.types import Delta, FunctionDelta, ToolCallDelta
+
+__all__ = ["deltas_of_whole"]
+
+_decode = msgspec.json.Decoder(Chunk).decode
+
+
+def deltas_of_whole(body: bytes, site: Site) -> list[Delta]:
+    """One delta per choice, then the usage.
+
+    Raises:
+        HeadraceError: the body reports a failure (whatever its status was), or is no answer.
+    """
+    try:
+        read = _decode(body)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise _failed(body, site, f"sent something unreadable: {error}") from error
+    if not read.choices:
+        raise _failed(body, site, "sent an answer without choices")
+    deltas: list[Delta] = []
+    for choice in read.choices:
+        if choice.error is not None:
+            raise error_for(failure_of(choice.error), 0, {}, site, 0.0)
+        delta = delta_of(choice, site)
+        calls = choice.tool_calls()
+        if calls:
+            delta.tool_calls = [
+                _call(call, i, f"{read.id or ''}-{choice.index or 0}")
+                for i, call in enumerate(calls)
+            ]
+        if delta.finish_reason is None:
+            delta.finish_reason = "tool_calls" if calls else "stop"
+        deltas.append(delta)
+    usage = read.usage or next((each.usage for each in read.choices if each.usage), None)
+    if usage is not None:
+        deltas.append(Delta(usage=usage_of(usage)))
+    return deltas
+
+
+def _call(call: WireToolCall, index: int, seed: str) -> ToolCallDelta:
+    function = call.function
+    arguments = function.arguments if function is not None else None
+    if isinstance(arguments, dict):
+        arguments = msgspec.json.encode(arguments).decode()
+    return ToolCallDelta(
+        index=index,
+        id=call.id or f"call_{seed}-{index}",
+        type="function",
+        function=FunctionDelta(
+            name=function.name if function is not None else None, arguments=arguments or ""
+        ),
+    )
+
+
+def _failed(body: bytes, site: Site, what: str) -> HeadraceError:
+    failure = failure_in(body)
+    if failure is not None:
+        return error_for(failure, 0, {}, site, 0.0)
+    return ModelUnavailable(f"{site.provider} {what} ({site.model})")
