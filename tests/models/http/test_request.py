@@ -1,9 +1,9 @@
-"""The client for model servers, against servers that say exactly what each test wants."""
+"""Requests and their replies, against servers that say exactly what each test wants."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -12,69 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import ModelUnavailable
-from headrace.models.http import MAX_IDLE, PAUSE_ABOVE_BYTES, Address, HttpClient
-
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-CHUNKED = (
-    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    b"5\r\nhello\r\n6;x=y\r\n \xe6\xb0\xb4!!\r\n0\r\n\r\n"
-)
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def serving(script: Script) -> AsyncIterator[tuple[HttpClient, list[asyncio.StreamWriter]]]:
-    """A client, and a server that runs `script` on each connection."""
-    made: list[asyncio.StreamWriter] = []
-    tasks: list[asyncio.Task[None] | None] = []
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        made.append(writer)
-        tasks.append(asyncio.current_task())
-        try:
-            await script(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    client = HttpClient(Address(host=host, port=port))
-    try:
-        yield client, made
-    finally:
-        client.close()
-        server.close()
-        for writer in made:
-            writer.close()
-        await asyncio.gather(*(task for task in tasks if task is not None))
-
-
-async def asked(reader: asyncio.StreamReader) -> bytes:
-    """One request: its head and body."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(
-        int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
-    )
-    return head + await reader.readexactly(length)
-
-
-def always(reply: bytes, *, then_close: bool = False) -> Script:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await asked(reader)
-            writer.write(reply)
-            await writer.drain()
-            if then_close:
-                return
-
-    return script
-
-
-async def get(client: HttpClient, *, keep_alive: bool = True) -> tuple[int, bytes]:
-    async with client.request("GET", "/x", keep_alive=keep_alive) as reply:
-        return reply.status, await reply.read()
+from headrace.models.http import Address, HttpClient
+from headrace.models.http.reply import PAUSE_ABOVE_BYTES
+from tests.models.http.scripted import CHUNKED, OK, always, asked, get, serving
 
 
 async def test_connections_are_kept_and_used_again() -> None:
@@ -130,16 +70,6 @@ async def test_a_request_may_ask_the_server_to_close() -> None:
         await get(client, keep_alive=False)
         assert len(made) == 2
         assert all(b"connection: close\r\n" in head for head in heads)
-
-
-async def test_few_connections_idle() -> None:
-    async with serving(always(OK)) as (client, made):
-        await asyncio.gather(*(get(client) for _ in range(3 * MAX_IDLE)))
-        before = len(made)
-        await asyncio.gather(*(get(client) for _ in range(MAX_IDLE)))
-        assert len(made) == before
-        await asyncio.gather(*(get(client) for _ in range(MAX_IDLE + 1)))
-        assert len(made) == before + 1
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
