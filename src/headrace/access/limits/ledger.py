@@ -60,6 +60,10 @@ class Ledger:
         """The slot of the latest time that windows have seen."""
         return slot_at(self._last)
 
+    def day(self, now: float) -> Day:
+        """The day that budgets count at a time."""
+        return self._calendar.at(now)
+
     def change(self, rules: Iterable[Rule], calendar: Calendar) -> None:
         """Other rules from now on. Rules for the same calls go on with what they have counted."""
         self._rules = tuple(rules)
