@@ -34,7 +34,7 @@ def test_what_was_written_is_listed_as_json(call: "Call", folder: Path) -> None:
     assert done["kept"] == []
 
 
-@pytest.mark.parametrize("kind", ["service", "prompt", "policy"])
+@pytest.mark.parametrize("kind", ["service", "prompt", "policy", "catalogue"])
 def test_each_schema_is_a_valid_schema(call: "Call", kind: str) -> None:
     schema = json.loads(call("schema", kind).out)
     assert json.loads(call("schema", kind, "--json").out) == schema

@@ -11,6 +11,7 @@ from headrace.config.init import write_service
 from headrace.config.load import load_service
 from headrace.config.schema import Schema, service_schema, struct_schema
 from headrace.errors import ConfigError
+from headrace.models.catalogue.entry import CatalogueFile
 from headrace.prompts.file import PromptFile
 from headrace.prompts.library import PromptLibrary
 from headrace.screening.policy import PolicyFile, PolicyLibrary
@@ -23,6 +24,7 @@ WRITTEN = {
     "headrace.yaml",
     "policies/default.yaml",
     "prompts/assistant.yaml",
+    "schema/catalogue.json",
     "schema/headrace.json",
     "schema/policy.json",
     "schema/prompt.json",
@@ -35,6 +37,7 @@ def schemas(step_settings: Settings, backend_settings: Settings) -> dict[str, Sc
         "service": service_schema(step_settings, backend_settings),
         "prompt": struct_schema(PromptFile, "prompts/*.yaml"),
         "policy": struct_schema(PolicyFile, "policies/*.yaml"),
+        "catalogue": struct_schema(CatalogueFile, "catalogue.yaml"),
     }
 
 

@@ -15,6 +15,7 @@ from headrace.config.document import read_document
 from headrace.config.node import parse_yaml
 from headrace.config.schema import Schema, service_schema, struct_schema
 from headrace.errors import ConfigError
+from headrace.models.catalogue.entry import CatalogueFile
 from headrace.prompts.file import PromptFile
 from headrace.prompts.reader import read_template
 from headrace.screening.policy import PolicyFile, PolicyLibrary
@@ -202,7 +203,10 @@ def test_the_policy_schema_and_the_reader_agree(text: str, tmp_path: Path) -> No
 
 
 def test_every_schema_is_a_schema_and_describes_every_field(schema: Schema) -> None:
-    for each in (schema, struct_schema(PromptFile, "p"), struct_schema(PolicyFile, "q")):
+    for each in (
+        schema,
+        *(struct_schema(kind, "x") for kind in (PromptFile, PolicyFile, CatalogueFile)),
+    ):
         Validator.check_schema(each)
         definitions = each["$defs"]
         assert isinstance(definitions, dict)

@@ -18,12 +18,19 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_files_are_those_that_load_reads(root: Path) -> None:
     found = {path.resolve().relative_to(root).as_posix() for path in ServiceFiles(root).paths()}
-    assert found == {"headrace.yaml", "prompts/a.yaml", "secrets/name", "secrets/words"}
+    assert found == {
+        "catalogue.yaml",
+        "headrace.yaml",
+        "prompts/a.yaml",
+        "secrets/name",
+        "secrets/words",
+    }
 
 
 @pytest.mark.parametrize(
     "name",
     [
+        "catalogue.yaml",
         "headrace.yaml",
         "prompts/a.yaml",
         "prompts/b.yaml",

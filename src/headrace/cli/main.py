@@ -39,7 +39,11 @@ COMMANDS: dict[str, Lazy] = {
         "trace",
         "See what happened in each turn: steps, timings, tokens, findings.",
     ),
-    "models": Lazy("headrace.cli.models", "models", "List models and fetch their weights."),
+    "models": Lazy(
+        "headrace.cli.models.group",
+        "models",
+        "List, compare, choose and test models, and fetch their weights.",
+    ),
     "schema": Lazy("headrace.cli.schema", "schema", "Print the JSON Schema of a file format."),
     "doctor": Lazy(
         "headrace.cli.doctor",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "schema", "schema_of"]
 
-KINDS = ("service", "prompt", "policy")
+KINDS = ("service", "prompt", "policy", "catalogue")
 
 
 @click.command(cls=Command)
@@ -22,9 +22,10 @@ def schema(kind: str, as_json: bool) -> None:
     """Print the JSON Schema of a file format.
 
     \b
-    service  headrace.yaml, with the settings of every installed step and backend (the default)
-    prompt   prompts/*.yaml
-    policy   policies/*.yaml
+    service    headrace.yaml, with the settings of every installed step and backend (the default)
+    prompt     prompts/*.yaml
+    policy     policies/*.yaml
+    catalogue  catalogue.yaml
     """
     del as_json  # a schema is JSON with and without it
     print_json(schema_of(kind))
@@ -42,6 +43,10 @@ def schema_of(kind: str) -> "Schema":
         from headrace.screening.policy import PolicyFile
 
         return struct_schema(PolicyFile, "policies/*.yaml")
+    if kind == "catalogue":
+        from headrace.models.catalogue.entry import CatalogueFile
+
+        return struct_schema(CatalogueFile, "catalogue.yaml")
     from headrace.models.box import backend_types
     from headrace.pipeline.compile import step_types
 

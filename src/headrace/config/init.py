@@ -26,6 +26,7 @@ SCHEMA_FILES: Final = {
     "service": "schema/headrace.json",
     "prompt": "schema/prompt.json",
     "policy": "schema/policy.json",
+    "catalogue": "schema/catalogue.json",
 }
 """Where the schema of each kind of file goes, for editors; the YAML files name them."""
 
@@ -47,7 +48,7 @@ def write_service(folder: Path, schemas: Mapping[str, Schema]) -> Started:
 
     Args:
         folder: where it goes.
-        schemas: the JSON Schemas `service`, `prompt` and `policy`.
+        schemas: the JSON Schemas `service`, `prompt`, `policy` and `catalogue`.
 
     Raises:
         ConfigError: a service is there already, or the folder cannot be written.

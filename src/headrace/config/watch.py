@@ -47,7 +47,7 @@ class ServiceFiles:
         return [Path(name) for name, _ in self.fingerprint()]
 
     def _yaml_files(self) -> list[Path]:
-        found = [self._root / "headrace.yaml"]
+        found = [self._root / "headrace.yaml", self._root / "catalogue.yaml"]
         for folder in _FOLDERS:
             found += (self._root / folder).glob("*.yaml")
         return found

@@ -86,7 +86,8 @@ def choose(
 
     Args:
         measured: this service's own figures by catalogue id, where it has used a model.
-        own_usd: USD per million tokens on a machine of one's own, by catalogue id; see cost.py.
+        own_usd: USD per million tokens by catalogue id, where they are not the list price's: on a
+            machine of one's own (cost.py), or by contract.
     """
     verdicts = [
         judge(
@@ -113,8 +114,13 @@ def judge(
     *,
     measured: "Measured | None" = None,
     own_usd: float | None = None,
+    heeds_retirement: bool = True,
 ) -> Verdict:
-    """Whether one model meets what is wanted."""
+    """Whether one model meets what is wanted.
+
+    Args:
+        heeds_retirement: False for one that is in use already: it goes on until it is shut down.
+    """
     usd = _usd(entry, wanted, today) if own_usd is None else own_usd
     latency_s, is_measured = _latency(entry, measured)
     days = retires_in_days(entry, today)
@@ -125,7 +131,7 @@ def judge(
         *_missed_licence(entry, wanted),
         *_missed_region(entry, wanted),
         *_missed_cost(entry, wanted, usd),
-        *_missed_life(entry, days),
+        *(_missed_life(entry, days) if heeds_retirement else ()),
     ]
     return Verdict(
         entry=entry,
