@@ -1,6 +1,7 @@
 """A request's body as it arrives, for whoever reads it: whole, or piece by piece."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from headrace.errors import PayloadTooLarge
@@ -8,7 +9,7 @@ from headrace.server.http1.chunked import ChunkReader
 from headrace.server.http1.errors import MalformedRequest
 from headrace.server.http1.limits import READ_AHEAD_BYTES
 
-__all__ = ["Body", "too_large"]
+__all__ = ["Body", "BodyClock", "too_large"]
 
 _FRAMING_BYTES = 16 * 1024
 _FRAMING_PER_BYTE = 16
@@ -136,6 +137,32 @@ class Body:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class BodyClock:
+    """How much time a client has left to send its body; runs only while somebody waits for it."""
+
+    __slots__ = ("_left_s", "_since")
+
+    def __init__(self, left_s: float = math.inf) -> None:
+        self._left_s = left_s
+        self._since = math.inf
+
+    @property
+    def deadline(self) -> float:
+        """When the time is over, if nothing more comes."""
+        return self._since + self._left_s
+
+    def run(self, now: float) -> None:
+        self._since = now
+
+    def stop(self, now: float) -> None:
+        if self._since < math.inf:
+            self._left_s -= now - self._since
+            self._since = math.inf
+
+    def grant(self, more_s: float) -> None:
+        self._left_s += more_s
 
 
 def too_large(limit: int) -> PayloadTooLarge:

@@ -14,8 +14,10 @@ __all__ = ["ChunkReader"]
 _MOST_LINE_BYTES = 256
 """For a size with its extensions. Real clients send none; long ones have been used to exhaust."""
 _MOST_TRAILER_BYTES = 8 * 1024
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t\x20-\x7e\x80-\xff]*")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_EXTENSION = rb";%b(?:=(?:%b|\"[ !#-\[\]-~]*\"))?" % (_TOKEN, _TOKEN)
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:%b)*" % _EXTENSION)
+_TRAILER = re.compile(rb"(%b):[\t\x20-\x7e\x80-\xff]*" % _TOKEN)
 _FORBIDDEN_TRAILERS = (b"content-length", b"transfer-encoding", b"host")
 
 

@@ -9,78 +9,45 @@ gone out yet, an interim answer is sent (`100 Continue`, which every HTTP/1.1 cl
 socket that is closed replies with a reset, and the kernel says so a moment later.
 """
 
-import array
 import asyncio
-import contextlib
-import fcntl
 import math
 import re
-import socket
-import termios
-from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
 from headrace.errors import HeadraceError
-from headrace.server.http1.body import Body
+from headrace.server.http1.body import Body, BodyClock
 from headrace.server.http1.errors import MalformedRequest, RequestTimeout, TooManyConnections
 from headrace.server.http1.exchange import HttpExchange
+from headrace.server.http1.host import Host
 from headrace.server.http1.limits import (
     DISCARD_BYTES,
     LINGER_BYTES,
     LINGER_S,
     MIN_BODY_BYTES_PER_S,
     READ_AHEAD_BYTES,
-    Limits,
 )
+from headrace.server.http1.outflow import Outflow, is_closed
 from headrace.server.http1.request import check_beginning, read_head
 from headrace.server.http1.response import response_head
 
-__all__ = ["Connection", "Host"]
+__all__ = ["Connection"]
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _LOOK_AFTER_S = 0.05
 """How long after an interim answer a closed client's reset is there; a network's round trip."""
-_TCP_CLOSE = 7
-"""`TCP_CLOSE` of the kernel's include/net/tcp_states.h."""
-
-
-class Host(Protocol):
-    """What a connection needs of the server."""
-
-    limits: Limits
-    date: bytes
-    is_draining: bool
-    connections: set["Connection"]
-    now: Callable[[], float]
-    """The event loop's clock."""
-
-    def start(self, exchange: HttpExchange) -> "asyncio.Task[None]":
-        """Let the handler answer."""
-        ...
-
-    def render(self, error: HeadraceError) -> tuple[int, bytes]:
-        """An error as status and JSON."""
-        ...
-
-    def forget(self, task: "asyncio.Task[None]") -> None:
-        """The task has been cancelled before it ran."""
-        ...
-
-    def left(self) -> None:
-        """A connection is no more."""
-        ...
 
 
 class Connection(asyncio.Protocol):
     """A client, from its connecting to its end."""
 
     __slots__ = (
-        "_body", "_budget_s", "_closing", "_discarded", "_eof", "_exchange", "_host", "_is_broken",
-        "_is_reading_paused", "_next_check", "_rest", "_transport", "_unsent", "_waiter", "_wanted_at",
-        "_write_deadline", "deadline", "is_write_paused", "peer", "scheme",
+        "_body", "_clock", "_closing", "_discarded", "_eof", "_exchange", "_host", "_is_broken",
+        "_is_reading_paused", "_next_check", "_outflow", "_rest", "_transport", "deadline", "peer",
+        "scheme",
     )  # fmt: skip
 
+    _outflow: Outflow
     _transport: asyncio.Transport
 
     def __init__(self, host: Host, scheme: str) -> None:
@@ -89,7 +56,6 @@ class Connection(asyncio.Protocol):
         self.peer = ("", 0)
         self.deadline = math.inf
         """When the client must have done what it is expected to."""
-        self.is_write_paused = False
         self._exchange: HttpExchange | None = None
         self._body: Body | None = None
         """A body that is still arriving; without an exchange it is being thrown away."""
@@ -102,16 +68,13 @@ class Connection(asyncio.Protocol):
         """Nothing that comes now can be understood as a request any more."""
         self._is_reading_paused = False
         self._discarded = 0
-        self._budget_s = 0.0
-        self._wanted_at = math.inf
-        self._waiter: asyncio.Future[None] | None = None
-        self._unsent = 0
-        self._write_deadline = math.inf
+        self._clock = BodyClock()
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+        self._outflow = Outflow(self._transport, self._host.limits.write_timeout_s)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.peer = (str(peer[0]), int(peer[1]))
@@ -160,8 +123,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._host.connections.discard(self)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._outflow.wake()
         exchange, self._exchange, self._body = self._exchange, None, None
         if exchange is not None:
             exchange.client_left()
@@ -170,15 +132,10 @@ class Connection(asyncio.Protocol):
         self._host.left()
 
     def pause_writing(self) -> None:
-        self.is_write_paused = True
-        self._unsent = self._count_unsent()
-        self._write_deadline = self._host.now() + self._host.limits.write_timeout_s
+        self._outflow.pause(self._host.now())
 
     def resume_writing(self) -> None:
-        self.is_write_paused = False
-        self._write_deadline = math.inf
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._outflow.resume()
         if self._exchange is None and self._body is None and not self._closing:
             self._next()
 
@@ -186,13 +143,9 @@ class Connection(asyncio.Protocol):
 
     def tick(self, now: float) -> None:
         """Look whether the client is over its time."""
-        if now >= self._write_deadline:
-            unsent = self._count_unsent()
-            if unsent >= self._unsent:
-                self.abort()
-                return
-            self._unsent = unsent
-            self._write_deadline = now + self._host.limits.write_timeout_s
+        if self._outflow.is_stuck(now):
+            self.abort()
+            return
         if self._eof and not self._closing:
             self._look_if_gone()
         if now >= self.deadline:
@@ -231,13 +184,15 @@ class Connection(asyncio.Protocol):
         # Who still waits for `100 Continue` may send its body or leave it: nobody could tell.
         return not exchange.request.expects_continue and not self._is_long(self._body)
 
+    @property
+    def is_write_paused(self) -> bool:
+        return self._outflow.is_paused or self._transport.is_closing()
+
     async def writable(self) -> None:
-        while self.is_write_paused and not self._closing:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+        while self._outflow.is_paused and not self._closing:
+            await self._outflow.wait()
+        if self._transport.is_closing():
+            await asyncio.sleep(0)  # it has failed just now; the event loop is about to say so
 
     def finished(self, exchange: HttpExchange) -> None:
         self._exchange = None
@@ -255,7 +210,7 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Go on with what has come beyond the last request, or wait for more."""
-        if self.is_write_paused:
+        if self._outflow.is_paused:
             return  # a client that does not read its answers gets no more of them
         self._resume_reading()
         data = bytes(self._rest)
@@ -285,8 +240,7 @@ class Connection(asyncio.Protocol):
         if request.is_chunked or request.length > len(rest):
             length = None if request.is_chunked else request.length
             self._body = body = Body(length, on_wanted=self._wanted, on_taken=self._taken)
-            self._budget_s = self._host.limits.body_timeout_s
-            self._wanted_at = math.inf
+            self._clock = BodyClock(self._host.limits.body_timeout_s)
         elif request.length:
             body, rest = rest[: request.length], rest[request.length :]
         self.deadline = math.inf
@@ -336,14 +290,11 @@ class Connection(asyncio.Protocol):
             self._body = None
             self.deadline = math.inf
             return rest
-        gained = (body.has_arrived - before) / MIN_BODY_BYTES_PER_S
-        self._budget_s += gained
-        if not body.is_awaited or body.is_full:
-            self._stop_clock()
-            if body.is_full:
-                self._pause_reading()
-        else:
-            self.deadline += gained
+        self._clock.grant((body.has_arrived - before) / MIN_BODY_BYTES_PER_S)
+        if body.is_awaited:
+            self.deadline = self._clock.deadline
+        if body.is_full:
+            self._pause_reading()
         return rest
 
     def _discarded_body(self, body: Body, data: bytes, rest: bytes) -> bytes:
@@ -366,20 +317,15 @@ class Connection(asyncio.Protocol):
             exchange.request.expects_continue = False
             if self._body is not None and not self._body.has_arrived and not exchange.has_begun:
                 self._transport.write(_CONTINUE)
-        self._wanted_at = self._host.now()
-        self.deadline = self._wanted_at + self._budget_s
+        self._clock.run(self._host.now())
+        self.deadline = self._clock.deadline
         self._resume_reading()
 
     def _taken(self) -> None:
-        self._stop_clock()
+        self._clock.stop(self._host.now())
         if self._body is not None:
+            self.deadline = math.inf
             self._resume_reading()
-
-    def _stop_clock(self) -> None:
-        if self._wanted_at < math.inf:
-            self._budget_s -= self._host.now() - self._wanted_at
-            self._wanted_at = math.inf
-        self.deadline = math.inf
 
     def _break(self, error: HeadraceError) -> None:
         """The body cannot be understood, or does not come: whoever reads it learns why."""
@@ -453,18 +399,6 @@ class Connection(asyncio.Protocol):
         if self._discarded > LINGER_BYTES:
             self.abort()
 
-    def _count_unsent(self) -> int:
-        """Bytes that the client's machine has not taken: ours, and those in the kernel's queue.
-
-        That queue takes more only after a megabyte or so has gone, which a slow client needs
-        minutes for.
-        """
-        waiting = array.array("i", [0])
-        with contextlib.suppress(OSError):  # other kernels may not tell
-            connected = self._transport.get_extra_info("socket")
-            fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, waiting)
-        return waiting[0] + self._transport.get_write_buffer_size()
-
     # Clients that have closed.
 
     def _probe(self) -> None:
@@ -476,10 +410,7 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(_LOOK_AFTER_S, self._look_if_gone)
 
     def _look_if_gone(self) -> None:
-        if self._closing or not hasattr(socket, "TCP_INFO"):
-            return
-        connected = self._transport.get_extra_info("socket")
-        if connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE:
+        if not self._closing and is_closed(self._transport):
             self.abort()
 
     def _pause_reading(self) -> None:

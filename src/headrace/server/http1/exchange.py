@@ -21,7 +21,11 @@ class Line(Protocol):
 
     scheme: str
     peer: tuple[str, int]
-    is_write_paused: bool
+
+    @property
+    def is_write_paused(self) -> bool:
+        """Whether so much waits for the client that no more should be sent for now."""
+        ...
 
     @property
     def date(self) -> bytes:
@@ -145,11 +149,14 @@ class HttpExchange:
 
     async def write(self, data: bytes) -> None:
         line = self._line
-        if line is None or not data or self._is_hidden:
-            return
-        line.send(self._framed(data))
-        if line.is_write_paused:
-            await line.writable()
+        if line is None:
+            # Dropped. A handler that writes in a loop must still let others, and its own
+            # cancellation, have their turn.
+            await asyncio.sleep(0)
+        elif data and not self._is_hidden:
+            line.send(self._framed(data))
+            if line.is_write_paused:
+                await line.writable()
 
     def end(self, data: bytes = b"") -> None:
         if self.has_ended:

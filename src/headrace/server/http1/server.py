@@ -20,6 +20,7 @@ from headrace.gateway.http import ClientGone, Exchange
 from headrace.ids import new_id
 from headrace.server.http1.connection import Connection
 from headrace.server.http1.exchange import HttpExchange
+from headrace.server.http1.host import Guest
 from headrace.server.http1.limits import Limits
 from headrace.server.http1.response import date_header
 
@@ -51,7 +52,7 @@ class HttpServer:
         self.limits = limits
         self.date = date_header(time.time())
         self.is_draining = False
-        self.connections: set[Connection] = set()
+        self.connections: set[Guest] = set()
         self.answering = asyncio.Event()
         """Set once clients are accepted."""
         self._loop = asyncio.get_running_loop()
@@ -60,7 +61,8 @@ class HttpServer:
         self._drain_s = drain_s
         self._tls = tls
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.running: set[asyncio.Task[None]] = set()
+        """Handlers that have not ended."""
         self._stopping = asyncio.Event()
         self._at_once = asyncio.Event()
         self._all_left = asyncio.Event()
@@ -108,7 +110,7 @@ class HttpServer:
     def start(self, exchange: HttpExchange) -> "asyncio.Task[None]":
         """Let the handler answer."""
         task = self._loop.create_task(self._answer(exchange))
-        self._tasks.add(task)
+        self.running.add(task)
         return task
 
     def render(self, error: HeadraceError) -> tuple[int, bytes]:
@@ -117,7 +119,7 @@ class HttpServer:
 
     def forget(self, task: "asyncio.Task[None]") -> None:
         """The task has been cancelled before it ran."""
-        self._tasks.discard(task)
+        self.running.discard(task)
 
     def left(self) -> None:
         """A connection is no more."""
@@ -150,7 +152,7 @@ class HttpServer:
         finally:
             task = exchange.task
             if task is not None:
-                self._tasks.discard(task)
+                self.running.discard(task)
             if self.is_draining:
                 self._look_if_all_left()
 
@@ -200,13 +202,13 @@ class HttpServer:
         for connection in tuple(self.connections):
             connection.drain()
         await self._until_all_left(self._drain_s)
-        if self._tasks:
-            _log.info("%d answers are cut off", len(self._tasks))
-        for task in tuple(self._tasks):
+        if self.running:
+            _log.info("%d answers are cut off", len(self.running))
+        for task in tuple(self.running):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=CANCEL_S)
-        self._tasks = {task for task in self._tasks if not task.done()}
+        if self.running:
+            await asyncio.wait(tuple(self.running), timeout=CANCEL_S)
+        self.running = {task for task in self.running if not task.done()}
         await self._until_all_left(0 if self._at_once.is_set() else FLUSH_S)
 
     async def _until_all_left(self, timeout_s: float) -> None:
@@ -218,5 +220,5 @@ class HttpServer:
         hurried.cancel()
 
     def _look_if_all_left(self) -> None:
-        if self.is_draining and not self.connections and not self._tasks:
+        if self.is_draining and not self.connections and not self.running:
             self._all_left.set()
