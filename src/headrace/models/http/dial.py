@@ -65,12 +65,7 @@ class Dialer:
         if address.socket is not None:
             stage[0] = "connecting"
             return (await loop.create_unix_connection(connection, address.socket))[1]
-        context = None
-        if address.tls:
-            # Making it reads files; afterwards it only asks whether they are the same.
-            make = context_for if self._context_is_made else None
-            context = make(peer.tls) if make else await asyncio.to_thread(context_for, peer.tls)
-            self._context_is_made = True
+        context = await self._tls_context() if address.tls else None
         sock = await self._open_socket(stage)
         try:
             if peer.proxy is not None and context is not None:
@@ -87,6 +82,13 @@ class Dialer:
         return (
             await loop.create_connection(connection, sock=sock, ssl=context, server_hostname=name)
         )[1]
+
+    async def _tls_context(self) -> ssl.SSLContext:
+        if self._context_is_made:
+            return context_for(self._peer.tls)  # asks whether its files are the same, no more
+        context = await asyncio.to_thread(context_for, self._peer.tls)
+        self._context_is_made = True
+        return context
 
     async def _open_socket(self, stage: list[str]) -> socket.socket:
         peer = self._peer
@@ -177,4 +179,6 @@ async def _connected(endpoint: Endpoint) -> socket.socket:
 def _text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+    if isinstance(error, ConnectionError) and not str(error):
+        return "the connection broke off"
+    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -24,6 +24,14 @@ class Peer:
     def __str__(self) -> str:
         return str(self.address)
 
+    @property
+    def hint(self) -> str:
+        """What may be wrong with a server that hangs up on a new connection."""
+        if self.address.tls and self.tls.certificate_file is None:
+            # TLS 1.3 servers say so only now, and a reset may swallow their words.
+            return "it may want a client certificate (`tls.certificate_file`)"
+        return ""
+
     def tls_error(self, error: ssl.SSLError) -> ModelUnavailable:
         """What is wrong between us and this server's TLS."""
         return explained(error, str(self.address), self.tls)

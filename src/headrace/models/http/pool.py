@@ -201,7 +201,7 @@ class Pool:
             self._dialing += 1
             task = asyncio.create_task(self._dial())
             self._dials.add(task)
-            task.add_done_callback(self._dialed)
+            task.add_done_callback(self._dials.discard)
 
     def _wanted(self) -> int:
         spare = self._spare - len(self._idle)
@@ -210,38 +210,30 @@ class Pool:
         return len(self._waiting) + spare
 
     async def _dial(self) -> None:
-        # Counted down before anybody is told, who may ask again at once.
-        counted = [1]
-
-        def done() -> None:
-            self._dialing -= counted.pop() if counted else 0
-
+        connection: Connection | None = None
+        failure: ModelUnavailable | None = None
         try:
             connection = await self._dialer.dial(self)
-            done()
-            if not connection.is_open:
-                self._failed(
-                    ModelUnavailable(f"the server {self._peer} hung up as soon as it was connected")
-                )
-                return
-            self._offer(connection, asyncio.get_running_loop().time())
         except ModelUnavailable as error:
-            done()
-            self._failed(error)
+            failure = error
         except Exception as error:
-            done()
-            self._failed(ModelUnavailable(f"connecting failed ({type(error).__name__})"))
+            # A mistake of ours: whoever waits must not wait for ever, and it must be heard of.
+            failure = ModelUnavailable(f"connecting failed ({type(error).__name__})")
             raise
         finally:
-            done()
-
-    def _dialed(self, task: asyncio.Task[None]) -> None:
-        self._dials.discard(task)
+            self._dialing -= 1
+            if failure is not None:
+                self._failed(failure)
+        if connection is not None and connection.is_open:
+            self._offer(connection, asyncio.get_running_loop().time())
+        elif connection is not None:
+            self._failed(ModelUnavailable(f"the server {self._peer} hung up when it was connected"))
 
     def _failed(self, error: ModelUnavailable) -> None:
         """A dial ended in vain."""
         if self._waiting:
             self._give_up(next(iter(self._waiting)), error)
+            self._dial_more()
         elif self._spare:
             now = asyncio.get_running_loop().time()
             self._spare_after = now + SPARE_PAUSE_S
