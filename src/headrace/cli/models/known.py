@@ -105,7 +105,7 @@ class Known:
         if mine:
             raise UnknownModel(
                 f"the catalogue does not know {mine[0].name!r}, which model {name!r} is",
-                hint=f"describe it in {FILE}; see docs/models.md",
+                hint=f"describe it in {FILE}; see docs/catalogue.md",
             )
         return self.catalogue.get(name)
 
