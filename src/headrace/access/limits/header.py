@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from headrace.access.limits.plan import Plan, Rate
+from headrace.access.limits.plan import Plan, Rate, Seen
 from headrace.access.limits.window import SLOT_S, SLOTS
 
 __all__ = ["Headers", "as_duration", "headers_of"]
@@ -34,34 +34,41 @@ def headers_of(plan: Plan, slot: int) -> Headers:
         slot: the one that is filling now.
     """
     found: Headers = []
+    seen = plan.seen
     if plan.requests:
-        rate, left = _tightest(plan.requests)
+        limit, left, reset = _tightest(
+            plan.requests, slot, seen, None if seen is None else seen.requests
+        )
         found += (
-            (b"x-ratelimit-limit-requests", b"%d" % rate.limit),
+            (b"x-ratelimit-limit-requests", b"%d" % limit),
             (b"x-ratelimit-remaining-requests", b"%d" % left),
-            (b"x-ratelimit-reset-requests", _reset(rate, slot)),
+            (b"x-ratelimit-reset-requests", reset),
         )
     if plan.tokens:
-        rate, left = _tightest(plan.tokens)
+        limit, left, reset = _tightest(
+            plan.tokens, slot, seen, None if seen is None else seen.tokens
+        )
         found += (
-            (b"x-ratelimit-limit-tokens", b"%d" % rate.limit),
+            (b"x-ratelimit-limit-tokens", b"%d" % limit),
             (b"x-ratelimit-remaining-tokens", b"%d" % left),
-            (b"x-ratelimit-reset-tokens", _reset(rate, slot)),
+            (b"x-ratelimit-reset-tokens", reset),
         )
     return found
 
 
-def _tightest(rates: Sequence[Rate]) -> tuple[Rate, int]:
-    """The limit with the least left, and that."""
-    found = rates[0]
-    left = found.limit - found.window.total
-    for rate in rates[1:]:
-        if rate.limit - rate.window.total < left:
-            found, left = rate, rate.limit - rate.window.total
-    return found, max(0, left)
-
-
-def _reset(rate: Rate, slot: int) -> bytes:
-    """Until all of the limit is there again, if nobody comes meanwhile."""
-    newest = rate.window.newest()
-    return _RESETS[0 if newest is None else min(SLOTS, max(0, newest + SLOTS - slot))]
+def _tightest(
+    rates: Sequence[Rate], slot: int, seen: Seen | None, totals: Sequence[int] | None
+) -> tuple[int, int, bytes]:
+    """The limit with the least left, that, and when all of it is back if nobody comes meanwhile."""
+    if totals is None:
+        totals = [rate.window.total for rate in rates]
+    at = 0
+    left = rates[0].limit - totals[0]
+    for i in range(1, len(rates)):
+        if rates[i].limit - totals[i] < left:
+            at, left = i, rates[i].limit - totals[i]
+    newest = rates[at].window.newest() if seen is None else seen.slot
+    if newest is None or not totals[at]:
+        return rates[at].limit, max(0, left), _RESETS[0]
+    reset = min(SLOTS, max(0, newest + SLOTS - slot))
+    return rates[at].limit, max(0, left), _RESETS[reset]

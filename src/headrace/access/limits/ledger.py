@@ -119,7 +119,7 @@ class Ledger:
             window.advance(slot)
             if window.total + tokens > rate.limit:
                 refused.append(_full(rate, "tokens_per_minute", tokens, steady))
-        for rule, counters, limit in plan.concurrent:
+        for rule, counters, limit, _ in plan.concurrent:
             if counters.active >= limit:
                 active = counters.active
                 refused.append(Refusal(rule, "concurrent", limit, active, 1, PLACE_WAIT_S))
@@ -233,7 +233,7 @@ class Ledger:
         scope = (rule.key, rule.team, rule.model, rule.per, names)
         counters = self._by_scope.get(scope)
         if counters is None:
-            counters = self._by_scope[scope] = Counters(scope)
+            counters = self._by_scope[scope] = Counters(scope, names)
         if rule.requests_per_minute is not None and counters.requests is None:
             counters.requests = self._window(rule, "requests_per_minute", names, slot)
         if rule.tokens_per_minute is not None and counters.tokens is None:
