@@ -1,15 +1,41 @@
 """The listening socket: taken before anything slow begins, so that a taken port is said at once."""
 
 import contextlib
+import logging
+import resource
 import socket
 from collections.abc import Iterator
 
 from headrace.server.errors import PortUnusable
 
-__all__ = ["address_of", "is_loopback", "listening"]
+__all__ = ["address_of", "allow_connections", "is_loopback", "listening"]
 
 BACKLOG = 2048
 _EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
+
+FILES_BESIDES = 256
+"""Open files that have nothing to do with clients: database, logs, model processes."""
+
+_log = logging.getLogger(__name__)
+
+
+def allow_connections(count: int) -> None:
+    """Let this process have as many open files as that many clients need, if the system lets it.
+
+    The usual limit of 1,024 would end at some 500 clients: each may have a connection to a model too.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * count + FILES_BESIDES
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < count + FILES_BESIDES:
+        _log.warning(
+            "the system allows %d open files, too few for server.max_connections (%d)",
+            allowed,
+            count,
+        )
 
 
 @contextlib.contextmanager

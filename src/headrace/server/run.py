@@ -24,7 +24,7 @@ from headrace.server.http1.asgi import AsgiPages
 from headrace.server.http1.certificate import Certificate
 from headrace.server.http1.limits import Limits
 from headrace.server.http1.server import HttpServer
-from headrace.server.listen import address_of, is_loopback, listening
+from headrace.server.listen import address_of, allow_connections, is_loopback, listening
 from headrace.server.reload import Reloader
 from headrace.server.state import RunningService, announce, withdraw
 from headrace.server.upkeep import prune, take_over_keys
@@ -111,6 +111,7 @@ async def _serve(wanted: _Wanted) -> None:
     home = home_dir(wanted.root, wanted.environ)
     certificate = _certificate(wanted.root, config)
     host, port = wanted.host or config.host, wanted.port
+    allow_connections(config.max_connections)
     # The port first: finding out that it is taken should not cost a download.
     with listening(host, config.port if port is None else port) as listener, _Signals() as signals:
         async with _interruptible(wanted, signals) as booted:
@@ -124,7 +125,7 @@ async def _serve(wanted: _Wanted) -> None:
             )
             serving = asyncio.create_task(server.serve(listener))
             url = address_of(listener, scheme="https" if certificate else "http")
-            announce(home, RunningService(url=url, pid=os.getpid(), started_at=time.time()))
+            announce(home, _running(url, certificate))
             try:
                 await _until(server.answering, serving)
                 if certificate is None and not is_loopback(listener):
@@ -146,6 +147,11 @@ def _certificate(root: Path, config: ServerConfig) -> Certificate | None:
     if config.tls is None:
         return None
     return Certificate(root / config.tls.certificate, root / config.tls.key)
+
+
+def _running(url: str, certificate: Certificate | None) -> RunningService:
+    shown = str(certificate.path.absolute()) if certificate else ""
+    return RunningService(url=url, pid=os.getpid(), started_at=time.time(), certificate=shown)
 
 
 def _limits(config: ServerConfig) -> Limits:

@@ -6,6 +6,7 @@ what counts is the lock: the kernel drops it with the process.
 
 import fcntl
 import os
+import ssl
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,21 @@ class RunningService(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_at: float
     """Seconds since the epoch."""
+    certificate: str = ""
+    """File with the certificate that it shows; empty without TLS."""
+
+    def verify(self) -> ssl.SSLContext | bool:
+        """What an HTTP client on this machine verifies it with.
+
+        The certificate is for the name by which others know the service, not for 127.0.0.1; so the
+        file itself is what is trusted, whoever signed it.
+        """
+        if not self.certificate:
+            return True
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
 
 
 def announce(home: Path, service: RunningService) -> None:

@@ -110,7 +110,8 @@ def _partner(place: Place, url: str | None, key: str | None) -> Iterator[Partner
         raise Unauthenticated(
             f"no API key for {url}", hint="give one with --key or HEADRACE_API_KEY"
         )
-    with RemotePartner.open(url, key) as remote:
+    verify = True if running is None else running.verify()
+    with RemotePartner.open(url, key, verify=verify) as remote:
         yield remote
 
 

@@ -1,5 +1,6 @@
 """A running service as the partner: OpenAI's chat completions, streamed."""
 
+import ssl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -61,12 +62,13 @@ class RemotePartner:
 
     @classmethod
     @contextmanager
-    def open(cls, url: str, key: str) -> Iterator[Self]:
+    def open(cls, url: str, key: str, *, verify: ssl.SSLContext | bool = True) -> Iterator[Self]:
         """A connection to the service; nothing is sent yet."""
         with httpx.Client(
             base_url=url.rstrip("/").removesuffix("/v1"),
             headers={"authorization": f"Bearer {key}"},
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            verify=verify,
         ) as client:
             yield cls(client, url)
 

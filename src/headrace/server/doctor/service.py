@@ -21,10 +21,12 @@ def check_service(site: Site) -> Iterator[Result]:
     said = f"{running.url} (pid {running.pid})"
     try:
         # It is on this machine: a proxy of the environment would only be in the way.
-        with httpx.Client(base_url=running.url, timeout=TIMEOUT_S, trust_env=False) as client:
+        with httpx.Client(
+            base_url=running.url, timeout=TIMEOUT_S, trust_env=False, verify=running.verify()
+        ) as client:
             client.get("/healthz").raise_for_status()
             readiness = client.get("/readyz")
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, OSError) as error:  # OSError: its certificate's file is not there
         yield fail(
             "service",
             f"{said} does not answer: {error or type(error).__name__}",

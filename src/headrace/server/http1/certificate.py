@@ -31,7 +31,7 @@ class Certificate:
         Raises:
             CertificateUnusable: says which file, why, and what to do.
         """
-        self._certificate = certificate
+        self.path = certificate
         self._key = key
         self._used = self._seen = self._fingerprint()
         self._current = self._load()
@@ -60,7 +60,7 @@ class Certificate:
                 error.hint,
             )
         else:
-            _log.info("the changed certificate is in use now: %s", self._certificate)
+            _log.info("the changed certificate is in use now: %s", self.path)
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """Called in each handshake, whether or not the client names a server."""
@@ -69,7 +69,7 @@ class Certificate:
 
     def _fingerprint(self) -> tuple[object, ...]:
         found: list[object] = []
-        for path in (self._certificate, self._key):
+        for path in (self.path, self._key):
             try:
                 status = path.stat()
             except OSError:
@@ -85,7 +85,7 @@ class Certificate:
         context.set_alpn_protocols(["http/1.1"])
         try:
             # Asked for a passphrase, OpenSSL would read one from the terminal.
-            context.load_cert_chain(self._certificate, self._key, password=_no_passphrase)
+            context.load_cert_chain(self.path, self._key, password=_no_passphrase)
         except ssl.SSLError as error:
             raise self._unusable(error) from None
         except OSError as error:
@@ -96,7 +96,7 @@ class Certificate:
         # Only those who speak TLS here pay for this import.
         from cryptography import x509
 
-        path = self._certificate
+        path = self.path
         try:
             found = x509.load_pem_x509_certificate(path.read_bytes())
         except OSError as error:
@@ -124,7 +124,7 @@ class Certificate:
     def _unusable(self, error: ssl.SSLError) -> CertificateUnusable:
         if error.reason == "KEY_VALUES_MISMATCH":
             return CertificateUnusable(
-                f"the key {self._key} does not belong to the certificate {self._certificate}",
+                f"the key {self._key} does not belong to the certificate {self.path}",
                 hint="server.tls.certificate and server.tls.key come from the same renewal",
             )
         return CertificateUnusable(
