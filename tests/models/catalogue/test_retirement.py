@@ -34,6 +34,7 @@ class ListingBackend(Backend):
     provider = "a"
     context_tokens = 1
     digest = ""
+    capacity: int | None = None
     rate_limits: RateLimits | None = None
 
     def __init__(self, *listed: ListedModel, down: bool = False) -> None:
@@ -134,7 +135,12 @@ models:
   bought:
     deployments: [{backend: openai, model: gpt-5-mini-2025-08-07, api_key: k}]
   preset:
-    deployments: [{backend: openai, preset: mistral, model: mistral-large-2512}]
+    deployments: [{backend: mistral, model: mistral-large-2512}]
+  ollama:
+    deployments: [{backend: ollama, model: "llama3.3:70b"}]
+  compatible:
+    deployments:
+      - {backend: openai_compatible, base_url: "https://api.groq.com/openai/v1", model: openai/gpt-oss-20b}
   vllm:
     deployments:
       - {backend: openai, base_url: "http://gpu1:8000/v1", model: meta-llama/Llama-3.3-70B-Instruct}
@@ -151,6 +157,8 @@ def test_each_declared_deployment_is_found_in_the_catalogue() -> None:
         "tiny-0": "huggingface/smollm2-135m-instruct",
         "bought-0": "openai/gpt-5-mini",
         "preset-0": "mistral/mistral-large-2512",
+        "ollama-0": "meta/llama-3.3-70b-instruct",
+        "compatible-0": "groq/openai/gpt-oss-20b",
         "vllm-0": "meta/llama-3.3-70b-instruct",
         # A server of one's own may call its model as it likes.
         "strange-0": None,

@@ -12,7 +12,7 @@ import pytest
 from headrace.errors import HeadraceError
 from headrace.models.openai.backend import CompatibleBackend, CompatibleSettings
 from headrace.models.probe.diagnosis import Diagnosis, diagnose
-from headrace.models.probe.probe import Probed, probe, probe_embedding
+from headrace.models.probe.probe import Probed, probe, probe_embedding, with_last_day
 from tests.upstreams.server import Answer, Asked, Server, json_answer, serving
 
 Ask: TypeAlias = Callable[[str], Coroutine[None, None, "Probed | Diagnosis"]]
@@ -180,6 +180,19 @@ async def test_something_that_is_no_model_server_is_told(ask: Ask) -> None:
         port = server.sockets[0].getsockname()[1]
         found = await ask(settings(f"http://127.0.0.1:{port}/v1"))
     assert isinstance(found, Diagnosis) and found.fault == "provider"
+
+
+async def test_the_last_day_is_the_providers(tmp_path: Path, upstream: Server) -> None:
+    models = [{"id": "writer-1", "object": "model", "shutdown_date": "2027-04-01"}]
+    upstream.on("GET", "/v1/models", lambda asked: json_answer({"data": models}))
+    read = msgspec.json.decode(settings(upstream.url("/v1")), type=CompatibleSettings)
+    backend = CompatibleBackend(read, name="m", root=tmp_path, home=tmp_path)
+    await backend.start()
+    found = await with_last_day(await probe(backend), backend)
+    upstream.on("GET", "/v1/models", lambda asked: Answer(500))
+    assert (await with_last_day(found, backend)).text == found.text
+    await backend.stop()
+    assert found.shutdown_date == "2027-04-01"
 
 
 async def test_a_vector_is_counted(tmp_path: Path, upstream: Server) -> None:

@@ -20,7 +20,7 @@ from headrace.models.box import ModelBox
 from headrace.models.catalogue.load import load_catalogue
 from headrace.models.catalogue.served import Served, served_models
 from headrace.models.probe.diagnosis import Diagnosis, diagnose
-from headrace.models.probe.probe import QUESTION, Probed, probe, probe_embedding
+from headrace.models.probe.probe import QUESTION, Probed, probe, probe_embedding, with_last_day
 
 __all__ = ["test"]
 
@@ -104,7 +104,8 @@ async def _tested(
     backend: Backend = next(iter(box.runners.values())).backend
     try:
         await box.start(progress.report)
-        return await (probe_embedding if embed else probe)(backend, prompt)
+        found = await (probe_embedding if embed else probe)(backend, prompt)
+        return await with_last_day(found, backend)
     except HeadraceError as error:
         return await diagnose(error, backend)
     finally:
@@ -122,6 +123,7 @@ def _print(served: Served, found: Probed) -> None:
         "speed": "" if found.tokens_per_s is None else f"{found.tokens_per_s:.3g} tokens/s",
         "tokens": f"{found.usage.prompt_tokens} + {found.usage.completion_tokens}",
         "limits": "" if found.rate_limits is None else _limits(found.rate_limits),
+        "retires": found.shutdown_date or "",
     }
     for title, text in rows.items():
         if text:

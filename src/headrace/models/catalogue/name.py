@@ -19,6 +19,7 @@ _PROVIDERS: Final = {
     "azure.ai.inference": "azure",
     "azure.ai.openai": "azure",
     "azure_openai": "azure",
+    "openai_responses": "openai",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
     "gcp.vertex_ai": "google",

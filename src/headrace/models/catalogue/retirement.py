@@ -5,6 +5,7 @@ chosen as `headrace models choose` does: it must do the same tasks with as much 
 free a licence; the provider's own advice wins if it does.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ __all__ = ["RetirementWatch", "Retiring", "replacement_for", "retiring"]
 
 ALERT_DAYS: Final = 90
 """From so many days before the end on, a model in use is worth an alert."""
+LIST_WITHIN_S: Final = 15.0
+"""A provider that lists its models more slowly is asked again the next time."""
 AGAIN_DAYS: Final = (90, 60, 30, 14, 7, 3, 1, 0)
 """An alert is logged again when so many days are left."""
 MUCH_DEARER: Final = 1.25
@@ -212,8 +215,9 @@ class RetirementWatch:
 
 async def _listed(backend: Backend) -> Sequence[ListedModel]:
     try:
-        return await backend.listed()
-    except HeadraceError as error:
+        async with asyncio.timeout(LIST_WITHIN_S):
+            return await backend.listed()
+    except (HeadraceError, TimeoutError) as error:
         # The catalogue still speaks; what is wrong with the provider shows where it is used.
         _log.info("the models of %s cannot be listed: %s", backend.provider, error)
         return ()

@@ -14,6 +14,25 @@ __all__ = ["Served", "served_models"]
 _OWN_RUNTIME: Final = "own"
 """No provider: the weights are looked up."""
 _OWN_HOSTS: Final = ("localhost", "127.", "10.", "192.168.", "host.docker.internal")
+_PROVIDER_BY_HOST: Final = {
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "generativelanguage.googleapis.com": "google",
+    "api.mistral.ai": "mistral",
+    "api.eu.mistral.ai": "mistral",
+    "api.us.mistral.ai": "mistral",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.together.xyz": "together",
+    "api.cohere.com": "cohere",
+    "dashscope.aliyuncs.com": "qwen",
+    "dashscope-intl.aliyuncs.com": "qwen",
+    "open.bigmodel.cn": "zhipu",
+    "api.z.ai": "zhipu",
+    "api.moonshot.ai": "moonshot",
+    "api.moonshot.cn": "moonshot",
+}
+"""Whose an address is, for deployments that only say that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +74,11 @@ def _served(model: str, i: int, deployment: DeploymentConfig, catalogue: Catalog
 
 
 def _provider(deployment: DeploymentConfig) -> str:
-    """The preset's provider, else the backend's, unless the address is one's own."""
-    preset = _text(deployment, "preset")
-    if not preset and _is_own(_text(deployment, "base_url")):
+    """Whose the address is, else the backend's provider; `own` for one's own machines."""
+    host = urlsplit(_text(deployment, "base_url")).hostname or ""
+    if _text(deployment, "weights") or _is_own(host):
         return _OWN_RUNTIME
-    if _text(deployment, "weights"):
-        return _OWN_RUNTIME
-    return provider_named(preset or deployment.backend)
+    return _PROVIDER_BY_HOST.get(host) or provider_named(deployment.backend)
 
 
 def _name(deployment: DeploymentConfig) -> str:
@@ -71,8 +88,7 @@ def _name(deployment: DeploymentConfig) -> str:
     return _text(deployment, "model") or file
 
 
-def _is_own(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+def _is_own(host: str) -> bool:
     return bool(host) and ("." not in host or host.startswith(_OWN_HOSTS))
 
 

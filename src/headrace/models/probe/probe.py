@@ -1,16 +1,17 @@
 """One small real question to a deployment, and how it was answered."""
 
 import time
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
+from contextlib import aclosing, suppress
 from typing import Final
 
 import msgspec
 
-from headrace.models.backend import Backend, Call, RateLimits
+from headrace.errors import HeadraceError
+from headrace.models.backend import Backend, Call, ListedModel, RateLimits
 from headrace.types import Message, Params, Usage
 
-__all__ = ["QUESTION", "Probed", "probe", "probe_embedding"]
+__all__ = ["QUESTION", "Probed", "probe", "probe_embedding", "with_last_day"]
 
 QUESTION: Final = "Answer with one short sentence: what are you?"
 MOST_TOKENS: Final = 32
@@ -34,6 +35,8 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     dimensions: int | None = None
     """Of an embedding."""
     rate_limits: RateLimits | None = None
+    shutdown_date: str | None = None
+    """Where the provider's list of models names one."""
 
 
 async def probe(
@@ -80,6 +83,17 @@ async def probe(
         usage=usage,
         rate_limits=backend.rate_limits,
     )
+
+
+async def with_last_day(found: Probed, backend: Backend) -> Probed:
+    """The same with the day on which the provider will shut the model down, if it names one."""
+    name = getattr(getattr(backend, "settings", None), "model", None)
+    listed: Sequence[ListedModel] = ()
+    # It has answered, so a list that cannot be had is no fault worth telling.
+    with suppress(HeadraceError):
+        listed = await backend.listed()
+    day = next((each.shutdown_date for each in listed if each.id == name), None)
+    return found if day is None else msgspec.structs.replace(found, shutdown_date=day)
 
 
 async def probe_embedding(
