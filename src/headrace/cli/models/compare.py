@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -25,7 +26,9 @@ from headrace.console.figure import as_seconds
 from headrace.models.catalogue.catalogue import Entry
 from headrace.models.catalogue.choose import Verdict, Wanted, judge
 from headrace.models.catalogue.cost import Mix, OwnCost
-from headrace.telemetry.measured import Measured
+
+if TYPE_CHECKING:
+    from headrace.telemetry.measured import Measured
 
 __all__ = ["compare"]
 
@@ -36,7 +39,7 @@ class _Compared:
 
     entry: Entry
     verdict: Verdict
-    measured: Measured | None
+    measured: "Measured | None"
     own: OwnCost | None
     declared: list[str]
 
@@ -59,7 +62,7 @@ def _licence(each: _Compared) -> str:
     return name if licence.is_commercial else f"{name} (not commercial)"
 
 
-def _pair(figures: Measured | None, what: str) -> str:
+def _pair(figures: "Measured | None", what: str) -> str:
     if figures is None:
         return ""
     half, most = getattr(figures, f"{what}_p50_s"), getattr(figures, f"{what}_p95_s")
@@ -169,7 +172,7 @@ def _break_evens(
     compared: Sequence[_Compared],
     own: OwnMachine | None,
     mix: Mix,
-    measured: dict[str, Measured],
+    measured: "dict[str, Measured]",
 ) -> list[_BreakEven]:
     """Each model of one's own against each that is bought."""
     found: list[_BreakEven] = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,7 +25,9 @@ from headrace.models.catalogue.catalogue import Entry
 from headrace.models.catalogue.retirement import Retiring, retiring
 from headrace.models.catalogue.served import Served
 from headrace.models.weights import DeclaredWeights
-from headrace.telemetry.measured import Measured
+
+if TYPE_CHECKING:
+    from headrace.telemetry.measured import Measured
 
 __all__ = ["list_models"]
 
@@ -35,7 +38,7 @@ class _Row:
 
     weights: DeclaredWeights
     served: Served
-    measured: Measured | None
+    measured: "Measured | None"
     ending: Retiring | None
     declared_usd: str
 
