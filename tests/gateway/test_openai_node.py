@@ -32,7 +32,7 @@ def node() -> str:
 @pytest.mark.timeout(240)
 def test_the_node_sdk_passes_its_suite(node: str, service: ServiceProcess) -> None:
     done = subprocess.run(
-        [node, "--test", "--test-reporter=spec", "openai.test.mjs"],
+        [node, "--test", "--test-reporter=spec", "openai.test.mjs", "responses.test.mjs"],
         cwd=FOLDER,
         env={**os.environ, "HEADRACE_TEST_URL": service.url, "HEADRACE_TEST_KEY": service.key},
         capture_output=True,

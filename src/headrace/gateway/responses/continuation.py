@@ -21,6 +21,7 @@ from headrace.errors import InvalidRequest, NotFound
 from headrace.gateway.call import Call
 from headrace.gateway.responses.wire import ResponsesRequest
 from headrace.gateway.turns import CONVERSATION_HEADER
+from headrace.pipeline.conversation import check_conversation_id
 from headrace.pipeline.memory import RememberedTurn
 from headrace.pipeline.steps.ground.step import GroundStep
 from headrace.types import Message
@@ -109,6 +110,8 @@ async def continuation_of(call: Call, request: ResponsesRequest) -> Continuation
             hint="send one of them",
             param="previous_response_id",
         )
+    if named is not None:
+        check_conversation_id(named)
     kept = keeps_conversations(call)
     own = ResponseName.of(call.id).id if kept and request.store is not False else None
     if named is None and previous is None:

@@ -67,9 +67,11 @@ class _Item:
     call_id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
-    is_done: bool = False
+    status: Status = "in_progress"
+    """`in_progress` until its `done` event."""
 
     def json(self, status: Status) -> Json:
+        """The item as it stands, or would stand with that status."""
         if self.kind == "fc":
             return call_item(self.id, self.call_id, self.name, "".join(self.arguments), status)
         parts = [part.json() for part in self.parts.values()]
@@ -115,7 +117,7 @@ class ResponseStream:
             events += self._add_text("output_text", "", [])
         status = status_of(self._finish_reason)
         for item in self._items:
-            if not item.is_done:
+            if item.status == "in_progress":
                 events += self._done(item, status)
         response = self._renderer.response(status, self._output(status), self._finish_reason)
         events.append(self._event(f"response.{status}", response=response))
@@ -139,7 +141,11 @@ class ResponseStream:
         return [self._event(kind, response=response) for kind in kinds]
 
     def _output(self, status: Status) -> list[Json]:
-        return [item.json("completed" if item.is_done else status) for item in self._items]
+        """All items; those that are not done get this status."""
+        return [
+            item.json(status if item.status == "in_progress" else item.status)
+            for item in self._items
+        ]
 
     def _event(self, kind: str, **fields: object) -> bytes:
         data = _encode({"type": kind, "sequence_number": self._number, **fields})
@@ -248,5 +254,5 @@ class ResponseStream:
                 "response.output_item.done", output_index=item.index, item=item.json(status)
             )
         )
-        item.is_done = True
+        item.status = status
         return events
