@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headrace.errors import ConfigError, PolicyBlocked
 from headrace.models.azure.backend import AzureOpenAIBackend, AzureOpenAISettings
 from headrace.models.errors import DeploymentMisconfigured
-from headrace.models.key import with_key
 from tests.models.azure.conftest import ServeAzure
 from tests.models.reading import ask, collect, finish_of, text_of, usage_of
 from tests.upstreams.openai import KEY, MODEL, FakeOpenAI
@@ -143,5 +143,5 @@ def test_a_missing_key_or_address_is_named(tmp_path: Path) -> None:
     without = AzureOpenAISettings(model="m", base_url="https://a.openai.azure.com")
     with pytest.raises(ConfigError, match="AZURE_OPENAI_API_KEY"):
         make(without)
-    given = with_key(without, AzureOpenAIBackend, {"AZURE_OPENAI_API_KEY": "k"})
+    given = msgspec.structs.replace(without, api_key="k")
     assert make(given).provider == "azure.ai.openai"

@@ -294,6 +294,15 @@ def test_other_errors_are_no_matter_of_length() -> None:
     assert context_error("", "Invalid value for 'stop': at most 4 sequences.", "m") is None
 
 
+async def test_vectors_are_put_in_order(upstream: Server, serve: Serve) -> None:
+    data = [{"index": 1, "embedding": [1.0]}, {"index": 0, "embedding": "AAAAAA=="}]
+    upstream.script(json_answer({"data": data}), json_answer({"data": [{"embedding": "AAA"}]}))
+    backend = await serve()
+    assert (await backend.embed(["a", "b"])).vectors == [[0.0], [1.0]]
+    with pytest.raises(ModelUnavailable, match="a vector that is none"):
+        await backend.embed(["a"])
+
+
 async def test_what_is_no_list_of_vectors_or_models_is_told(upstream: Server, serve: Serve) -> None:
     backend = await serve()
     upstream.script(Answer(200, (), b"{}"), Answer(200, (), json.dumps({"data": [1]}).encode()))

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from headrace.errors import ConfigError, InvalidRequest
-from headrace.models.key import with_key
 from headrace.models.openai import backend as backends
 from headrace.models.openai.backend import CompatibleBackend, CompatibleSettings
 from headrace.models.openai.errors import Site
@@ -57,18 +56,9 @@ def test_a_missing_key_names_its_variable(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=PRESETS[name].key_variable) as refused:
         kind(settings, name="a", root=tmp_path, home=tmp_path)
     assert PRESETS[name].key_variable in refused.value.hint
-    given = with_key(settings, kind, {PRESETS[name].key_variable: " sk-1 "})
-    assert given.api_key == "sk-1"
+    given = msgspec.structs.replace(settings, api_key="sk-1")
     made = kind(given, name="a", root=tmp_path, home=tmp_path)
     assert made.settings.base_url == PRESETS[name].base_url
-
-
-def test_a_key_that_is_set_is_not_replaced(tmp_path: Path) -> None:
-    settings = CompatibleSettings(model="m", api_key="own")
-    assert with_key(settings, kind_of("groq"), {"GROQ_API_KEY": "other"}) is settings
-    assert with_key(settings, CompatibleBackend, {"": "other"}) is settings
-    without = CompatibleSettings(model="m")
-    assert with_key(without, kind_of("groq"), {"GROQ_API_KEY": " "}) is without
 
 
 def test_a_server_without_an_address_is_refused(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def test_a_letter_may_be_cut_in_two() -> None:
     assert text_of(deltas_of(stream[:at], stream[at:])) == "水车"
 
 
+def test_usage_that_counts_nothing_takes_nothing_back() -> None:
+    empty = b'data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}\n\n'
+    assert usage_of(deltas_of(HI, END, USAGE, empty, DONE)).prompt_tokens == 3
+
+
 def test_usage_may_come_in_every_chunk() -> None:
     growing = [
         chunk('{"content":"a"}', more=f',"usage":{{"prompt_tokens":3,"completion_tokens":{n}}}')
@@ -189,6 +194,12 @@ CALLED = chunk("{}", '"tool_calls"')
         ),
         (
             '{"index":0,"id":"a","function":{"name":"f","arguments":"{\\"x\\":"}}',
+            '{"index":0,"function":{"arguments":"1}"}}',
+            '{"index":0,"id":"b","function":{"name":"g","arguments":"{"}}',
+            '{"index":0,"function":{"arguments":"}"}}',
+        ),
+        (
+            '{"index":0,"id":"a","function":{"name":"f","arguments":"{\\"x\\":"}}',
             '{"index":0,"id":"a","function":{"name":"f","arguments":"1}"}}',
             '{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}',
             '{"index":1,"id":"","function":{"name":null,"arguments":""}}',
@@ -202,7 +213,7 @@ CALLED = chunk("{}", '"tool_calls"')
             '{"index":2,"id":"b","function":{"name":"g","arguments":"{}"}}',
         ),
     ],
-    ids=["OpenAI", "no index", "one index for all", "name repeated", "objects", "from one"],
+    ids=["OpenAI", "no index", "one index", "one, cut", "name repeated", "objects", "from one"],
 )
 def test_calls_are_put_together_however_they_are_cut(fragments: tuple[str, ...]) -> None:
     said = deltas_of(*(tool(each) for each in fragments), CALLED, DONE)

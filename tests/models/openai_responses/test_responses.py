@@ -317,8 +317,9 @@ def test_log_probabilities_arrive() -> None:
 
 def test_an_end_without_completion_breaks_off() -> None:
     stream = stream_of(Said(), lambda kind: kind != "response.completed")
-    with pytest.raises(ModelUnavailable, match="too early"):
-        deltas_of(stream)
+    for end in (b"", b"data: [DONE]\n\n"):
+        with pytest.raises(ModelUnavailable, match="too early"):
+            deltas_of(stream, end)
 
 
 @pytest.mark.parametrize(

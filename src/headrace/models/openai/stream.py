@@ -196,18 +196,26 @@ class ChatReader:
 class _Tools:
     """The tool calls of one choice: gives each fragment the index and id that its server forgot."""
 
-    __slots__ = ("_ids", "_named", "_seed")
+    __slots__ = ("_ids", "_named", "_ours", "_seed")
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._ids: list[str] = []
         """By our index."""
         self._named: set[int] = set()
+        self._ours: dict[int, int] = {}
+        """Our index of the latest call that the server has given an index of its own."""
 
     def piece(self, call: WireToolCall) -> ToolCallDelta:
         function = call.function
         name = function.name if function is not None else None
-        index, is_new = self._place(call.index, call.id, has_name=bool(name))
+        index = self._known(call, has_name=bool(name))
+        begins = index is None
+        if index is None:
+            index = len(self._ids)
+            self._ids.append(call.id or self._made_up(index))
+            if call.index is not None:
+                self._ours[call.index] = index
         if name and index in self._named:
             name = None  # the name comes once; some servers repeat it with every fragment
         elif name:
@@ -217,32 +225,23 @@ class _Tools:
             arguments = msgspec.json.encode(arguments).decode()
         return ToolCallDelta(
             index=index,
-            id=self._ids[index] if is_new else None,
-            type="function" if is_new else None,
+            id=self._ids[index] if begins else None,
+            type="function" if begins else None,
             function=FunctionDelta(name=name or None, arguments=arguments),
         )
 
-    def _place(self, index: int | None, call_id: str | None, *, has_name: bool) -> tuple[int, bool]:
-        """Which call the fragment belongs to, and whether it begins it."""
-        last = len(self._ids) - 1
-        if index is None:
-            begins = last < 0 or (
-                has_name and (last in self._named) and (not call_id or call_id != self._ids[last])
-            )
-            index = last + 1 if begins else last
-        elif index <= last:
-            # Ollama and others give every call index 0: another id with a name is another call.
-            known = self._ids[index]
-            begins = bool(call_id) and has_name and call_id != known and index in self._named
-            if begins:
-                index = last + 1
-            elif index < last and call_id and not has_name and call_id in self._ids:
-                index = self._ids.index(call_id)
+    def _known(self, call: WireToolCall, *, has_name: bool) -> int | None:
+        """The call that the fragment goes on with; None where it begins one."""
+        if call.index is not None:
+            index = self._ours.get(call.index)
         else:
-            index, begins = last + 1, True
-        if begins:
-            self._ids.append(call_id or self._made_up(index))
-        return index, begins
+            index = len(self._ids) - 1 if self._ids else None
+        if index is None or not has_name or index not in self._named:
+            return index
+        # Ollama and others give every call the index 0, or none: another id is another call.
+        if call.index is None:
+            return index if call.id and call.id == self._ids[index] else None
+        return index if not call.id or call.id == self._ids[index] else None
 
     def _made_up(self, index: int) -> str:
         """An id that is the same however the stream is cut, and another in each answer."""
