@@ -103,7 +103,7 @@ async def test_temporary_credentials_and_an_api_key_work(
 @pytest.mark.parametrize(
     ("settings", "environ", "reason"),
     [
-        ({"region": "eu-west-1"}, ENVIRON, "does not match"),
+        ({"aws_region": "eu-west-1"}, ENVIRON, "does not match"),
         ({"access_key_id": "AKIDOTHER", "secret_access_key": "x"}, ENVIRON, "token"),
         ({"api_key": "wrong"}, ENVIRON, "API Key"),
         ({}, {"AWS_DEFAULT_REGION": "us-east-1"}, "no AWS credentials"),
@@ -172,6 +172,9 @@ async def test_tokens_are_counted_by_the_provider(
     backend: BedrockBackend, fake: BedrockUpstream
 ) -> None:
     assert await backend.count_tokens([Message(role="system", content="Be brief."), USER]) == 31
+    # The profile's prefix `us.` is gone.
+    model = "anthropic.claude-sonnet-4-5-20250929-v1%3A0"
+    assert fake.server.asked[0].path == f"/model/{model}/count-tokens"
     assert fake.server.asked[0].json() == {
         "input": {
             "converse": {
@@ -180,6 +183,14 @@ async def test_tokens_are_counted_by_the_provider(
             }
         }
     }
+
+
+async def test_a_model_without_a_counter_is_estimated(
+    backend: BedrockBackend, fake: BedrockUpstream
+) -> None:
+    text = "The provided model doesn't support counting tokens."
+    fake.server.script(failure(400, "ValidationException", text))
+    assert 0 < await backend.count_tokens([USER]) < 100
 
 
 async def test_the_list_says_when_models_end(
@@ -208,7 +219,7 @@ def test_addresses_follow_the_region() -> None:
     settings = in_region(BedrockSettings(model="m"), {"AWS_DEFAULT_REGION": "eu-west-1"})
     assert settings.base_url == "https://bedrock-runtime.eu-west-1.amazonaws.com"
     assert settings.control_url == "https://bedrock.eu-west-1.amazonaws.com"
-    china = in_region(BedrockSettings(model="m", region="cn-north-1"), {})
+    china = in_region(BedrockSettings(model="m", aws_region="cn-north-1"), {})
     assert china.base_url == "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"
 
 

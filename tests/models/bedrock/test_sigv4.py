@@ -140,7 +140,7 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_an_api_key_is_sent_as_botocore_sends_it() -> None:
-    settings = BedrockSettings(model="m", region="us-east-1", base_url="https://b.example")
+    settings = BedrockSettings(model="m", aws_region="us-east-1", base_url="https://b.example")
     wire = BedrockWire(settings, "bedrock-api-key-1")
     request = wire.generate(Call([Message(role="user", content="Hi")], Params()))
     expected = AWSRequest(method="POST", url="https://b.example/", data=b"{}")

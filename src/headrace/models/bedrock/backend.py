@@ -1,6 +1,7 @@
 """AWS Bedrock: the wire of its Converse API, and the backend."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from headrace.types import Delta, Message, Params
 __all__ = ["BedrockBackend", "BedrockWire"]
 
 T = TypeVar("T")
+_PROFILE = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|global)\.")
+"""How the ids of inference profiles begin, before the model's own."""
 _COUNTED_FIELDS = ("messages", "system", "toolConfig")
 
 
@@ -107,7 +110,9 @@ class BedrockWire:
         """`POST /model/…/count-tokens`."""
         body = body_of(Call(messages, Params()), self._settings)
         converse = {name: body[name] for name in _COUNTED_FIELDS if name in body}
-        path = f"{self._model}/count-tokens"
+        # Inference profiles have no counter, the models behind them have.
+        model = _PROFILE.sub("", self._settings.model)
+        path = f"/model/{quote(model, safe='')}/count-tokens"
         return self._request("POST", path, {"input": {"converse": converse}})
 
     def counted(self, body: bytes) -> int:
@@ -150,7 +155,7 @@ class BedrockWire:
             host=self._host,
             path=self._base_path + path,
             body=data,
-            region=self._settings.region or "",
+            region=self._settings.aws_region or "",
             service="bedrock",
             now=self._clock(),
             headers=self._further,

@@ -19,7 +19,7 @@ class BedrockSettings(RemoteSettings, frozen=True, kw_only=True, forbid_unknown_
     is a Bedrock API key, in place of an access key (absent: `AWS_BEARER_TOKEN_BEDROCK`).
     """
 
-    region: str | None = None
+    aws_region: str | None = None
     """AWS region, such as `us-east-1`; absent: `AWS_REGION`, else `AWS_DEFAULT_REGION`."""
     access_key_id: str | None = None
     """Absent: `AWS_ACCESS_KEY_ID`."""
@@ -40,16 +40,16 @@ def in_region(settings: BedrockSettings, environ: Mapping[str, str]) -> BedrockS
     Raises:
         DeploymentMisconfigured: no region is set, nor in the environment.
     """
-    region = settings.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    region = settings.aws_region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     if not region:
         raise DeploymentMisconfigured(
             f"the AWS region of {settings.model!r} is not known",
-            hint="set `region`, or AWS_REGION in the environment",
+            hint="set `aws_region`, or AWS_REGION in the environment",
         )
     host = f"{region}.{'amazonaws.com.cn' if region.startswith('cn-') else 'amazonaws.com'}"
     return msgspec.structs.replace(
         settings,
-        region=region,
+        aws_region=region,
         base_url=settings.base_url or f"https://bedrock-runtime.{host}",
         control_url=settings.control_url or f"https://bedrock.{host}",
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headrace.errors import ModelUnavailable
+from headrace.errors import InvalidRequest, ModelUnavailable
 from headrace.models.estimate import estimate_tokens
 from headrace.models.remote import RemoteBackend, RemoteSettings, Request, Wire
 from headrace.types import Message
@@ -21,7 +21,7 @@ TOKENS_PER_MESSAGE = 64
 
 
 class CountingBackend(RemoteBackend):
-    """Asks the provider to count; where it cannot just now, the estimate stands in."""
+    """Asks the provider to count; where it does not, the estimate stands in."""
 
     def __init__(self, settings: RemoteSettings, wire: Wire, *, name: str) -> None:
         super().__init__(settings, wire, name=name)
@@ -38,8 +38,8 @@ class CountingBackend(RemoteBackend):
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt as the provider counts them.
 
-        Raises:
-            InvalidRequest, ContextTooLong: the provider refuses the messages.
+        Where it does not count (it is down, this model has no counter, it dislikes the messages),
+        the estimate stands in: whatever is wrong will be said when the answer is asked for.
         """
         key = msgspec.msgpack.encode(messages)
         known = self._counts.get(key)
@@ -49,7 +49,7 @@ class CountingBackend(RemoteBackend):
         try:
             async with self._sent(self.count_request(messages)) as reply:
                 count = self.counted(await reply.read())
-        except ModelUnavailable:
+        except (InvalidRequest, ModelUnavailable):
             return estimate_tokens(messages)
         self._counts[key] = count
         if len(self._counts) > COUNTED_PROMPTS:
