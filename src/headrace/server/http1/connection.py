@@ -27,7 +27,7 @@ from headrace.server.http1.limits import (
     READ_AHEAD_BYTES,
 )
 from headrace.server.http1.outflow import Outflow, is_closed
-from headrace.server.http1.request import check_beginning, read_head
+from headrace.server.http1.request import HeadReader, check_beginning
 from headrace.server.http1.response import response_head
 
 __all__ = ["Connection"]
@@ -42,9 +42,9 @@ class Connection(asyncio.Protocol):
     """A client, from its connecting to its end."""
 
     __slots__ = (
-        "_body", "_clock", "_closing", "_discarded", "_eof", "_exchange", "_host", "_is_broken",
-        "_is_reading_paused", "_next_check", "_outflow", "_rest", "_transport", "deadline", "peer",
-        "scheme",
+        "_body", "_clock", "_closing", "_discarded", "_eof", "_exchange", "_heads", "_host",
+        "_is_broken", "_is_reading_paused", "_next_check", "_outflow", "_rest", "_transport",
+        "deadline", "peer", "scheme",
     )  # fmt: skip
 
     _outflow: Outflow
@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._exchange: HttpExchange | None = None
         self._body: Body | None = None
         """A body that is still arriving; without an exchange it is being thrown away."""
+        self._heads = HeadReader()
         self._rest = bytearray()
         """The beginning of a head, or requests that wait for the one being answered."""
         self._next_check = 0
@@ -182,7 +183,7 @@ class Connection(asyncio.Protocol):
         if self._body is None:
             return True
         # Who still waits for `100 Continue` may send its body or leave it: nobody could tell.
-        return not exchange.request.expects_continue and not self._is_long(self._body)
+        return not exchange.expects_continue and not self._is_long(self._body)
 
     @property
     def is_write_paused(self) -> bool:
@@ -231,18 +232,21 @@ class Connection(asyncio.Protocol):
             self._wait_for_head(data)
             return
         try:
-            request = read_head(data[:end], self._host.limits)
+            request, length = self._heads.read(data[:end], self._host.limits)
         except HeadraceError as error:
             self._refuse(error)
             return
         rest = data[end:]
         body: bytes | Body = b""
-        if request.is_chunked or request.length > len(rest):
-            length = None if request.is_chunked else request.length
-            self._body = body = Body(length, on_wanted=self._wanted, on_taken=self._taken)
+        if request.is_chunked or length > len(rest):
+            self._body = body = Body(
+                None if request.is_chunked else length,
+                on_wanted=self._wanted,
+                on_taken=self._taken,
+            )
             self._clock = BodyClock(self._host.limits.body_timeout_s)
-        elif request.length:
-            body, rest = rest[: request.length], rest[request.length :]
+        elif length:
+            body, rest = rest[:length], rest[length:]
         self.deadline = math.inf
         self._exchange = exchange = HttpExchange(self, request, body)
         exchange.task = self._host.start(exchange)
@@ -313,8 +317,8 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if exchange.request.expects_continue:
-            exchange.request.expects_continue = False
+        if exchange.expects_continue:
+            exchange.expects_continue = False
             if self._body is not None and not self._body.has_arrived and not exchange.has_begun:
                 self._transport.write(_CONTINUE)
         self._clock.run(self._host.now())

@@ -54,37 +54,43 @@ class Line(Protocol):
 class HttpExchange:
     """One request and its answer."""
 
-    __slots__ = (
-        "_body", "_gone", "_head", "_is_chunked", "_left", "_line", "_request", "has_begun",
-        "has_ended", "has_started", "headers", "keeps_alive", "method", "outlives_client", "path",
-        "peer", "query", "scheme", "task",
-    )  # fmt: skip
+    # No slots: what most exchanges never change stays a value of the class, which makes one faster.
+    expects_continue = False
+    """Whether the client waits to be told to send its body."""
+    has_begun = False
+    has_ended = False
+    has_started = False
+    """Whether the handler's task has had its first turn."""
+    keeps_alive = False
+    outlives_client = False
+    task: asyncio.Task[None] | None = None
+    _gone: asyncio.Future[None] | None = None
+    _head = b""
+    _is_chunked = False
+    _left: int | None = None
 
     def __init__(self, line: Line, request: Request, body: Body | bytes) -> None:
+        self.request = request
         self.method = request.method
         self.path = request.path
-        self.query = request.query
         self.headers: Headers = request.headers
-        self.scheme = line.scheme
-        self.peer = line.peer
-        self.outlives_client = False
-        self.has_begun = False
-        self.has_ended = False
-        self.has_started = False
-        """Whether the handler's task has had its first turn."""
-        self.keeps_alive = False
-        self.task: asyncio.Task[None] | None = None
-        self._line: Line | None = line
-        self._request = request
         self._body = body
-        self._gone: asyncio.Future[None] | None = None
-        self._head = b""
-        self._left: int | None = None
-        self._is_chunked = False
+        self._line: Line | None = line
+        self._origin = line
+        if request.expects_continue:
+            self.expects_continue = bool(body)
 
     @property
-    def request(self) -> Request:
-        return self._request
+    def query(self) -> bytes:
+        return self.request.query
+
+    @property
+    def scheme(self) -> str:
+        return self._origin.scheme
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        return self._origin.peer
 
     @property
     def is_client_gone(self) -> bool:
@@ -138,7 +144,7 @@ class HttpExchange:
                 framing = b"content-length: %d\r\n" % length
             if self.method == "HEAD" or has_no_body(status):
                 length = 0
-            elif length is None and self._request.is_http_1_1:
+            elif length is None and self.request.is_http_1_1:
                 framing = _CHUNKED
                 self._is_chunked = True
             self._left = length
@@ -214,7 +220,7 @@ class HttpExchange:
         self.keeps_alive = not is_unframed and line.keeps_alive(self)
         if not self.keeps_alive:
             return b"%b%b%b\r\n" % (line.date, framing, _CLOSE)
-        if not self._request.is_http_1_1:
+        if not self.request.is_http_1_1:
             return b"%b%b%b\r\n" % (line.date, framing, _KEEP)
         return b"%b%b\r\n" % (line.date, framing)
 
