@@ -115,6 +115,8 @@ def test_what_stands_before_the_api_answers_in_its_own_way(
     status: int, expected: type[HeadraceError]
 ) -> None:
     assert type(WIRE.error_of(status, {}, b"<html>\xff</html>")) is expected
+    unnamed = b'{"type":"error","error":{"type":"<nil>","message":"why"}}'
+    assert type(WIRE.error_of(status, {}, unnamed)) is expected
 
 
 def test_limits_come_from_the_headers_and_resets_are_seconds_from_now() -> None:

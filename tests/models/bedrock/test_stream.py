@@ -79,6 +79,7 @@ def test_text_thoughts_and_tool_calls() -> None:
 def test_a_whole_answer_says_the_same_as_its_stream() -> None:
     fake = upstream(FULL, stop_reason="tool_use")
     whole = deltas_of_converse(msgspec.json.encode(fake.answer()), model="x", forced_json=False)
+    assert len(whole) == 2
     assert gathered(whole) == gathered(read(fake.events()))
 
 

@@ -68,6 +68,7 @@ def test_text_thoughts_and_tool_calls() -> None:
 def test_a_whole_answer_says_the_same_as_its_stream() -> None:
     fake = upstream(FULL)
     whole = deltas_of_content(msgspec.json.encode(fake.content()), model="x")
+    assert len(whole) == 2
     assert gathered(whole) == gathered(read(fake.chunks()))
 
 

@@ -25,16 +25,19 @@ from headrace.models.errors import (
 __all__ = ["Failure", "error_of", "failure_of"]
 
 _TYPE_BY_STATUS = {
+    400: "invalid_request_error",
     401: "authentication_error",
     402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
     408: "timeout_error",
     413: "request_too_large",
+    422: "invalid_request_error",
     429: "rate_limit_error",
     504: "timeout_error",
     529: "overloaded_error",
 }
+_KNOWN = frozenset(_TYPE_BY_STATUS.values()) | {"api_error"}
 _TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum")
 _TOO_LONG_WITH_ANSWER = re.compile(
     r"input length and `max_tokens` exceed context limit: (\d+) \+ (\d+) > (\d+)"
@@ -72,9 +75,10 @@ def error_of(
     try:
         failure = msgspec.json.decode(body, type=_Body).error
     except (msgspec.MsgspecError, UnicodeError):
+        failure = Failure("", f"status {status}")
+    if failure.type not in _KNOWN:
         # Whoever stands before the API (a proxy, Cloudflare) answers in its own way.
-        default = "invalid_request_error" if 400 <= status < 500 else "api_error"
-        failure = Failure(_TYPE_BY_STATUS.get(status, default), f"status {status}")
+        failure.type = _TYPE_BY_STATUS.get(status, "api_error")
     return failure_of(failure, model=model, retry_after_s=retry_after_s(headers, now))
 
 

@@ -14,6 +14,7 @@ from headrace.models.anthropic.errors import Failure, failure_of
 from headrace.models.anthropic.request import JSON_TOOL
 from headrace.models.anthropic.usage import Tokens, usage_of
 from headrace.models.dialect.carried import carry
+from headrace.models.dialect.whole import merged
 from headrace.models.sse import EventReader
 from headrace.types import Delta, FinishReason, FunctionDelta, ToolCallDelta
 
@@ -265,4 +266,4 @@ def deltas_of_message(body: bytes, *, model: str, forced_json: bool) -> list[Del
         message = msgspec.json.decode(body, type=_Message)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise ModelUnavailable(f"Anthropic sent something unreadable: {error}") from error
-    return list(MessageReader(model=model, forced_json=forced_json).whole(message))
+    return merged(MessageReader(model=model, forced_json=forced_json).whole(message))

@@ -15,6 +15,7 @@ from headrace.models.bedrock.eventstream import Event, EventStreamReader
 from headrace.models.bedrock.request import JSON_TOOL
 from headrace.models.bedrock.usage import Tokens, usage_of
 from headrace.models.dialect.carried import carry
+from headrace.models.dialect.whole import merged
 from headrace.types import Delta, FinishReason, FunctionDelta, ToolCallDelta
 
 __all__ = ["ConverseReader", "deltas_of_converse"]
@@ -289,4 +290,4 @@ def deltas_of_converse(body: bytes, *, model: str, forced_json: bool) -> list[De
         answer = msgspec.json.decode(body, type=_Answer)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise ModelUnavailable(f"Bedrock sent something unreadable: {error}") from error
-    return list(ConverseReader(model=model, forced_json=forced_json).whole(answer))
+    return merged(ConverseReader(model=model, forced_json=forced_json).whole(answer))

@@ -1,6 +1,6 @@
 """A remote backend whose provider counts the tokens of a prompt on request."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ TOKENS_AROUND = 2_048
 TOKENS_PER_MESSAGE = 64
 
 
-class CountingBackend(RemoteBackend):
+class CountingBackend(RemoteBackend, ABC):
     """Asks the provider to count; where it does not, the estimate stands in."""
 
     def __init__(self, settings: RemoteSettings, wire: Wire, *, name: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from headrace.errors import ModelUnavailable
 from headrace.ids import new_id
 from headrace.models.dialect.carried import carry
+from headrace.models.dialect.whole import merged
 from headrace.models.errors import DeploymentMisconfigured
 from headrace.models.gemini.contents import OWN_ID
 from headrace.models.gemini.errors import Failure, failure_of
@@ -220,4 +221,4 @@ def deltas_of_content(body: bytes, *, model: str) -> list[Delta]:
         ModelUnavailable: it is no answer of this protocol.
     """
     reader = ContentReader(model=model)
-    return [*reader.read(body), *reader.end()]
+    return merged([*reader.read(body), *reader.end()])
