@@ -54,8 +54,8 @@ async def listening(
         tasks.append(asyncio.current_task())
         try:
             await script(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client has gone, or the test is over
         finally:
             running.gone += 1
             running.changed.set()
@@ -70,6 +70,9 @@ async def listening(
         server.close()
         for writer in running.made:
             writer.close()
+        for task in tasks:
+            if task is not None:
+                task.cancel()
         await asyncio.gather(*(task for task in tasks if task is not None))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -40,33 +40,37 @@ async def proxying() -> AsyncIterator[Relay]:
     tasks: set[asyncio.Task[None] | None] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(OSError), closing(writer):
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
-        except OSError:
-            pass
-        writer.close()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.current_task())
-        head = await reader.readuntil(b"\r\n\r\n")
-        relay.heads.append(head)
-        method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
-        if relay.password is not None and relay.password.encode() not in head:
-            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
-        elif relay.answer is not None:
-            writer.write(relay.answer)
-        else:
-            host = target if method == "CONNECT" else Address.of(target).authority
-            name, _, port = host.rpartition(":")
-            up_reader, up_writer = await asyncio.open_connection(name.strip("[]"), int(port))
+    async def lead(
+        method: str, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        host = target if method == "CONNECT" else Address.of(target).authority
+        name, _, port = host.rpartition(":")
+        up_reader, up_writer = await asyncio.open_connection(name.strip("[]"), int(port))
+        with closing(up_writer):
             if method == "CONNECT":
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                up_writer.write(head)
+                up_writer.write(relay.heads[-1])
             await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
-        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.current_task())
+        with closing(writer), suppress(asyncio.CancelledError, asyncio.IncompleteReadError):
+            relay.heads.append(await reader.readuntil(b"\r\n\r\n"))
+            method, target, _ = relay.heads[-1].split(b"\r\n")[0].decode().split(" ")
+            if relay.password is not None and relay.password.encode() not in relay.heads[-1]:
+                writer.write(
+                    b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"
+                )
+            elif relay.answer is not None:
+                writer.write(relay.answer)
+            else:
+                await lead(method, target, reader, writer)
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     relay.port = server.sockets[0].getsockname()[1]
