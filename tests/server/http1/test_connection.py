@@ -292,6 +292,25 @@ def test_one_client_too_many_gets_503() -> None:
             assert (answer.status, answer.code) == (503, "too_many_connections")
 
 
+def test_a_client_that_does_not_read_gets_no_further_answers() -> None:
+    """However many requests it has sent: each answer would only wait in memory."""
+    asked = 0
+
+    async def handler(exchange: Exchange) -> None:
+        nonlocal asked
+        asked += 1
+        exchange.respond(200, (), b"x" * 1_000_000)
+
+    with Site.serving(handler) as site, site.client() as client:
+        client.send(get("/") * 2000)
+        seen = -1
+        while seen != asked:
+            seen = asked
+            threading.Event().wait(0.1)
+        assert 0 < asked < 50
+        assert all(len(client.answer().body) == 1_000_000 for _ in range(100))
+
+
 # Handlers.
 
 

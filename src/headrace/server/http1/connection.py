@@ -11,7 +11,6 @@ socket that is closed replies with a reset, and the kernel says so a moment late
 
 import asyncio
 import math
-import re
 from typing import cast
 
 from headrace.errors import HeadraceError
@@ -24,16 +23,17 @@ from headrace.server.http1.limits import (
     LINGER_BYTES,
     LINGER_S,
     MIN_BODY_BYTES_PER_S,
-    READ_AHEAD_BYTES,
 )
 from headrace.server.http1.outflow import Outflow, is_closed
-from headrace.server.http1.request import HeadReader, check_beginning
-from headrace.server.http1.response import response_head
+from headrace.server.http1.request import HeadReader
+from headrace.server.http1.response import last_response
+from headrace.server.http1.unread import Unread, skip_empty_lines
 
 __all__ = ["Connection"]
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
+_FRESH_S = 0.5
+"""How long a client that has only just connected may take when the server stops."""
 _LOOK_AFTER_S = 0.05
 """How long after an interim answer a closed client's reset is there; a network's round trip."""
 
@@ -42,8 +42,8 @@ class Connection(asyncio.Protocol):
     """A client, from its connecting to its end."""
 
     __slots__ = (
-        "_body", "_clock", "_closing", "_discarded", "_eof", "_exchange", "_heads", "_host",
-        "_is_broken", "_is_reading_paused", "_next_check", "_outflow", "_rest", "_transport",
+        "_body", "_clock", "_closing", "_discarded", "_eof", "_exchange", "_has_asked", "_heads",
+        "_host", "_is_broken", "_is_reading_paused", "_outflow", "_transport", "_unread",
         "deadline", "peer", "scheme",
     )  # fmt: skip
 
@@ -60,9 +60,8 @@ class Connection(asyncio.Protocol):
         self._body: Body | None = None
         """A body that is still arriving; without an exchange it is being thrown away."""
         self._heads = HeadReader()
-        self._rest = bytearray()
-        """The beginning of a head, or requests that wait for the one being answered."""
-        self._next_check = 0
+        self._unread = Unread()
+        self._has_asked = False
         self._closing = False
         self._eof = False
         self._is_broken = False
@@ -82,13 +81,10 @@ class Connection(asyncio.Protocol):
         host = self._host
         host.connections.add(self)
         self.deadline = host.now() + host.limits.header_timeout_s
-        if len(host.connections) > host.limits.connections:
-            self._refuse(
-                TooManyConnections(
-                    f"the service has {host.limits.connections:,} connections, as many as it may",
-                    hint="try again in a moment, or raise server.max_connections",
-                )
-            )
+        if len(host.connections) > 2 * host.limits.connections:
+            self.abort()  # so many that even refusing them in words would be too much
+        elif len(host.connections) > host.limits.connections:
+            self._refuse(TooManyConnections.beyond(host.limits.connections))
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -98,15 +94,16 @@ class Connection(asyncio.Protocol):
             data = self._feed(self._body, data)
             if not data:
                 return
-        if self._exchange is not None:
-            self._rest += data
-            if len(self._rest) > READ_AHEAD_BYTES:
+        # A client that does not read its answers gets no more of them.
+        if self._exchange is not None or self._outflow.is_paused:
+            self._unread.add(data)
+            if self._unread.is_full:
                 self._pause_reading()
-        elif self._rest:
-            self._rest += data
-            if self._is_worth_reading(len(data)):
+        elif self._unread:
+            self._unread.add(data)
+            if self._unread.is_readable(len(data)):
                 self._next()
-            elif len(self._rest) >= self._next_check:
+            else:
                 self._check_beginning()
         else:
             self._advance(data)
@@ -114,7 +111,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """True keeps the writing side open."""
         self._eof = True
-        if self._closing or self._exchange is None or self._body is not None:
+        is_idle = self._exchange is None and not self._outflow.is_paused
+        if self._closing or is_idle or self._body is not None:
             return False
         if self.scheme == "https":
             return False  # TLS has no half of a connection
@@ -154,8 +152,12 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """The server stops: end the connection if nothing is under way on it."""
-        if self._exchange is None and not self._rest and not self._closing:
+        if self._exchange is not None or self._unread or self._closing:
+            return
+        if self._has_asked:
             self._close()
+        else:  # it has just connected, and its request may be a moment away
+            self.deadline = min(self.deadline, self._host.now() + _FRESH_S)
 
     def abort(self) -> None:
         """Break off at once."""
@@ -177,13 +179,13 @@ class Connection(asyncio.Protocol):
             not exchange.request.keeps_alive
             or self._host.is_draining
             or self._is_broken
-            or (self._eof and not self._rest)
+            or (self._eof and not self._unread)
         ):
             return False
         if self._body is None:
             return True
         # Who still waits for `100 Continue` may send its body or leave it: nobody could tell.
-        return not exchange.expects_continue and not self._is_long(self._body)
+        return not exchange.expects_continue and (self._body.still_to_come or 0) <= DISCARD_BYTES
 
     @property
     def is_write_paused(self) -> bool:
@@ -212,11 +214,9 @@ class Connection(asyncio.Protocol):
     def _next(self) -> None:
         """Go on with what has come beyond the last request, or wait for more."""
         if self._outflow.is_paused:
-            return  # a client that does not read its answers gets no more of them
+            return
         self._resume_reading()
-        data = bytes(self._rest)
-        self._rest.clear()
-        if data:
+        if data := self._unread.take():
             self._advance(data)
         elif self._eof:
             self._close()
@@ -225,8 +225,7 @@ class Connection(asyncio.Protocol):
 
     def _advance(self, data: bytes) -> None:
         """Begin the next request, if its head is whole."""
-        if data.startswith(b"\r\n") and (found := _EMPTY_LINES.match(data)):
-            data = data[found.end() :]
+        data = skip_empty_lines(data)
         end = data.find(b"\r\n\r\n") + 4
         if end == 3:
             self._wait_for_head(data)
@@ -248,35 +247,30 @@ class Connection(asyncio.Protocol):
         elif length:
             body, rest = rest[:length], rest[length:]
         self.deadline = math.inf
+        self._has_asked = True
         self._exchange = exchange = HttpExchange(self, request, body)
         exchange.task = self._host.start(exchange)
         if rest and self._body is not None:
             rest = self._feed(self._body, rest)
-        self._rest += rest
+        if rest:
+            self._unread.add(rest)
 
     def _wait_for_head(self, data: bytes) -> None:
         if self._eof:
             self._close()
             return
         if data:
-            self._rest += data
+            self._unread.add(data)
             self.deadline = self._host.now() + self._host.limits.header_timeout_s
             self._check_beginning()
         elif self.deadline == math.inf:
             self.deadline = self._host.now() + self._host.limits.idle_timeout_s
 
-    def _is_worth_reading(self, new: int) -> bool:
-        """Whether the last so many bytes have completed a head, or an empty line before one."""
-        rest = self._rest
-        return rest.find(b"\r\n\r\n", max(0, len(rest) - new - 3)) >= 0 or rest.startswith(b"\r\n")
-
     def _check_beginning(self) -> None:
         try:
-            check_beginning(bytes(self._rest), self._host.limits)
+            self._unread.check(self._host.limits)
         except HeadraceError as error:
             self._refuse(error)
-        # Looking again at each byte would cost the square of the head's length.
-        self._next_check = min(2 * len(self._rest), self._host.limits.header_bytes + 1)
 
     # Reading bodies.
 
@@ -342,45 +336,24 @@ class Connection(asyncio.Protocol):
         elif body is not None:
             body.fail(error)
 
-    @staticmethod
-    def _is_long(body: Body) -> bool:
-        left = body.still_to_come
-        return left is not None and left > DISCARD_BYTES
-
     # Ending.
 
     def _overdue(self) -> None:
         limits = self._host.limits
         if self._closing:
             self.abort()
-        elif self._body is not None:
-            if self._exchange is None:
-                self._close()
-                return
-            self._break(
-                RequestTimeout(
-                    f"the request's body did not come within {limits.body_timeout_s:g} s "
-                    f"and a second per {MIN_BODY_BYTES_PER_S} bytes"
-                )
-            )
-        elif self._rest:
-            self._refuse(
-                RequestTimeout(
-                    f"the request's head did not come within {limits.header_timeout_s:g} s"
-                )
-            )
+        elif self._body is not None and self._exchange is not None:
+            self._break(RequestTimeout.of_body(limits.body_timeout_s))
+        elif self._body is None and self._unread:
+            self._refuse(RequestTimeout.of_head(limits.header_timeout_s))
         else:
             self._close()
 
     def _refuse(self, error: HeadraceError) -> None:
         """Say why there is no answer, and end the connection."""
         status, body = self._host.render(error)
-        ending = (
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        )
-        self._transport.write(response_head(status, (), ending % (self.date, len(body))) + body)
+        self._transport.write(last_response(status, body, self.date))
         self._is_broken = True
-        self._rest.clear()
         self._close()
 
     def _close(self) -> None:

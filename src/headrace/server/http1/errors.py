@@ -12,7 +12,10 @@ HeadraceError
 └── CertificateUnusable    the files of `server.tls` are missing, wrong, do not match or have expired
 """
 
+from typing import Self
+
 from headrace.errors import HeadraceError
+from headrace.server.http1.limits import MIN_BODY_BYTES_PER_S
 
 __all__ = [
     "CertificateUnusable",
@@ -37,6 +40,17 @@ class RequestTimeout(HeadraceError):
     """The client did not send its request in time."""
 
     code = "request_timeout"
+
+    @classmethod
+    def of_head(cls, timeout_s: float) -> Self:
+        return cls(f"the request's head did not come within {timeout_s:g} s")
+
+    @classmethod
+    def of_body(cls, timeout_s: float) -> Self:
+        return cls(
+            f"the request's body did not come within {timeout_s:g} s, and a second more "
+            f"per {MIN_BODY_BYTES_PER_S} bytes"
+        )
 
 
 class UriTooLong(HeadraceError):
@@ -73,6 +87,13 @@ class TooManyConnections(HeadraceError):
     """There are `server.max_connections` already."""
 
     code = "too_many_connections"
+
+    @classmethod
+    def beyond(cls, limit: int) -> Self:
+        return cls(
+            f"the service has {limit:,} connections, as many as it may",
+            hint="try again in a moment, or raise server.max_connections",
+        )
 
 
 class CertificateUnusable(HeadraceError):

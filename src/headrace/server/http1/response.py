@@ -5,7 +5,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TypeAlias
 
-__all__ = ["HeaderList", "date_header", "has_no_body", "response_head"]
+__all__ = ["HeaderList", "date_header", "has_no_body", "last_response", "response_head"]
 
 HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -25,6 +25,12 @@ def response_head(status: int, headers: HeaderList, ending: bytes) -> bytes:
     if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers):
         raise ValueError("a header of the answer holds a line end")
     return (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + fields + ending
+
+
+def last_response(status: int, body: bytes, date: bytes) -> bytes:
+    """A whole answer in JSON, after which the connection is closed."""
+    ending = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+    return response_head(status, (), ending % (date, len(body))) + body
 
 
 def has_no_body(status: int) -> bool:
