@@ -40,7 +40,8 @@ from headrace.models.embedded.backend import EmbeddedBackend
 from headrace.pipeline.service import Platform
 from headrace.pipeline.turn import Turn
 from headrace.server.boot import open_platform
-from headrace.server.http import HttpServer
+from headrace.server.http1.limits import Limits
+from headrace.server.http1.server import HttpServer
 from headrace.server.listen import address_of, listening
 from headrace.telemetry.trace import Trace
 from headrace.types import Message, Params
@@ -175,20 +176,20 @@ async def open_way(
 async def serve(stack: AsyncExitStack, platform: Platform) -> str:
     """The gateway on a port of this process; gives `host:port`."""
     listener = stack.enter_context(listening("127.0.0.1", 0))
-    server = HttpServer(Gateway(platform, _no_pages), drain_s=1)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    server = HttpServer(Gateway(platform, _no_pages), Limits(), drain_s=1)
+    serving = asyncio.create_task(server.serve(listener))
     await server.answering.wait()
 
     async def close() -> None:
-        server.should_exit = True
+        server.stop()
         await serving
 
     stack.push_async_callback(close)
     return address_of(listener).removeprefix("http://")
 
 
-async def _no_pages(scope: object, receive: object, send: object) -> None:
-    del scope, receive, send
+async def _no_pages(exchange: object) -> None:
+    del exchange
 
 
 async def measure(ways: Sequence[Way], streams: int, rounds: int, first: int) -> None:
@@ -247,7 +248,8 @@ async def main() -> None:
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(open_platform(*_folder(stack)))
         system = await system_messages(platform)
-        backend = platform.service.models.get(None).backend
+        (model,) = platform.service.models.models()
+        backend = model.deployments[0].backend
         assert isinstance(backend, EmbeddedBackend)
         assert backend._supervisor is not None  # noqa: SLF001 - bare is below our surface
         socket = f"unix:{backend._supervisor.socket}"  # noqa: SLF001

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from headrace.access.limits.config import LimitsConfig, RedisConfig, RuleConfig
 from headrace.cli.schema import KINDS, schema_of
 from headrace.config.allowed import allowed
 from headrace.config.field_doc import class_doc, field_docs
@@ -20,13 +21,23 @@ from headrace.config.load import parse_service
 from headrace.config.model import (
     ConversationsConfig,
     ParamsConfig,
+    PlaceConfig,
     PriceConfig,
+    RequireConfig,
+    RouteConfig,
     ServerConfig,
     TlsConfig,
     TracesConfig,
 )
 from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError
+from headrace.models.balance.settings import (
+    BalanceSettings,
+    HealthSettings,
+    HedgeSettings,
+    QueueSettings,
+    RetrySettings,
+)
 from headrace.models.box import backend_types
 from headrace.pipeline.compile import step_types
 
@@ -63,6 +74,19 @@ def tables() -> Iterator[str]:
     yield from _table("server.tls", "`server.tls:`", TlsConfig)
     yield from _table("traces", "`traces:`", TracesConfig)
     yield from _table("conversations", "`conversations:`", ConversationsConfig)
+    yield from _table("models.NAME.deployments[]", "Every deployment", PlaceConfig)
+    yield from _table("models.NAME.balance", "`models.NAME.balance:`", BalanceSettings)
+    for part in (QueueSettings, RetrySettings, HealthSettings, HedgeSettings):
+        group = part.__name__.removesuffix("Settings").lower()
+        path = f"models.NAME.balance.{group}"
+        yield from _table(path, f"`{path}:`", part)
+    yield from _table("routes.NAME", "`routes.NAME:`", RouteConfig)
+    yield from _table("routes.NAME.require", "`routes.NAME.require:`", RequireConfig)
+    yield from _table(
+        "limits.rules[]", "`limits:` (a list of rules, or `limits.rules:`)", RuleConfig
+    )
+    yield from _table("limits", "`limits:` with more than rules", LimitsConfig)
+    yield from _table("limits.redis", "`limits.redis:`", RedisConfig)
     yield from _table("models.NAME.params", "`models.NAME.params:`", ParamsConfig)
     yield from _table("models.NAME.price", "`models.NAME.price:`", PriceConfig)
     for name, backend in sorted(backend_types().items()):

@@ -7,9 +7,11 @@ from typing import Protocol
 import msgspec
 import pytest
 
+from headrace.access.limits.config import read_limits
 from headrace.config.load import parse_service
 from headrace.config.model import ServiceConfig
 from headrace.config.node import parse_yaml
+from headrace.models.balance.settings import BalanceSettings
 from headrace.models.box import backend_types
 from headrace.pipeline.compile import step_types
 
@@ -59,7 +61,10 @@ def load(
     def load(text: str, **environ: str) -> ServiceConfig:
         node = parse_yaml(text, "headrace.yaml", ENVIRON | environ, root=tmp_path)
         config = parse_service(node, tmp_path, builtin=False)
+        read_limits(config.limits)
         for model in config.models.values():
+            if model.balance is not None:
+                model.balance.convert(BalanceSettings)
             for deployment in model.deployments:
                 if deployment.backend not in backend_settings:
                     raise deployment.settings.error("no such backend")

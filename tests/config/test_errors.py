@@ -26,7 +26,7 @@ MISTAKES = {
     "a field far from any": (
         SERVICE + "server: {xyz: 1}\n",
         "8: server.xyz: unknown field 'xyz'",
-        "known fields: drain_s, host, max_body_bytes, port",
+        "known fields: body_timeout_s, drain_s, ",
     ),
     "a misspelt required field": (
         SERVICE.replace("weights", "wieghts"),
@@ -55,10 +55,25 @@ MISTAKES = {
         "8: pipeline[1]: `generate` stands here a second time",
         "keep one",
     ),
-    "two deployments": (
-        MODELS + "      - backend: embedded\n        weights: w\npipeline: [generate]\n",
-        "6: models.small.deployments[1]: the model 'small' has 2 deployments",
-        "second model",
+    "a place that cannot be": (
+        MODELS + "        capacity: 0\npipeline: [generate]\n",
+        "6: models.small.deployments[0].capacity: expected a whole number of at least 1, found 0",
+        "",
+    ),
+    "a route without a model": (
+        SERVICE + "routes:\n  best:\n    models: [smal]\n",
+        "10: routes.best.models[0]: no model is called 'smal'",
+        "did you mean 'small'?",
+    ),
+    "a route with a model's name": (
+        SERVICE + "routes:\n  small: {}\n",
+        "9: routes.small: 'small' is the name of a model as well",
+        "name of its own",
+    ),
+    "a weight for a stranger": (
+        SERVICE + "routes:\n  best:\n    weights: {smal: 2}\n",
+        "10: routes.best.weights.smal: the route does not use a model 'smal'",
+        "did you mean 'small'?",
     ),
     "a wrong type": (
         SERVICE + "server:\n  port: eighty\n",

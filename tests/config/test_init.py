@@ -94,7 +94,9 @@ def test_what_is_commented_out_works_when_it_is_put_in(
     config = load_service(tmp_path, {"OTLP_TOKEN": "x"})
     assert config.conversations.retention_days == 90
     assert config.traces.otlp_headers == {"authorization": "x"}
-    assert config.models["smollm2-135m"].price.output == 0.6
+    price = config.models["smollm2-135m"].price
+    assert price is not None
+    assert price.output == 0.6
     assert PromptLibrary.load(tmp_path, {}).get("assistant").reasoning is not None
     assert "term.competitors" in PolicyLibrary.load(tmp_path, {}).get("default").input.rules
 

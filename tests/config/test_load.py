@@ -38,7 +38,9 @@ pipeline: [normalize, {generate: {max_tokens: 5}}]
     assert list(config.models) == ["b", "a"]
     assert config.models["a"].params.extra == {"top_k": 3}
     assert config.models["a"].params.temperature == 0
-    assert config.models["a"].price.cached_input == 0.5
+    price = config.models["a"].price
+    assert price is not None
+    assert price.cached_input == 0.5
     assert [step.name for step in config.pipeline] == ["normalize", "generate"]
 
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import yaml
 
+from headrace.cli.schema import service_sections
 from headrace.config.document import read_document
 from headrace.config.node import parse_yaml
 from headrace.config.schema import Schema, service_schema, struct_schema
@@ -26,6 +27,12 @@ Validator = jsonschema.Draft202012Validator
 
 SOUND = [
     SERVICE,
+    SERVICE + "region: eu-west\nresidency: eu\nroutes:\n  best: {models: [small], prefer: cost}\n",
+    SERVICE + "residency: [eu, ch]\nroutes: {any: , far: {require: {regions: [us]}}}\n",
+    SERVICE + "limits:\n  - {requests_per_minute: 60, tokens_per_minute: 100k}\n",
+    MODELS
+    + "        region: eu\n        capacity: 8\n        weight: 2.5\n        price: {output: 1}\n"
+    + "    balance: {prefer: weights, retry: {attempts: 2}}\npipeline: [generate]\n",
     SERVICE + "name: x\n",
     SERVICE + "traces:\nserver:\nconversations: {retention_days: 1}\n",
     SERVICE + "server: {port: '${PORT}', host: '${TOKEN}', drain_s: 0}\n",
@@ -71,7 +78,13 @@ UNSOUND = [
     "models: {a: {deployments: [{backend: embedded}]}}\npipeline: [generate]",
     "models: {a: {deployments: [{backend: embeded, weights: w}]}}\npipeline: [generate]",
     "models: {a: {deployments: [{backend: 3, weights: w}]}}\npipeline: [generate]",
-    MODELS + "      - {backend: embedded, weights: w}\npipeline: [generate]",
+    MODELS + "        capacity: 0\npipeline: [generate]",
+    MODELS + "        price: {input: -1}\npipeline: [generate]",
+    MODELS + "    balance: {prefer: nobody}\npipeline: [generate]",
+    SERVICE + "routes: {best: {prefer: fastest}}",
+    SERVICE + "routes: {best: {require: {tasks: chat}}}",
+    SERVICE + "residency: {eu: true}",
+    SERVICE + "limits: {rules: [{requests: 3}]}",
     MODELS + "        wights: w\npipeline: [generate]",
     MODELS + "        sha256: abc\npipeline: [generate]",
     MODELS + "        parallel: 257\npipeline: [generate]",
@@ -105,7 +118,7 @@ def written(text: str) -> object:
 
 @pytest.fixture(scope="session")
 def schema(step_settings: Settings, backend_settings: Settings) -> Schema:
-    return service_schema(step_settings, backend_settings)
+    return service_schema(step_settings, backend_settings, service_sections())
 
 
 @pytest.mark.parametrize("text", SOUND)

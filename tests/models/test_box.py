@@ -1,7 +1,6 @@
-"""Models by name: what they cost, when a call is made again, what survives a new configuration."""
+"""Models by name: what they cost, how they are built, what survives a new configuration."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -10,169 +9,12 @@ import pytest
 from headrace.config.load import parse_service
 from headrace.config.model import PriceConfig
 from headrace.config.node import parse_yaml
-from headrace.errors import (
-    ConfigError,
-    HeadraceError,
-    InvalidRequest,
-    ModelUnavailable,
-    UnknownModel,
-)
-from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
-from headrace.models.box import Deployment, Model, ModelBox
-from headrace.models.lease import Leases
-from headrace.types import Delta, Deltas, Message, Params, Usage
-
-CALL = Call([Message(role="user", content="Hi")], Params())
-Script = Callable[[], Deltas]
-
-
-class ScriptedBackend:
-    """A backend whose calls go as the test says, in turn; the last one for ever."""
-
-    provider = "scripted"
-    context_tokens = 1024
-    digest = "0" * 64
-    rate_limits: RateLimits | None = None
-
-    def __init__(self, *scripts: Script, comes_back: bool = True) -> None:
-        self._scripts = list(scripts)
-        self._comes_back = comes_back
-        self.ready = True
-        self.calls = 0
-        self.waits: list[float] = []
-        self.started = self.stopped = 0
-        self.failure: Exception | None = None
-
-    async def start(self, progress: object = None) -> None:
-        self.started += 1
-        if self.failure is not None:
-            raise self.failure
-
-    async def stop(self) -> None:
-        self.stopped += 1
-
-    def is_ready(self) -> bool:
-        return self.ready
-
-    async def wait_ready(self, timeout_s: float) -> bool:
-        self.waits.append(timeout_s)
-        self.ready = self._comes_back
-        return self._comes_back
-
-    def generate(self, call: Call) -> Deltas:
-        self.calls += 1
-        return self._scripts.pop(0)() if len(self._scripts) > 1 else self._scripts[0]()
-
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
-        async for _ in self.generate(CALL):
-            pass
-        return Embeddings([[1.0] for _ in inputs], Usage(prompt_tokens=len(inputs)))
-
-    async def listed(self) -> Sequence[ListedModel]:
-        return ()
-
-    async def count_tokens(self, messages: Sequence[Message]) -> int:
-        async for _ in self.generate(CALL):
-            pass
-        return len(messages)
-
-    def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
-        return None
-
-
-async def answers() -> Deltas:
-    yield Delta(text="Hello")
-    yield Delta(finish_reason="stop")
-
-
-def raising(error: HeadraceError, *given: Delta) -> Script:
-    """A call that fails after it has given these."""
-
-    async def script() -> Deltas:
-        for delta in given:
-            yield delta
-        raise error
-
-    return script
-
-
-fails = raising(ModelUnavailable("down"))
-breaks_off = raising(ModelUnavailable("broke off"), Delta(text="Hel"))
-refuses = raising(InvalidRequest("no"))
-
-
-def model_of(backend: ScriptedBackend, leases: Leases | None = None) -> Model:
-    return Model("m", backend, Params(), PriceConfig(), leases)
-
-
-async def text_of(model: Model) -> str:
-    return "".join([delta.text async for delta in model.generate(CALL)])
-
-
-async def test_a_call_that_gave_nothing_is_made_again_once() -> None:
-    backend = ScriptedBackend(fails, answers)
-    assert await text_of(model_of(backend)) == "Hello"
-    backend = ScriptedBackend(fails, fails, answers)
-    with pytest.raises(ModelUnavailable):
-        await text_of(model_of(backend))
-    assert backend.calls == 2
-
-
-async def test_waiting_for_a_model_that_was_down_is_no_attempt() -> None:
-    backend = ScriptedBackend(fails, fails, answers)
-    backend.ready = False
-    assert await text_of(model_of(backend)) == "Hello"
-    assert backend.calls == 3
-
-
-async def test_a_call_is_not_made_again_once_something_was_given() -> None:
-    backend = ScriptedBackend(breaks_off, answers)
-    seen: list[str] = []
-    with pytest.raises(ModelUnavailable, match="broke off"):
-        async for delta in model_of(backend).generate(CALL):
-            seen.append(delta.text)
-    assert seen == ["Hel"]
-    assert backend.calls == 1
-
-
-async def test_a_refusal_is_not_tried_again() -> None:
-    backend = ScriptedBackend(refuses, answers)
-    with pytest.raises(InvalidRequest):
-        await text_of(model_of(backend))
-    assert backend.calls == 1
-
-
-async def test_a_model_that_does_not_come_back_is_not_called_again() -> None:
-    backend = ScriptedBackend(fails, answers, comes_back=False)
-    with pytest.raises(ModelUnavailable):
-        await text_of(model_of(backend))
-    assert backend.calls == 1
-    assert 29 < backend.waits[0] <= 30
-
-
-async def test_counting_and_embedding_are_made_again_too() -> None:
-    assert (await model_of(ScriptedBackend(fails, answers)).embed(["a"])).vectors == [[1.0]]
-    assert await model_of(ScriptedBackend(fails, answers)).count_tokens(CALL.messages) == 1
-    with pytest.raises(ModelUnavailable):
-        await model_of(ScriptedBackend(fails)).embed(["a"])
-
-
-async def test_leaving_an_answer_closes_it_at_its_source() -> None:
-    closed = asyncio.Event()
-
-    async def endless() -> Deltas:
-        try:
-            while True:
-                yield Delta(text="more ")
-        finally:
-            closed.set()
-
-    leases = Leases()
-    async with aclosing(model_of(ScriptedBackend(endless), leases).generate(CALL)) as deltas:
-        await anext(deltas)
-        assert leases.count == 1
-    assert closed.is_set()
-    assert leases.count == 0
+from headrace.errors import ConfigError, ModelUnavailable, UnknownModel
+from headrace.models.box import ModelBox
+from headrace.models.deployment import Deployment, Runner
+from headrace.models.model import Model, Target
+from headrace.types import Delta, Deltas, Params, Usage
+from tests.models.scripted import CALL, ScriptedBackend, answers
 
 
 @pytest.mark.parametrize(
@@ -185,8 +27,8 @@ async def test_leaving_an_answer_closes_it_at_its_source() -> None:
 )
 def test_cached_tokens_have_their_own_price(price: PriceConfig, cost: float) -> None:
     usage = Usage(prompt_tokens=1000, completion_tokens=100, cached_tokens=600)
-    model = Model("m", ScriptedBackend(answers), Params(), price)
-    assert model.cost_usd(usage) == pytest.approx(cost / 1e6)
+    deployment = Deployment(key="m-0", runner=Runner(ScriptedBackend(answers)), price=price)
+    assert deployment.cost_usd(usage) == pytest.approx(cost / 1e6)
 
 
 def build(tmp_path: Path, models: str, reuse: ModelBox | None = None) -> ModelBox:
@@ -194,7 +36,15 @@ def build(tmp_path: Path, models: str, reuse: ModelBox | None = None) -> ModelBo
     service = parse_service(
         parse_yaml(text, "headrace.yaml", {}, root=tmp_path), tmp_path, builtin=False
     )
-    return ModelBox.build(service.models, tmp_path, tmp_path, reuse=reuse)
+    return ModelBox.build(service, tmp_path, {}, reuse=reuse)
+
+
+def backend_of(box: ModelBox, name: str) -> object:
+    return box.get(name).order()[0].deployments[0].backend
+
+
+def deltas_of(target: Target) -> Deltas:
+    return target.ask(CALL).deltas(lambda _: CALL)
 
 
 A = '  a: {deployments: [{backend: embedded, weights: "file:a.gguf"}]}'
@@ -226,23 +76,23 @@ def test_what_has_not_changed_keeps_its_backend(tmp_path: Path) -> None:
     new = build(
         tmp_path, f"{A[:-1]}, params: {{temperature: 0.5}}}}\n{B.replace('b.gguf', 'c.gguf')}", old
     )
-    assert new.get("a").backend is old.get("a").backend
+    assert backend_of(new, "a") is backend_of(old, "a")
     assert new.get("a").params.temperature == 0.5
-    assert new.get("b").backend is not old.get("b").backend
+    assert backend_of(new, "b") is not backend_of(old, "b")
 
 
 def test_models_of_equal_settings_share_a_backend(tmp_path: Path) -> None:
     box = build(tmp_path, f"{A}\n{A.replace('  a:', '  warm:')}")
-    assert box.get("a").backend is box.get("warm").backend
+    assert backend_of(box, "a") is backend_of(box, "warm")
 
 
 def box_of(**backends: ScriptedBackend) -> ModelBox:
-    deployments = {name.encode(): Deployment(backend) for name, backend in backends.items()}
+    runners = {name.encode(): Runner(backend) for name, backend in backends.items()}
     models = {
-        name: Model(name, each, Params(), PriceConfig(), deployments[name.encode()].leases)
-        for name, each in backends.items()
+        name: Model(name, [Deployment(key=name, runner=runners[name.encode()])], Params())
+        for name in backends
     }
-    return ModelBox(models, deployments)
+    return ModelBox(models, {}, runners)
 
 
 async def test_a_start_that_fails_says_why_and_cancels_the_others() -> None:
@@ -269,7 +119,7 @@ async def test_retiring_waits_for_running_answers() -> None:
 
     backend = ScriptedBackend(slow)
     old = box_of(old=backend)
-    deltas = old.get("old").generate(CALL)
+    deltas = deltas_of(old.get("old"))
     await anext(deltas)
     retiring = asyncio.create_task(box_of().retire(old, quiet_s=0.01))
     done, _ = await asyncio.wait({retiring}, timeout=0.05)
@@ -284,7 +134,7 @@ async def test_retiring_waits_for_running_answers() -> None:
 async def test_retiring_waits_no_longer_than_it_is_told() -> None:
     backend = ScriptedBackend(answers)
     old = box_of(old=backend)
-    async with aclosing(old.get("old").generate(CALL)) as deltas:
+    async with aclosing(deltas_of(old.get("old"))) as deltas:
         await anext(deltas)
         await box_of().retire(old, quiet_s=0.01, within_s=0.05)
         assert backend.stopped == 1
@@ -293,7 +143,7 @@ async def test_retiring_waits_no_longer_than_it_is_told() -> None:
 async def test_a_backend_is_stopped_when_retiring_is_cut_short() -> None:
     backend = ScriptedBackend(answers)
     old = box_of(old=backend)
-    async with aclosing(old.get("old").generate(CALL)) as deltas:
+    async with aclosing(deltas_of(old.get("old"))) as deltas:
         await anext(deltas)
         retiring = asyncio.create_task(box_of().retire(old))
         await asyncio.sleep(0)

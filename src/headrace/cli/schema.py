@@ -1,5 +1,6 @@
 """`headrace schema`: the format of a file as JSON Schema, for editors and checks."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ from headrace.cli.terminal import print_json
 if TYPE_CHECKING:
     from headrace.config.schema import Schema
 
-__all__ = ["KINDS", "schema", "schema_of"]
+__all__ = ["KINDS", "schema", "schema_of", "service_sections"]
 
 KINDS = ("service", "prompt", "policy", "catalogue")
 
@@ -52,4 +53,12 @@ def schema_of(kind: str) -> "Schema":
 
     steps = {name: step.Settings for name, (step, _) in step_types().items()}
     backends = {name: backend.Settings for name, backend in backend_types().items()}
-    return service_schema(steps, backends)
+    return service_schema(steps, backends, service_sections())
+
+
+def service_sections() -> Mapping[str, object]:
+    """The types of the parts of headrace.yaml that other rooms than config/ read."""
+    from headrace.access.limits.config import LimitsSection
+    from headrace.models.balance.settings import BalanceSettings
+
+    return {"balance": BalanceSettings, "limits": LimitsSection}

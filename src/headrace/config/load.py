@@ -12,7 +12,9 @@ from headrace.config.model import (
     DeploymentConfig,
     ModelConfig,
     ParamsConfig,
+    PlaceConfig,
     PriceConfig,
+    RouteConfig,
     ServerConfig,
     ServiceConfig,
     StepConfig,
@@ -28,8 +30,12 @@ T = TypeVar("T")
 
 _IGNORE_ALL = "# Keys, weights and texts: never in git.\n*\n"
 _FOLDERS = ("prompts", "policies")
-_FIELDS = ("name", "models", "pipeline", "traces", "server", "conversations")
-_MODEL_FIELDS = ("deployments", "params", "price")
+_FIELDS = (
+    "name", "models", "routes", "pipeline", "region", "residency", "limits", "traces", "server",
+    "conversations",
+)  # fmt: skip
+_MODEL_FIELDS = ("deployments", "balance", "params", "price")
+_PLACE_FIELDS = PlaceConfig.__struct_fields__
 
 
 def load_service(root: Path, environ: Mapping[str, str]) -> ServiceConfig:
@@ -58,9 +64,15 @@ def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
     _known(node, fields, _FIELDS)
     if "pipeline" not in fields:
         raise node.error("the field 'pipeline' is missing", hint="add `pipeline: [generate]`")
+    models = _models(node)
     return ServiceConfig(
         name=node.child("name").convert(str) if "name" in fields else "headrace",
-        models=_models(node),
+        models=models,
+        routes=_routes(node, models),
+        node=node,
+        region=_optional_text(node, "region"),
+        residency=_residency(node),
+        limits=_optional(node, "limits"),
         pipeline=_pipeline(node.child("pipeline")),
         traces=_section(node, "traces", TracesConfig),
         server=_section(node, "server", ServerConfig),
@@ -108,6 +120,49 @@ def _section(node: Node, name: str, kind: type[T]) -> T:
     return node.child(name).convert(kind)
 
 
+def _optional(node: Node, name: str) -> Node | None:
+    """A section that another room reads."""
+    return node.child(name) if _mapping(node).get(name) is not None else None
+
+
+def _optional_text(node: Node, name: str) -> str | None:
+    child = _optional(node, name)
+    return None if child is None else child.convert(str)
+
+
+def _residency(node: Node) -> list[str]:
+    child = _optional(node, "residency")
+    if child is None:
+        return []
+    return [child.convert(str)] if isinstance(child.value, str) else child.convert(list[str])
+
+
+def _routes(node: Node, models: Mapping[str, ModelConfig]) -> dict[str, RouteConfig]:
+    routes = _optional(node, "routes")
+    if routes is None:
+        return {}
+    return {name: _route(routes.child(name), name, models) for name in _mapping(routes)}
+
+
+def _route(node: Node, name: str, models: Mapping[str, ModelConfig]) -> RouteConfig:
+    if name in models:
+        raise node.error(
+            f"{name!r} is the name of a model as well", hint="give the route a name of its own"
+        )
+    route = RouteConfig() if node.value is None else node.convert(RouteConfig)
+    for position, model in enumerate(route.models):
+        if model not in models:
+            hint = did_you_mean(model, models, kind="models")
+            raise node.error(f"no model is called {model!r}", "models", position, hint=hint)
+    for model in route.weights:
+        if model not in (route.models or models):
+            hint = did_you_mean(model, route.models or models, kind="models of this route")
+            raise node.error(
+                f"the route does not use a model {model!r}", "weights", model, hint=hint
+            )
+    return route
+
+
 def _models(node: Node) -> dict[str, ModelConfig]:
     fields = _mapping(node)
     if not fields.get("models"):
@@ -133,20 +188,14 @@ def _model(node: Node, name: str) -> ModelConfig:
             "deployments",
             hint="write each as `- backend: …`",
         )
-    if len(listed) > 1:
-        raise node.error(
-            f"the model {name!r} has {len(listed)} deployments; this version serves one per model",
-            "deployments",
-            1,
-            hint="declare a second model under a name of its own",
-        )
     deployments = [_deployment(node.child("deployments", i)) for i in range(len(listed))]
     return ModelConfig(
         name=name,
         deployments=deployments,
         params=_section(node, "params", ParamsConfig),
-        price=_section(node, "price", PriceConfig),
+        price=_section(node, "price", PriceConfig) if fields.get("price") is not None else None,
         node=node,
+        balance=_optional(node, "balance"),
     )
 
 
@@ -157,7 +206,11 @@ def _deployment(node: Node) -> DeploymentConfig:
     if not isinstance(fields["backend"], str):
         found = _found(node.child("backend"))
         raise node.error(f"expected the name of a backend, found {found}", "backend")
-    return DeploymentConfig(backend=str(fields["backend"]), settings=node.without("backend"))
+    return DeploymentConfig(
+        backend=str(fields["backend"]),
+        settings=node.without("backend", *_PLACE_FIELDS),
+        place=node.only(*_PLACE_FIELDS).convert(PlaceConfig),
+    )
 
 
 def _pipeline(node: Node) -> list[StepConfig]:

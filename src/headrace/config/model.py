@@ -1,7 +1,7 @@
 """What `headrace.yaml` may hold. Every setting: one home, one default, one unit, one sentence."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +13,10 @@ __all__ = [
     "DeploymentConfig",
     "ModelConfig",
     "ParamsConfig",
+    "PlaceConfig",
     "PriceConfig",
+    "RequireConfig",
+    "RouteConfig",
     "ServerConfig",
     "ServiceConfig",
     "StepConfig",
@@ -58,13 +61,28 @@ class ParamsConfig(_Section, frozen=True, kw_only=True):
     """Further parameters, passed to the backend untouched (`top_k`, `repeat_penalty`, …)."""
 
 
+class PlaceConfig(_Section, frozen=True, kw_only=True):
+    """What every deployment may say, whatever its backend (`models.NAME.deployments[]`)."""
+
+    region: Annotated[str, Meta(min_length=1)] | None = None
+    """Where it runs, such as `eu-west`; `eu` in a rule means every region that begins with it."""
+    capacity: Annotated[int, Meta(ge=1)] | None = None
+    """Calls it takes at once; absent: learned from what happens."""
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+    """Its share against the model's other deployments (`balance.prefer: weights`)."""
+    price: PriceConfig | None = None
+    """What it costs; absent: as the model's own `price`, else as the catalogue says."""
+
+
 class DeploymentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One place that serves a model (`models.NAME.deployments[]`)."""
 
     backend: str
     """Which backend serves it; `embedded` runs the weights on this machine."""
     settings: Node
-    """The other fields: they belong to the backend."""
+    """The fields that belong to the backend."""
+    place: PlaceConfig = PlaceConfig()
+    """The fields that every deployment may have."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +91,43 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     deployments: list[DeploymentConfig]
     params: ParamsConfig
-    price: PriceConfig
+    price: PriceConfig | None
     node: Node
+    balance: Node | None = None
+    """How its deployments share the calls; read by models/balance/settings.py."""
+
+
+class RequireConfig(_Section, frozen=True, kw_only=True):
+    """What a model must meet to be used by a route (`routes.NAME.require`).
+
+    What neither headrace.yaml nor the catalogue knows counts as not met.
+    """
+
+    tasks: list[str] = msgspec.field(default_factory=list)
+    """What it must be made for, such as `chat`, `tools`, `vision`."""
+    license: str | None = None
+    """`commercial`, or the id of a licence."""
+    context_tokens: Annotated[int, Meta(ge=1)] | None = None
+    """Longest prompt plus answer that it must take."""
+    usd_per_million: Annotated[float, Meta(ge=0)] | None = None
+    """Most that a million tokens may cost, prompts and answers in the mix of the first task."""
+    position: Literal["small", "light", "balanced", "flagship"] | None = None
+    """The least standing in its provider's range."""
+    regions: list[str] = msgspec.field(default_factory=list)
+    """Where the data may go, such as `eu`; a deployment without a region is outside."""
+
+
+class RouteConfig(_Section, frozen=True, kw_only=True):
+    """A name that stands for whichever model fits best (`routes.NAME`)."""
+
+    models: list[str] = msgspec.field(default_factory=list)
+    """The models it may use; each later one is the fall-back of those before. Absent: all."""
+    require: RequireConfig = RequireConfig()
+    """What a model must meet to be used."""
+    prefer: Literal["order", "cost", "latency", "quality", "weights"] = "order"
+    """Which of those that meet the requirements is asked first."""
+    weights: dict[str, Annotated[float, Meta(gt=0)]] = msgspec.field(default_factory=dict)
+    """Each model's share of the turns (`prefer: weights`); 1 for those not named."""
 
 
 class StepConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +212,16 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     traces: TracesConfig
     server: ServerConfig
     conversations: ConversationsConfig
+    routes: dict[str, RouteConfig]
+    """Names that stand for whichever model fits best."""
+    node: Node
+    """The whole file, for errors that are found later."""
+    region: str | None
+    """Where this service runs, such as `eu-west`: near deployments are asked first."""
+    residency: list[str]
+    """Regions that no prompt may leave, such as `[eu]`; empty: it may go anywhere."""
+    limits: Node | None
+    """What each key, team and model may use; read by access/limits/config.py."""
     root: Path
     """The service's folder."""
     builtin: bool

@@ -60,6 +60,12 @@ class Node:
         rest = {key: value for key, value in self.value.items() if key not in keys}
         return Node(rest, self._document, self._at)
 
+    def only(self, *keys: str) -> "Node":
+        """This mapping with these of its keys alone; places stay."""
+        assert isinstance(self.value, dict)
+        rest = {key: value for key, value in self.value.items() if key in keys}
+        return Node(rest, self._document, self._at)
+
     def empty(self) -> "Node":
         """An empty mapping in this place."""
         return Node({}, self._document, self._at)

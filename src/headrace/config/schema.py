@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from msgspec import inspect
 
 from headrace.config.field_doc import class_doc, field_docs
 from headrace.config.model import (
     ConversationsConfig,
+    ModelConfig,
     ParamsConfig,
+    PlaceConfig,
     PriceConfig,
+    RouteConfig,
     ServerConfig,
     ServiceConfig,
     TracesConfig,
@@ -40,14 +44,18 @@ def struct_schema(kind: type[msgspec.Struct], title: str) -> Schema:
 
 
 def service_schema(
-    steps: Mapping[str, type[msgspec.Struct]], backends: Mapping[str, type[msgspec.Struct]]
+    steps: Mapping[str, type[msgspec.Struct]],
+    backends: Mapping[str, type[msgspec.Struct]],
+    sections: Mapping[str, object] | None = None,
 ) -> Schema:
     """The schema of `headrace.yaml`.
 
     Args:
         steps: the settings of every installed step, by the step's name.
         backends: the settings of every installed backend, by the backend's name.
+        sections: the types of what other rooms read: `balance` (of a model) and `limits`.
     """
+    sections = sections or {}
     definitions = Definitions()
     docs = field_docs(ServiceConfig)
     properties: dict[str, object] = {
@@ -57,10 +65,29 @@ def service_schema(
             "type": "object",
             "minProperties": 1,
             "propertyNames": {"minLength": 1},
-            "additionalProperties": _model(definitions, backends),
+            "additionalProperties": _model(definitions, backends, sections),
+        },
+        "routes": {
+            "description": docs["routes"],
+            "type": ["object", "null"],
+            "additionalProperties": _section(definitions, RouteConfig),
         },
         "pipeline": {"description": docs["pipeline"], **_pipeline(definitions, steps)},
     }
+    properties["region"] = {"description": docs["region"], "type": ["string", "null"]}
+    properties["residency"] = {
+        "description": docs["residency"],
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "null"},
+        ],
+    }
+    if "limits" in sections:
+        properties["limits"] = {
+            "description": docs["limits"],
+            **definitions.of(inspect.type_info(sections["limits"]), optional=True),
+        }
     for name, kind in _SECTIONS.items():
         properties[name] = _section(definitions, kind)
     return {
@@ -80,17 +107,26 @@ def _section(definitions: Definitions, kind: type[msgspec.Struct]) -> Schema:
     return {"description": class_doc(kind), "anyOf": [definitions.add(kind), {"type": "null"}]}
 
 
-def _model(definitions: Definitions, backends: Mapping[str, type[msgspec.Struct]]) -> Schema:
+def _model(
+    definitions: Definitions,
+    backends: Mapping[str, type[msgspec.Struct]],
+    sections: Mapping[str, object],
+) -> Schema:
+    balance = (
+        definitions.of(inspect.type_info(sections["balance"]), optional=True)
+        if "balance" in sections
+        else {}
+    )
     return {
         "type": "object",
         "properties": {
             "deployments": {
-                "description": "Where the model is served; this version takes one place per model.",
+                "description": "Where the model is served: places that can answer for each other.",
                 "type": "array",
                 "items": _deployment(definitions, backends),
                 "minItems": 1,
-                "maxItems": 1,
             },
+            "balance": {"description": field_docs(ModelConfig)["balance"], **balance},
             "params": _section(definitions, ParamsConfig),
             "price": _section(definitions, PriceConfig),
         },
@@ -100,7 +136,9 @@ def _model(definitions: Definitions, backends: Mapping[str, type[msgspec.Struct]
 
 
 def _deployment(definitions: Definitions, backends: Mapping[str, type[msgspec.Struct]]) -> Schema:
-    """The fields of the backend that `backend` names, and of no other."""
+    """The fields of the backend that `backend` names, and of no other; and those of all."""
+    place = definitions.extended(PlaceConfig)["properties"]
+    assert isinstance(place, dict)
     return {
         "type": "object",
         "properties": {
@@ -113,7 +151,7 @@ def _deployment(definitions: Definitions, backends: Mapping[str, type[msgspec.St
         "allOf": [
             {
                 "if": {"properties": {"backend": {"const": name}}, "required": ["backend"]},
-                "then": definitions.extended(settings, backend={"const": name}),
+                "then": definitions.extended(settings, backend={"const": name}, **place),
             }
             for name, settings in sorted(backends.items())
         ],

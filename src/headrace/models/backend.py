@@ -63,6 +63,8 @@ class Backend(Protocol):
     """The longest prompt plus answer one sequence takes; known once started."""
     digest: str
     """What is served: SHA-256 of the weights, or of the address and model name."""
+    capacity: int | None
+    """Calls it takes at once, where it knows; None: learned from what happens."""
     rate_limits: RateLimits | None
     """As the latest response said; None where the provider says nothing of the kind."""
 

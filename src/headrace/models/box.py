@@ -1,40 +1,39 @@
 """The model box: any model behind one name."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol
 
 import msgspec
 
-from headrace.config.model import DeploymentConfig, ModelConfig, PriceConfig
-from headrace.errors import ModelUnavailable, UnknownModel, did_you_mean
-from headrace.models.backend import Backend, Call, Embeddings
-from headrace.models.lease import Leases
+from headrace.config.model import DeploymentConfig, ModelConfig, ServiceConfig
+from headrace.errors import ConfigError, UnknownModel, did_you_mean
+from headrace.models.backend import Backend
+from headrace.models.balance.settings import BalanceSettings
+from headrace.models.deployment import Deployment, Runner
+from headrace.models.facts import Facts
+from headrace.models.model import Model, Route, Target
 from headrace.models.progress import Progress
-from headrace.types import Deltas, Message, Params, Usage
+from headrace.models.residency import permitted_regions
+from headrace.models.route import route_of
+from headrace.types import Params
 
-__all__ = ["Deployment", "Model", "ModelBox", "backend_type", "backend_types"]
+__all__ = ["ModelBox", "backend_names", "backend_type", "backend_types"]
 
-ATTEMPTS = 2
-"""How often a call may reach its model. A request that kills the model must not do so for ever."""
-RETRY_WITHIN_S = 30.0
-"""A request that found its model down waits this long for it to come back."""
 RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
 RETIRE_WITHIN_S = 60.0
 """Answers that run longer on such a model break off."""
 
-T = TypeVar("T")
-
 
 class BackendType(Protocol):
-    """A backend's class, as its entry point gives it."""
+    """A backend's class, as its entry point gives it.
+
+    One that takes a key may name an environment variable for it as `key_variable`.
+    """
 
     Settings: ClassVar[type[msgspec.Struct]]
 
@@ -42,149 +41,49 @@ class BackendType(Protocol):
 
 
 @cache
+def _entries() -> Mapping[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="headrace.backends")}
+
+
+def backend_names() -> Collection[str]:
+    """The names of all installed backends (entry points `headrace.backends`)."""
+    return _entries().keys()
+
+
+@cache
+def _loaded(name: str) -> BackendType:
+    kind: BackendType = _entries()[name].load()
+    return kind
+
+
 def backend_types() -> Mapping[str, BackendType]:
-    """Every installed backend by name (entry points `headrace.backends`)."""
-    return {entry.name: entry.load() for entry in entry_points(group="headrace.backends")}
-
-
-class Model:
-    """A logical name with the deployment that serves it."""
-
-    def __init__(
-        self,
-        name: str,
-        backend: Backend,
-        params: Params,
-        price: PriceConfig,
-        leases: Leases | None = None,
-    ) -> None:
-        self.name = name
-        self.backend = backend
-        self.params = params
-        """The model's own defaults of inference parameters."""
-        self.deployment = f"{name}-0"
-        self._price = price
-        self._leases = leases or Leases()
-
-    @property
-    def context_tokens(self) -> int:
-        """Longest prompt plus answer, in tokens."""
-        return self.backend.context_tokens
-
-    def cost_usd(self, usage: Usage) -> float:
-        """What that many tokens cost; cached ones at their own price."""
-        price = self._price
-        cached = price.input if price.cached_input is None else price.cached_input
-        fresh = usage.prompt_tokens - usage.cached_tokens
-        total = fresh * price.input + usage.cached_tokens * cached
-        return (total + usage.completion_tokens * price.output) / 1_000_000
-
-    async def generate(self, call: Call) -> Deltas:
-        """The answer, piece by piece. Tried again only while nothing has been given yet.
-
-        Raises:
-            ModelUnavailable: down for longer than a request waits, or broke off in mid-answer.
-        """
-        retry = _Retry(self.backend)
-        with self._leases.hold():
-            while True:
-                given = False
-                try:
-                    async with aclosing(self.backend.generate(call)) as deltas:
-                        async for delta in deltas:
-                            given = True
-                            yield delta
-                except ModelUnavailable:
-                    if given or not await retry.is_worthwhile():
-                        raise
-                else:
-                    return
-
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
-        """One vector per input.
-
-        Raises:
-            ModelUnavailable: down for longer than a request waits.
-        """
-        return await self._retried(lambda: self.backend.embed(inputs))
-
-    async def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the rendered prompt, exactly as the model will see it.
-
-        Raises:
-            ModelUnavailable: down for longer than a request waits.
-        """
-        return await self._retried(lambda: self.backend.count_tokens(messages))
-
-    async def _retried(self, ask: Callable[[], Awaitable[T]]) -> T:
-        retry = _Retry(self.backend)
-        with self._leases.hold():
-            while True:
-                try:
-                    return await ask()
-                except ModelUnavailable:
-                    if not await retry.is_worthwhile():
-                        raise
-
-    def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
-        """At most this many tokens, known at once; None where that cannot be promised."""
-        return self.backend.token_upper_bound(messages)
-
-    def describe(self) -> object:
-        """What decides this model's answers, for the release digest."""
-        return {
-            "weights": self.backend.digest,
-            # Decides which turns still fit, and which prompts are refused.
-            "context_tokens": self.context_tokens,
-            "params": self.params,
-        }
-
-
-class _Retry:
-    """Whether a call that failed with nothing given is made again."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._deadline = time.monotonic() + RETRY_WITHIN_S
-        self._attempts = 0
-        self._reached = backend.is_ready()
-
-    async def is_worthwhile(self) -> bool:
-        # A model that was down from the start has not been tried: waiting for it is free.
-        self._attempts += self._reached
-        left_s = self._deadline - time.monotonic()
-        self._reached = (
-            self._attempts < ATTEMPTS and left_s > 0 and await self._backend.wait_ready(left_s)
-        )
-        return self._reached
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A running backend, and who uses it. Shared by all models of the same settings."""
-
-    backend: Backend
-    leases: Leases = field(default_factory=Leases)
+    """Every installed backend by name."""
+    return {name: _loaded(name) for name in backend_names()}
 
 
 class ModelBox:
     """All models of a service, by name. The first one declared is the default."""
 
     def __init__(
-        self, models: Mapping[str, Model], deployments: Mapping[bytes, Deployment]
+        self,
+        models: Mapping[str, Model],
+        routes: Mapping[str, Route],
+        runners: Mapping[bytes, Runner],
     ) -> None:
         self._models = models
-        self._deployments = deployments
+        self._routes = routes
+        self._runners = runners
         """By what each was built from: equal keys share a backend."""
 
     @classmethod
     def build(
         cls,
-        configs: Mapping[str, ModelConfig],
-        root: Path,
+        config: ServiceConfig,
         home: Path,
+        environ: Mapping[str, str],
         *,
         reuse: "ModelBox | None" = None,
+        only: Collection[str] | None = None,
     ) -> "ModelBox":
         """The models that the configuration declares; nothing runs yet.
 
@@ -192,29 +91,33 @@ class ModelBox:
         not changed goes on running. (Settings, not files: a `file:` replaced in place is noticed
         at the next start, or at once when its `sha256` is declared.)
 
+        Args:
+            only: just these models, and no routes.
+
         Raises:
-            ConfigError: an unknown backend, or settings that it does not take.
+            ConfigError: an unknown backend, settings that it does not take, or a rule that leaves
+                nothing to ask.
         """
-        models: dict[str, Model] = {}
-        deployments: dict[bytes, Deployment] = {}
-        running = reuse.deployments if reuse is not None else {}
-        for name, config in configs.items():
-            declared = config.deployments[0]
-            kind = backend_type(declared)
-            settings = declared.settings.convert(kind.Settings)
-            key = msgspec.json.encode([declared.backend, settings])
-            deployment = deployments.get(key) or running.get(key)
-            if deployment is None:
-                deployment = Deployment(kind(settings, name=name, root=root, home=home))
-            deployments[key] = deployment
-            params = Params(**msgspec.structs.asdict(config.params))
-            models[name] = Model(name, deployment.backend, params, config.price, deployment.leases)
-        return cls(models, deployments)
+        builder = _Builder(config, home, environ, reuse.runners if reuse is not None else {})
+        names = config.models if only is None else [n for n in config.models if n in only]
+        models = {name: builder.model(config.models[name]) for name in names}
+        routes = {
+            name: route_of(name, route, config, models, builder.facts)
+            for name, route in (config.routes if only is None else {}).items()
+        }
+        return cls(models, routes, builder.runners)
 
     @property
-    def deployments(self) -> Mapping[bytes, Deployment]:
+    def runners(self) -> Mapping[bytes, Runner]:
         """What serves the models, by what each was built from."""
-        return self._deployments
+        return self._runners
+
+    def succeed(self, old: "ModelBox") -> None:
+        """Take over what an earlier configuration's models have learned of their deployments."""
+        known = {model.name: model for model in old.models()}
+        for name, model in self._models.items():
+            if name in known:
+                model.succeed(known[name])
 
     async def start(self, progress: Progress | None = None) -> None:
         """Start every backend that does not run yet.
@@ -223,8 +126,7 @@ class ModelBox:
             HeadraceError: one cannot be fetched or started; `stop` or `retire` ends the others.
         """
         starts = [
-            asyncio.ensure_future(each.backend.start(progress))
-            for each in self._deployments.values()
+            asyncio.ensure_future(each.backend.start(progress)) for each in self._runners.values()
         ]
         try:
             await asyncio.gather(*starts)
@@ -235,7 +137,7 @@ class ModelBox:
 
     async def stop(self) -> None:
         """Stop every backend; running answers break off."""
-        await asyncio.gather(*(each.backend.stop() for each in self._deployments.values()))
+        await asyncio.gather(*(each.backend.stop() for each in self._runners.values()))
 
     async def retire(
         self,
@@ -251,8 +153,8 @@ class ModelBox:
             within_s: time after which it is stopped all the same.
         """
 
-        kept = set(self._deployments)
-        dropped = [each for key, each in old.deployments.items() if key not in kept]
+        kept = set(self._runners)
+        dropped = [each for key, each in old.runners.items() if key not in kept]
         try:
             await asyncio.gather(*(each.leases.quiet(quiet_s, within_s) for each in dropped))
         finally:
@@ -260,40 +162,120 @@ class ModelBox:
 
     def is_ready(self) -> bool:
         """Whether every model can answer now."""
-        return all(each.backend.is_ready() for each in self._deployments.values())
+        return all(each.backend.is_ready() for each in self._runners.values())
 
     def names(self) -> Collection[str]:
-        return self._models.keys()
+        """What a request may ask for: models, then routes."""
+        return [*self._models, *self._routes]
 
-    def get(self, name: str | None) -> Model:
-        """The model of that name, or the default for None.
+    def models(self) -> Collection[Model]:
+        """The models, in the order of the configuration."""
+        return self._models.values()
+
+    def get(self, name: str | None) -> Target:
+        """The model or route of that name, or the first model for None.
 
         Raises:
             UnknownModel: with the nearest name there is.
         """
         if name is None:
             return next(iter(self._models.values()))
-        model = self._models.get(name)
-        if model is None:
-            raise UnknownModel.named(name, self._models.keys())
-        return model
+        found = self._models.get(name) or self._routes.get(name)
+        if found is None:
+            raise UnknownModel.named(name, self.names())
+        return found
 
     def digests(self) -> dict[str, object]:
         """What each model serves, for the release digest."""
-        return {name: model.describe() for name, model in self._models.items()}
+        targets: list[Target] = [*self._models.values(), *self._routes.values()]
+        return {target.name: target.describe() for target in targets}
+
+
+class _Builder:
+    """Builds the models of one configuration."""
+
+    def __init__(
+        self,
+        config: ServiceConfig,
+        home: Path,
+        environ: Mapping[str, str],
+        running: Mapping[bytes, Runner],
+    ) -> None:
+        self._config = config
+        self._home = home
+        self._environ = environ
+        self._running = running
+        self.runners: dict[bytes, Runner] = {}
+        self.facts = Facts(config, environ)
+
+    def model(self, config: ModelConfig) -> Model:
+        deployments = [
+            Deployment(
+                key=f"{config.name}-{position}",
+                runner=self._runner(config, declared, position),
+                place=declared.place,
+                price=self.facts.price(config, position),
+            )
+            for position, declared in enumerate(config.deployments)
+        ]
+        balance = config.balance.convert(BalanceSettings) if config.balance is not None else None
+        regions = [each.place.region for each in deployments]
+        return Model(
+            config.name,
+            deployments,
+            Params(**msgspec.structs.asdict(config.params)),
+            balance=balance,
+            here=self._config.region,
+            regions=permitted_regions(self._config.residency, regions, config.node),
+        )
+
+    def _runner(self, config: ModelConfig, declared: DeploymentConfig, position: int) -> Runner:
+        kind = backend_type(declared)
+        settings = self._completed(kind, declared.settings.convert(kind.Settings), config, position)
+        key = msgspec.json.encode([declared.backend, settings])
+        runner = self.runners.get(key) or self._running.get(key)
+        if runner is None:
+            try:
+                made = kind(settings, name=config.name, root=self._config.root, home=self._home)
+            except ConfigError as error:
+                raise declared.settings.error(error.message, hint=error.hint) from error
+            runner = Runner(made)
+        self.runners[key] = runner
+        return runner
+
+    def _completed(
+        self, kind: BackendType, settings: msgspec.Struct, config: ModelConfig, position: int
+    ) -> msgspec.Struct:
+        """The settings with the key from the environment and the context from the catalogue."""
+        more: dict[str, object] = {}
+        variable = getattr(kind, "key_variable", "")
+        if variable and getattr(settings, "api_key", "") is None and self._environ.get(variable):
+            more["api_key"] = self._environ[variable]
+        if getattr(settings, "context_tokens", 0) is None:
+            context_tokens = self.facts.context_tokens(config, position)
+            if context_tokens is not None:
+                more["context_tokens"] = context_tokens
+        return msgspec.structs.replace(settings, **more) if more else settings
 
 
 def backend_type(deployment: DeploymentConfig) -> BackendType:
     """The class of the backend that a deployment names.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none of that name, or its package cannot be imported.
     """
-    types = backend_types()
-    if deployment.backend not in types:
+    name = deployment.backend
+    if name not in backend_names():
         raise deployment.settings.error(
-            f"no backend is called {deployment.backend!r}",
+            f"no backend is called {name!r}",
             "backend",
-            hint=did_you_mean(deployment.backend, types.keys(), kind="backends"),
+            hint=did_you_mean(name, backend_names(), kind="backends"),
         )
-    return types[deployment.backend]
+    try:
+        return _loaded(name)
+    except Exception as error:
+        raise deployment.settings.error(
+            f"the backend {name!r} cannot be loaded: {error}",
+            "backend",
+            hint="mend or remove the package that brings it",
+        ) from error

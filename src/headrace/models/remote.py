@@ -123,6 +123,7 @@ class RemoteBackend:
         self.context_tokens = settings.context_tokens or DEFAULT_CONTEXT_TOKENS
         served = f"{self.provider} {settings.base_url} {settings.model}"
         self.digest = hashlib.sha256(served.encode()).hexdigest()
+        self.capacity: int | None = None
         self.rate_limits: RateLimits | None = None
         self._name = name
         self._client: HttpClient | None = None

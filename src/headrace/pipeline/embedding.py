@@ -55,20 +55,20 @@ class Embedder:
             await self._unlock(trace.subject)
             model = self._models.get(turn.model)
             turn.model = trace.model = model.name
-            trace.provider, trace.deployment = model.backend.provider, model.deployment
             with trace.span("embed", kind="client") as span:
-                made = await model.embed(turn.inputs)
+                made, deployment = await model.embed(turn.inputs)
+                trace.provider, trace.deployment = deployment.backend.provider, deployment.key
                 span.attributes.update(
                     {
                         "gen_ai.operation.name": "embeddings",
                         "gen_ai.provider.name": trace.provider,
                         "gen_ai.request.model": model.name,
                         "gen_ai.embeddings.dimension.count": len(made.vectors[0]),
-                        "headrace.model.digest": model.backend.digest,
+                        "headrace.model.digest": deployment.backend.digest,
                     }
                 )
             trace.prompt_tokens = made.usage.prompt_tokens
-            trace.cost_usd = model.cost_usd(made.usage)
+            trace.cost_usd = deployment.cost_usd(made.usage)
             status = "ok"
         except HeadraceError as error:
             status, trace.error = "error", error.code

@@ -193,7 +193,6 @@ class Pipeline:
         trace.duration_s = trace.elapsed_s()
         trace.language = turn.language or ""
         gathered.describe(trace)
-        trace.cost_usd = self._cost_usd(turn)
         turn.choices = turn.choices or gathered.choices()
         for step in self._ending:
             try:
@@ -215,11 +214,6 @@ class Pipeline:
         trace.input = msgspec.json.encode(turn.received).decode()
         trace.output = msgspec.json.encode(turn.choices).decode()
         self._recorder.record(trace)
-
-    def _cost_usd(self, turn: Turn) -> float:
-        if turn.model is None or turn.model not in self._models.names():
-            return 0.0
-        return self._models.get(turn.model).cost_usd(turn.usage)
 
     @staticmethod
     def _observe(turn: Turn, span: Span) -> None:

@@ -51,7 +51,7 @@ class ServiceLoader:
             HeadraceError: a model cannot be fetched or started; what was started has ended.
         """
         config = load_service(self.root, self.environ)
-        models = ModelBox.build(config.models, self.root, self._home, reuse=reuse)
+        models = ModelBox.build(config, self._home, self.environ, reuse=reuse)
         prompts = PromptLibrary.load(self.root, self.environ)
         policies = PolicyLibrary.load(self.root, self.environ)
 

@@ -61,6 +61,7 @@ class Reloader:
         except Exception:  # noqa: BLE001 - a plug-in's defect must not end the watching
             _log.exception("the changed files cannot be used, so the service goes on as before")
             return None
+        new.models.succeed(old.models)
         self._platform.service = new
         self._platform.recorder.content = new.config.traces.content
         _log.info("the changed files are in use now: release %s", new.release)

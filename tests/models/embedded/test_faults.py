@@ -13,14 +13,15 @@ import msgspec
 import pytest
 import uvloop
 
-from headrace.config.model import PriceConfig
 from headrace.errors import ModelUnavailable
-from headrace.models.box import Model
+from headrace.models.backend import Call
+from headrace.models.deployment import Deployment, Runner
 from headrace.models.embedded import supervisor as supervising
 from headrace.models.embedded.backend import EmbeddedBackend
 from headrace.models.embedded.supervisor import Supervisor
 from headrace.models.embedded.worker import WorkerSettings
-from headrace.types import Message, Params
+from headrace.models.model import Model
+from headrace.types import Deltas, Message, Params
 from tests.models.embedded.answer import ask, call
 from tests.models.embedded.conftest import Start, backend_at
 from tests.running import wait_for
@@ -57,7 +58,17 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 def model_of(backend: EmbeddedBackend) -> Model:
-    return Model("smol", backend, Params(), PriceConfig())
+    return Model("smol", [Deployment(key="smol-0", runner=Runner(backend))], Params())
+
+
+class ModelAnswers:
+    """Generates as a backend does, but through the model and its balancer."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def generate(self, call: Call) -> Deltas:
+        return self._model.ask(call).deltas(lambda _: call)
 
 
 @in_session
@@ -68,23 +79,23 @@ async def test_a_worker_killed_in_mid_answer_ends_the_stream_and_the_next_reques
     model = model_of(backend)
     seen = 0
     with pytest.raises(ModelUnavailable, match="broke off"):
-        async for delta in model.generate(LONG):
+        async for delta in ModelAnswers(model).generate(LONG):
             seen += bool(delta.text)
             if seen == 3:
                 kill(backend)
     assert seen >= 3
     # Not a word about the worker: the request simply waits for the next one.
-    assert (await ask(model, call("Hi"))).text
+    assert (await ask(ModelAnswers(model), call("Hi"))).text
 
 
 @in_session
 async def test_a_request_with_nothing_given_yet_is_made_again(start: Start) -> None:
     backend = await start(parallel=1)
     model = model_of(backend)
-    first = asyncio.create_task(ask(model, LONG))
+    first = asyncio.create_task(ask(ModelAnswers(model), LONG))
     await until(lambda: is_busy(backend))
     # It waits for the only sequence when the worker dies under it.
-    second = asyncio.create_task(ask(model, call("Hi")))
+    second = asyncio.create_task(ask(ModelAnswers(model), call("Hi")))
     await asyncio.sleep(0)
     before = backend.worker_pid
     kill(backend)
@@ -107,7 +118,7 @@ async def test_counting_and_embedding_outlive_a_dead_worker(start: Start) -> Non
     backend = await start()
     model = model_of(backend)
     kill(backend)
-    counted, embedded = await asyncio.gather(
+    counted, (embedded, _) = await asyncio.gather(
         model.count_tokens([Message(role="user", content="Hi")]), model.embed(["Hi"])
     )
     assert counted > 1

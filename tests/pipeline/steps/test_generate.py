@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from headrace.access.principal import Principal
 from headrace.config.load import load_service
-from headrace.config.model import PriceConfig
 from headrace.errors import ConfigError
-from headrace.models.box import Model, ModelBox
+from headrace.models.box import ModelBox
+from headrace.models.model import Model
 from headrace.pipeline.service import Platform
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.turn import Turn
@@ -25,12 +25,12 @@ VALUES = st.one_of(st.none(), st.integers(1, 100))
 def models(tmp_path_factory: pytest.TempPathFactory) -> ModelBox:
     """The built-in assistant's models, declared and not started."""
     root = tmp_path_factory.mktemp("generate")
-    return ModelBox.build(load_service(root, {}).models, root, root / "home")
+    return ModelBox.build(load_service(root, {}), root / "home", {})
 
 
 def params_of(models: ModelBox, turn: Turn, defaults: Params, limit: int | None = None) -> Params:
-    declared = models.get(None)
-    model = Model(declared.name, declared.backend, defaults, price=PriceConfig())
+    (declared,) = models.models()
+    model = Model(declared.name, declared.deployments, defaults)
     return GenerateStep(GenerateSettings(max_tokens=limit), models).params_for(turn, model)
 
 
@@ -88,5 +88,5 @@ async def test_the_call_is_in_the_trace_in_opentelemetrys_words(platform: Platfo
     assert said["gen_ai.request.stop_sequences"] == ["."]
     assert said["gen_ai.usage.input_tokens"] == turn.usage.prompt_tokens > 0
     digest = said["headrace.model.digest"]
-    assert digest == platform.service.models.get(None).backend.digest
+    assert digest == platform.service.models.get(None).order()[0].deployments[0].backend.digest
     assert len(str(digest)) == 64

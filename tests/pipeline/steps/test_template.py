@@ -38,11 +38,11 @@ def context(tmp_path: Path) -> BuildContext:
     prompts.mkdir()
     (prompts / "shop.yaml").write_text(SHOP, encoding="utf-8")
     (prompts / "long.yaml").write_text(LONG, encoding="utf-8")
-    models = load_service(tmp_path, os.environ).models
+    config = load_service(tmp_path, os.environ)
     return BuildContext(
         root=tmp_path,
         before_generate=True,
-        models=ModelBox.build(models, tmp_path, tmp_path),
+        models=ModelBox.build(config, tmp_path, {}),
         prompts=PromptLibrary.load(tmp_path, {}),
         policies=None,  # type: ignore[arg-type]  # this step reads neither
         conversations=None,  # type: ignore[arg-type]
@@ -225,8 +225,8 @@ async def test_a_request_for_json_gets_no_thought(context: BuildContext) -> None
 async def test_the_real_model_thinks_first_and_the_reader_gets_the_answer(
     context: BuildContext, model_home: Path
 ) -> None:
-    models = load_service(context.root, os.environ).models
-    box = ModelBox.build(models, context.root, model_home)
+    config = load_service(context.root, os.environ)
+    box = ModelBox.build(config, model_home, {})
     turn = turn_of("Tom has 3 apples and buys 4 more. How many are there?", language="en")
     turn.template = "step_by_step"
     step = step_of(context)
@@ -234,7 +234,8 @@ async def test_the_real_model_thinks_first_and_the_reader_gets_the_answer(
     params = Params(temperature=0, max_tokens=120, seed=1)
     await asyncio.wait_for(box.start(), 60)
     try:
-        upstream = box.get(None).generate(Call(messages=turn.messages, params=params))
+        call = Call(messages=turn.messages, params=params)
+        upstream = box.get(None).ask(call).deltas(lambda _: call)
         async with aclosing(step.transform(turn, upstream)) as deltas:
             got = [each async for each in deltas]
     finally:

@@ -23,12 +23,12 @@ class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     there: no new ones until it is heard again."""
     ejection_s: Seconds = 0.5
     """How long it is out at first; doubles with each probe that fails."""
-    ejection_max_s: Seconds = 4.0
+    ejection_max_s: Seconds = 3.0
     """The longest pause between two probes, so that it is soon back once it has recovered."""
     misconfigured_s: Seconds = 30.0
     """Pause between probes of one that refuses our key, address or model."""
-    slow_start_s: Annotated[float, Meta(ge=0)] = 3.0
-    """One that comes back is favoured less for so long: its caches are cold."""
+    slow_start_s: Annotated[float, Meta(ge=0)] = 2.0
+    """One that comes back gets less at once for so long: its caches are cold."""
 
 
 class QueueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +53,7 @@ class RetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Pause before a deployment is asked again: random up to this, doubling (full jitter). None
     before one that has not been asked yet."""
     backoff_max_s: Seconds = 5.0
+    """The longest such pause."""
 
 
 class HedgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +76,10 @@ class BalanceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     first_byte_s: Seconds = 60.0
     """No answer waits longer than this for its first byte."""
     health: HealthSettings = HealthSettings()
+    """When a deployment is left alone, and when it is tried again."""
     queue: QueueSettings = QueueSettings()
+    """Where calls wait while every deployment is full."""
     retry: RetrySettings = RetrySettings()
+    """When a call that has given nothing yet is made again."""
     hedge: HedgeSettings = HedgeSettings()
+    """Whether a call that is slow to begin is sent to a second deployment as well."""

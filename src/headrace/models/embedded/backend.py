@@ -75,6 +75,7 @@ class EmbeddedBackend:
         self._name = name
         # As many again as are generated, so that a sequence that ends is never left idle. More
         # wait here: there a request holds a thread, and cannot be cancelled before its turn.
+        self.capacity: int | None = 2 * settings.parallel
         self._asked = 2 * settings.parallel
         self._gate = asyncio.Semaphore(self._asked)
         self._embedding = asyncio.Lock()

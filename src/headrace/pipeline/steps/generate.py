@@ -11,8 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from headrace.errors import InvalidRequest
+from headrace.models.ask import Ask
 from headrace.models.backend import Call
-from headrace.models.box import Model, ModelBox
+from headrace.models.box import ModelBox
+from headrace.models.model import Target
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.semconv import inference_attributes
@@ -47,7 +49,7 @@ class GenerateStep(Step[GenerateSettings]):
             context.models.get(settings.model)
         return cls(settings, context.models)
 
-    def params_for(self, turn: Turn, model: Model) -> Params:
+    def params_for(self, turn: Turn, model: Target) -> Params:
         """Request over template over model defaults, within this step's limits."""
         params = turn.params.over(turn.template_params).over(model.params)
         limit = self.settings.max_tokens
@@ -62,30 +64,48 @@ class GenerateStep(Step[GenerateSettings]):
             ModelUnavailable: the model is down, or broke off in mid-answer.
             ContextTooLong: the prompt does not fit.
         """
-        model = self._models.get(turn.model)
+        target = self._models.get(turn.model)
         if not turn.messages:
             raise InvalidRequest("there is no message to answer", param="messages")
-        params = self.params_for(turn, model)
-        turn.trace.provider = model.backend.provider
-        turn.trace.deployment = model.deployment
-        call = Call(
-            messages=turn.messages,
-            params=params,
-            completion=turn.kind == "completion",
-            stream=turn.stream,
-        )
-        span.attributes["headrace.model.digest"] = model.backend.digest
+        call = self._call(turn, target)
+        ask = target.ask(call)
         count = _Count(_counted(turn))
         try:
-            async with aclosing(model.generate(call)) as upstream:
+            deltas = ask.deltas(
+                lambda model: call if model is target else self._call(turn, model)
+            )
+            async with aclosing(deltas) as upstream:
                 async for delta in upstream:
                     count.add(delta)
                     yield delta
         finally:
             turn.usage = count.usage()
-            span.attributes.update(inference_attributes(turn.trace, params, count.reasons))
+            _describe(turn, ask, span)
+            span.attributes.update(inference_attributes(turn.trace, call.params, count.reasons))
             span.attributes["gen_ai.usage.input_tokens"] = turn.usage.prompt_tokens
             span.attributes["gen_ai.usage.output_tokens"] = turn.usage.completion_tokens
+
+    def _call(self, turn: Turn, model: Target) -> Call:
+        return Call(
+            messages=turn.messages,
+            params=self.params_for(turn, model),
+            completion=turn.kind == "completion",
+            stream=turn.stream,
+        )
+
+
+def _describe(turn: Turn, ask: Ask, span: Span) -> None:
+    """Which deployment answered, why that one, and what was tried before it."""
+    deployment = ask.deployment or ask.model.deployments[0]
+    turn.trace.provider = deployment.backend.provider
+    turn.trace.deployment = deployment.key if ask.deployment is not None else ""
+    turn.trace.cost_usd = deployment.cost_usd(turn.usage)
+    span.attributes["headrace.model.digest"] = deployment.backend.digest
+    if ask.reason not in ("", "only"):
+        span.attributes["headrace.routing.model"] = ask.model.name
+        span.attributes["headrace.routing.reason"] = ask.reason
+    if tried := ask.tried:
+        span.attributes["headrace.routing.tried"] = tried
 
 
 class _Count:

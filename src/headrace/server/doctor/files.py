@@ -62,11 +62,11 @@ def _read_settings(entry: StepConfig) -> msgspec.Struct:
 def _models(errors: list[HeadraceError], config: ServiceConfig, site: Site) -> ModelBox | None:
     """All models, if each of them can be built; nothing is started."""
     before = len(errors)
-    for name, model in config.models.items():
-        _try(errors, partial(ModelBox.build, {name: model}, site.root, site.home))
+    for name in config.models:
+        _try(errors, partial(ModelBox.build, config, site.home, site.environ, only=[name]))
     if len(errors) > before:
         return None
-    return ModelBox.build(config.models, site.root, site.home)
+    return _try(errors, partial(ModelBox.build, config, site.home, site.environ))
 
 
 def _compile(

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from headrace.errors import ContextTooLong
-from headrace.models.box import Model, ModelBox
+from headrace.models.box import ModelBox
+from headrace.models.model import Target
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.memory import History, Line, RememberedTurn, Summary
 from headrace.pipeline.step import BuildContext, Settings, Step
@@ -197,7 +198,7 @@ class GroundStep(Step[GroundSettings]):
         limit = self.settings.max_turns
         return max(0, len(turns) - limit) if limit is not None else 0
 
-    def _budget(self, turn: Turn, model: Model) -> int:
+    def _budget(self, turn: Turn, model: Target) -> int:
         """Tokens that the prompt may have."""
         context = model.context_tokens
         asked = turn.params.max_tokens or turn.template_params.max_tokens or model.params.max_tokens
@@ -245,7 +246,7 @@ async def _choose(
     turns: Sequence[RememberedTurn],
     behind: Sequence[Message],
     budget: int,
-    model: Model,
+    model: Target,
 ) -> _Chosen:
     """What of `recap` and `turns` fits between `front` and `behind`."""
     counter = Counter(model.count_tokens, model.token_upper_bound)

@@ -1,0 +1,239 @@
+"""One call on its way: which deployments are tried, in what order, and what became of each.
+
+A call that has given nothing yet is made again elsewhere, or in the same place after a pause; one
+that has begun to answer never is.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from headrace.errors import HeadraceError, ModelUnavailable
+from headrace.models.backend import Backend, Call
+from headrace.models.balance.errors import NoDeploymentLeft, Overloaded
+from headrace.models.balance.member import Demand, Outcome
+from headrace.models.balance.retry import Retry
+from headrace.models.balance.ticket import Ticket
+from headrace.models.deployment import Deployment
+from headrace.models.errors import (
+    DeploymentMisconfigured,
+    DeploymentThrottled,
+    DeploymentTimeout,
+)
+from headrace.types import Delta, Deltas, Usage
+
+if TYPE_CHECKING:
+    from headrace.models.model import Model
+
+__all__ = ["Ask", "outcome_of"]
+
+WITHIN_S = 30.0
+"""A call that finds no deployment waits this long for one to take it."""
+DEATHS = 2
+"""A call that took a runtime down with it so often is not made again."""
+_ALL_OUT = "all are out"
+
+T = TypeVar("T")
+
+
+def outcome_of(error: HeadraceError) -> Outcome:
+    """What an error says of the deployment that it came from."""
+    if isinstance(error, DeploymentThrottled):
+        return Outcome.THROTTLED
+    if isinstance(error, DeploymentMisconfigured):
+        return Outcome.MISCONFIGURED
+    if isinstance(error, DeploymentTimeout):
+        return Outcome.TIMED_OUT
+    return Outcome.FAILED if isinstance(error, ModelUnavailable) else Outcome.REFUSED
+
+
+class Ask:
+    """One call to whichever of some models can take it. Use it once."""
+
+    def __init__(
+        self, models: Sequence["Model"], demand: Demand, *, within_s: float = WITHIN_S
+    ) -> None:
+        """
+        Args:
+            models: the first is asked first; each later one is the fall-back of those before.
+            within_s: how long a call that has given nothing yet may wait and be made again.
+        """
+        self._models = models
+        self._demand = demand
+        self._deadline = time.monotonic() + within_s
+        self._retries: dict[str, Retry] = {}
+        self._at = 0
+        self._deaths = 0
+        self._ticket: Ticket | None = None
+        self.model: Model = models[0]
+        """Of the models the one that was asked last."""
+        self.deployment: Deployment | None = None
+        """The one that was asked last; None before the first."""
+        self.reason = ""
+        """Why that one, in a word or two for the trace."""
+
+    @property
+    def tried(self) -> list[str]:
+        """Every attempt that failed, in order: `chat-0: timed_out`."""
+        return [
+            f"{each.member}: {each.outcome.value}"
+            for retry in self._retries.values()
+            for each in retry.tried
+        ]
+
+    async def deltas(self, call_for: Callable[["Model"], Call]) -> Deltas:
+        """The answer, piece by piece.
+
+        Args:
+            call_for: the call as it goes to a model: each has defaults of its own.
+
+        Raises:
+            ModelUnavailable: none can be reached, or one broke off in mid-answer.
+            Overloaded: all are full, and so is the queue.
+            HeadraceError: the request was refused.
+        """
+        while True:
+            async with self._attempt() as (backend, ticket):
+                call = call_for(self.model)
+                usage: Usage | None = None
+                patience_s = self._patience_s(ticket)
+                async with aclosing(backend.generate(call)) as deltas:
+                    if patience_s is not None and (first := await _first(deltas, patience_s)):
+                        ticket.first_byte()
+                        usage = first.usage
+                        yield first
+                    async for delta in deltas:
+                        if ticket.first_at is None:
+                            ticket.first_byte()
+                        else:
+                            ticket.heard()
+                        usage = delta.usage or usage
+                        yield delta
+                self._succeeded(ticket, backend, usage)
+                return
+
+    async def result(self, ask: Callable[[Backend], Awaitable[T]]) -> T:
+        """What some other call to a backend gives; made again as `deltas` is."""
+        while True:
+            async with self._attempt() as (backend, ticket):
+                found = await ask(backend)
+                self._succeeded(ticket, backend, None)
+                return found
+
+    @asynccontextmanager
+    async def _attempt(self) -> AsyncGenerator[tuple[Backend, Ticket], None]:
+        """One try. An error after which the call is made again does not leave the block."""
+        ticket = await self._acquire()
+        deployment = self.model.deployment(ticket.member.key)
+        self.deployment, self.reason = deployment, ticket.reason
+        backend = deployment.backend
+        was_ready = backend.is_ready()
+        try:
+            with deployment.runner.leases.hold():
+                yield backend, ticket
+        except HeadraceError as error:
+            outcome = outcome_of(error)
+            # What a stopped runtime says is no news, and takes nothing from its health.
+            shown = outcome if was_ready else Outcome.CANCELLED
+            ticket.done(
+                shown,
+                retry_after_s=getattr(error, "retry_after_s", None),
+                limits=backend.rate_limits,
+                error=error.message,
+            )
+            if not await self._is_worthwhile(ticket, outcome, error, was_ready=was_ready):
+                raise self._said(error) from error
+        except BaseException:
+            ticket.done(Outcome.CANCELLED)
+            raise
+
+    def _succeeded(self, ticket: Ticket, backend: Backend, usage: Usage | None) -> None:
+        tokens = 0 if usage is None else usage.completion_tokens
+        ticket.done(Outcome.OK, tokens=tokens, limits=backend.rate_limits)
+
+    async def _acquire(self) -> Ticket:
+        """A deployment for the next attempt."""
+        for at in range(self._at, len(self._models)):
+            model = self._models[at]
+            ticket = model.balancer.try_acquire(self._demand_of(model))
+            if ticket is None:
+                continue
+            if ticket.reason == _ALL_OUT and at + 1 < len(self._models):
+                ticket.done(Outcome.CANCELLED)
+                continue
+            self._at, self.model = at, model
+            return ticket
+        self.model = model = self._models[self._at]
+        return await model.balancer.acquire(self._demand_of(model), deadline=self._deadline)
+
+    def _demand_of(self, model: "Model") -> Demand:
+        retry = self._retries.get(model.name)
+        demand = self._demand if retry is None else retry.demand
+        if model.regions is None or demand.regions == model.regions:
+            return demand
+        both = model.regions if demand.regions is None else demand.regions & model.regions
+        return msgspec.structs.replace(demand, regions=both)
+
+    def _retry_of(self, model: "Model") -> Retry:
+        retry = self._retries.get(model.name)
+        if retry is None:
+            demand = self._demand_of(model)
+            retry = model.balancer.retry(demand, deadline=self._deadline)
+            self._retries[model.name] = retry
+        return retry
+
+    def _patience_s(self, ticket: Ticket) -> float | None:
+        """A single deployment's own limits hold; among several, silence is cut short."""
+        is_alone = len(self._models) == 1 and len(self.model.deployments) == 1
+        return None if is_alone else ticket.patience_s
+
+    async def _is_worthwhile(
+        self, ticket: Ticket, outcome: Outcome, error: HeadraceError, *, was_ready: bool
+    ) -> bool:
+        """Whether the call is made again, after the pause that it takes."""
+        if ticket.first_at is not None or not isinstance(error, ModelUnavailable):
+            return False
+        pause_s = self._retry_of(self.model).after(ticket, outcome, error.message)
+        if pause_s == 0.0:
+            return True
+        if self._at + 1 < len(self._models):
+            self._at += 1
+            return True
+        return pause_s is not None and await self._comes_back(pause_s, was_ready=was_ready)
+
+    async def _comes_back(self, pause_s: float, *, was_ready: bool) -> bool:
+        """Wait for the deployment that failed last: nobody else is left to ask."""
+        assert self.deployment is not None
+        backend = self.deployment.backend
+        if was_ready and not backend.is_ready():
+            self._deaths += 1
+        if self._deaths >= DEATHS:
+            return False
+        if was_ready:
+            await asyncio.sleep(pause_s)
+        return await backend.wait_ready(self._deadline - time.monotonic())
+
+    def _said(self, error: HeadraceError) -> HeadraceError:
+        """The error as the caller gets it: with all that was tried, where that was more than one."""
+        tried = self.tried
+        if len(tried) < 2 or not isinstance(error, ModelUnavailable):
+            return error
+        if isinstance(error, NoDeploymentLeft | Overloaded) or len(set(tried)) == 1:
+            return error
+        name = self._models[0].name
+        return ModelUnavailable(
+            f"no deployment of {name!r} could answer: {'; '.join(tried)}", hint=error.hint
+        )
+
+
+async def _first(deltas: Deltas, patience_s: float) -> Delta | None:
+    """The first delta, if it comes within so many seconds; None of an answer that is empty."""
+    try:
+        async with asyncio.timeout(patience_s):
+            return await anext(deltas, None)
+    except TimeoutError as error:
+        raise DeploymentTimeout(f"no answer began within {patience_s:.1f} s") from error

@@ -1,0 +1,230 @@
+"""A logical model, and a route: what a request may name, and how it is asked."""
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from headrace.models.ask import Ask
+from headrace.models.backend import Call, Embeddings
+from headrace.models.balance.balancer import Balancer
+from headrace.models.balance.member import Demand
+from headrace.models.balance.settings import BalanceSettings
+from headrace.models.deployment import Deployment
+from headrace.models.estimate import estimate_tokens
+from headrace.types import Message, Params
+
+__all__ = ["Model", "Route", "Target"]
+
+_ANSWER_TOKENS = 256
+"""Length of an answer of which nobody says how long it may be."""
+_PREFIX_CHARS = 1024
+"""So much of the beginning decides to which deployment's cache a prompt belongs."""
+
+
+class Target(ABC):
+    """What a request's `model` may name."""
+
+    name: str
+    params: Params
+    """Defaults of inference parameters, below the request's and the template's."""
+    regions: frozenset[str] | None
+    """The only regions whose deployments may be asked; None: any."""
+
+    @abstractmethod
+    def order(self) -> Sequence["Model"]:
+        """The models that may answer; each later one is the fall-back of those before."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest prompt plus answer that every deployment takes, in tokens."""
+        return min(
+            each.backend.context_tokens for model in self.order() for each in model.deployments
+        )
+
+    def ask(self, call: Call) -> Ask:
+        """A call on its way: iterate its `deltas`."""
+        models = self.order()
+        return Ask(models, _demand(models, call, self.regions))
+
+    async def embed(self, inputs: Sequence[str]) -> tuple[Embeddings, Deployment]:
+        """One vector per input, and who made them.
+
+        Raises:
+            ModelUnavailable: down for longer than a request waits.
+        """
+        # Vectors of different models cannot be compared, so there is no fall-back here.
+        ask = Ask(self.order()[:1], Demand(streamed=False, regions=self.regions))
+        made = await ask.result(lambda backend: backend.embed(inputs))
+        assert ask.deployment is not None
+        return made, ask.deployment
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the rendered prompt, as the model will see it.
+
+        Raises:
+            ModelUnavailable: down for longer than a request waits.
+        """
+        ask = Ask(self.order()[:1], Demand(streamed=False, regions=self.regions))
+        return await ask.result(lambda backend: backend.count_tokens(messages))
+
+    def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
+        """At most this many tokens, known at once; None where that cannot be promised."""
+        most = 0
+        for model in self.order():
+            for each in model.deployments:
+                bound = each.backend.token_upper_bound(messages)
+                if bound is None:
+                    return None
+                most = max(most, bound)
+        return most
+
+    @abstractmethod
+    def describe(self) -> object:
+        """What decides this target's answers, for the release digest."""
+
+
+class Model(Target):
+    """A logical model: deployments that can answer for each other."""
+
+    def __init__(
+        self,
+        name: str,
+        deployments: Sequence[Deployment],
+        params: Params,
+        *,
+        balance: BalanceSettings | None = None,
+        here: str | None = None,
+        regions: frozenset[str] | None = None,
+    ) -> None:
+        """
+        Args:
+            here: the region that this service runs in.
+        """
+        self.name = name
+        self.deployments = tuple(deployments)
+        self.params = params
+        self.regions = regions
+        self.balancer = Balancer(
+            [each.member() for each in deployments], balance or BalanceSettings(), here=here
+        )
+        self._by_key = {each.key: each for each in deployments}
+
+    def order(self) -> Sequence["Model"]:
+        return (self,)
+
+    def deployment(self, key: str) -> Deployment:
+        return self._by_key[key]
+
+    def succeed(self, old: "Model") -> None:
+        """Take over what `old`, of an earlier configuration, has learned of the deployments.
+
+        Turns that still run on `old` go on with the same balancer, so that each counts once.
+        """
+        if old.balancer.settings != self.balancer.settings:
+            return
+        old.balancer.update_members([each.member() for each in self.deployments])
+        self.balancer = old.balancer
+        old.learn(self)
+
+    def learn(self, new: "Model") -> None:
+        """Know the deployments of the configuration that follows: its balancer may pick them."""
+        self._by_key = {**self._by_key, **{each.key: each for each in new.deployments}}
+
+    def describe(self) -> object:
+        return {
+            "deployments": [each.backend.digest for each in self.deployments],
+            # Decides which turns still fit, and which prompts are refused.
+            "context_tokens": self.context_tokens,
+            "params": self.params,
+        }
+
+
+class Route(Target):
+    """A name that stands for whichever of some models fits best."""
+
+    def __init__(
+        self,
+        name: str,
+        models: Sequence[Model],
+        *,
+        regions: frozenset[str] | None = None,
+        weights: Mapping[str, float] | None = None,
+        by_latency: bool = False,
+        random: Random | None = None,
+    ) -> None:
+        """
+        Args:
+            models: in order of preference.
+            weights: each model's share of the turns; None: the first takes all it can.
+            by_latency: the quickest goes first, as it is at the moment.
+        """
+        self.name = name
+        self.params = models[0].params
+        self.regions = regions
+        self._models = tuple(models)
+        self._weights = weights
+        self._by_latency = by_latency
+        self._random = random or Random()  # noqa: S311 - spreads load, keeps no secret
+
+    def order(self) -> Sequence[Model]:
+        if self._weights is not None:
+            return self._drawn(self._weights)
+        if self._by_latency:
+            return sorted(self._models, key=_expected_s)
+        return self._models
+
+    @property
+    def context_tokens(self) -> int:
+        return min(model.context_tokens for model in self._models)
+
+    def _drawn(self, weights: Mapping[str, float]) -> Sequence[Model]:
+        """A random order in which each model comes first as often as its weight says."""
+        # Exponential variates with the weights as rates: Efraimidis and Spirakis (2006).
+        draw = self._random.expovariate
+        return sorted(self._models, key=lambda model: draw(weights.get(model.name, 1.0)))
+
+    def describe(self) -> object:
+        return {
+            "models": [model.name for model in self._models],
+            "regions": None if self.regions is None else sorted(self.regions),
+            "weights": self._weights,
+            "by_latency": self._by_latency,
+        }
+
+
+def _expected_s(model: Model) -> float:
+    """Time to a first token at the model's quickest deployment that is in order."""
+    known = [
+        each.ttft_s * (1 + each.outstanding / (each.capacity or 8))
+        for each in model.balancer.snapshot()
+        if each.ttft_s is not None and not each.ejected_for_s and not each.paused_for_s
+    ]
+    # One that nothing is known of is worth a try.
+    return min(known, default=0.0)
+
+
+def _demand(models: Sequence[Model], call: Call, regions: frozenset[str] | None) -> Demand:
+    if len(models) == 1 and len(models[0].deployments) == 1:
+        return Demand(streamed=call.stream, regions=regions)
+    size = estimate_tokens(call.messages) + (call.params.max_tokens or _ANSWER_TOKENS)
+    return Demand(
+        size=float(size),
+        prefix=_prefix(call.messages),
+        regions=regions,
+        streamed=call.stream,
+    )
+
+
+def _prefix(messages: Sequence[Message]) -> int:
+    """Equal for prompts that begin alike, and most of all for the turns of one conversation."""
+    beginning: list[str] = []
+    taken = 0
+    for message in messages:
+        text = message.text()[:_PREFIX_CHARS]
+        beginning.append(text)
+        taken += len(text)
+        if message.role == "user" or taken >= _PREFIX_CHARS:
+            break
+    # Not hash(): several gateways have to agree.
+    return zlib.crc32("\0".join(beginning).encode("utf-8", "surrogatepass"))

@@ -1,0 +1,226 @@
+"""One call on its way: when it is made again, where, and when not."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
+from headrace.models.ask import Ask
+from headrace.models.balance.errors import Overloaded
+from headrace.models.balance.member import Demand
+from headrace.models.balance.settings import BalanceSettings, QueueSettings, RetrySettings
+from headrace.models.errors import (
+    DeploymentMisconfigured,
+    DeploymentThrottled,
+    DeploymentTimeout,
+)
+from headrace.models.model import Model, Route
+from headrace.types import Delta, Deltas
+from tests.models.scripted import (
+    CALL,
+    ScriptedBackend,
+    answers,
+    breaks_off,
+    fails,
+    model_of,
+    raising,
+    refuses,
+)
+
+QUICK = BalanceSettings(retry=RetrySettings(backoff_s=0.001, backoff_max_s=0.002))
+
+
+def ask_of(*models: Model, within_s: float = 5.0) -> Ask:
+    return Ask(models, Demand(), within_s=within_s)
+
+
+async def text_of(ask: Ask) -> str:
+    return "".join([delta.text async for delta in ask.deltas(lambda _: CALL)])
+
+
+async def test_a_call_that_gave_nothing_is_made_again() -> None:
+    backend = ScriptedBackend(fails, fails, answers)
+    assert await text_of(ask_of(model_of(backend, balance=QUICK))) == "Hello"
+    assert backend.calls == 3
+
+
+async def test_a_call_is_made_only_so_often() -> None:
+    backend = ScriptedBackend(fails)
+    with pytest.raises(ModelUnavailable):
+        await text_of(ask_of(model_of(backend, balance=QUICK)))
+    assert backend.calls == QUICK.retry.attempts
+
+
+async def test_a_call_that_takes_the_runtime_down_is_made_twice_at_most() -> None:
+    backend = ScriptedBackend(answers)
+
+    async def deadly() -> Deltas:
+        backend.ready = False
+        async for delta in raising(ModelUnavailable("the worker died"))():
+            yield delta
+
+    backend.script(deadly)
+    with pytest.raises(ModelUnavailable, match="died"):
+        await text_of(ask_of(model_of(backend, balance=QUICK)))
+    assert backend.calls == 2
+
+
+async def test_a_model_that_was_down_is_waited_for() -> None:
+    backend = ScriptedBackend(fails, fails, answers)
+    backend.ready = False
+    assert await text_of(ask_of(model_of(backend, balance=QUICK))) == "Hello"
+    assert backend.waits
+
+
+async def test_a_call_is_not_made_again_once_something_was_given() -> None:
+    backend = ScriptedBackend(breaks_off, answers)
+    seen: list[str] = []
+    with pytest.raises(ModelUnavailable, match="broke off"):
+        async for delta in ask_of(model_of(backend)).deltas(lambda _: CALL):
+            seen.append(delta.text)
+    assert seen == ["Hel"]
+    assert backend.calls == 1
+
+
+async def test_a_refusal_is_not_tried_again() -> None:
+    backend, other = ScriptedBackend(refuses), ScriptedBackend(answers)
+    with pytest.raises(InvalidRequest):
+        await text_of(ask_of(model_of(backend), model_of(other, name="n")))
+    assert (backend.calls, other.calls) == (1, 0)
+
+
+async def test_a_model_that_does_not_come_back_is_not_called_again() -> None:
+    backend = ScriptedBackend(fails, answers, comes_back=False)
+    with pytest.raises(ModelUnavailable):
+        await text_of(ask_of(model_of(backend, balance=QUICK), within_s=30.0))
+    assert backend.calls == 1
+    assert 29 < backend.waits[0] <= 30
+
+
+async def test_counting_and_embedding_are_made_again_too() -> None:
+    made, deployment = await model_of(ScriptedBackend(fails, answers)).embed(["a"])
+    assert made.vectors == [[1.0]]
+    assert deployment.key == "m-0"
+    assert await model_of(ScriptedBackend(fails, answers)).count_tokens(CALL.messages) == 1
+    with pytest.raises(ModelUnavailable):
+        await model_of(ScriptedBackend(fails), balance=QUICK).embed(["a"])
+
+
+async def test_leaving_an_answer_closes_it_at_its_source() -> None:
+    closed = asyncio.Event()
+
+    async def endless() -> Deltas:
+        try:
+            while True:
+                yield Delta(text="more ")
+        finally:
+            closed.set()
+
+    model = model_of(ScriptedBackend(endless))
+    leases = model.deployments[0].runner.leases
+    async with aclosing(ask_of(model).deltas(lambda _: CALL)) as deltas:
+        await anext(deltas)
+        assert leases.count == 1
+    assert closed.is_set()
+    assert leases.count == 0
+    assert [each.outstanding for each in model.balancer.snapshot()] == [0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelUnavailable("down"),
+        DeploymentThrottled("full", retry_after_s=60),
+        DeploymentMisconfigured("no such key"),
+        DeploymentTimeout("silent"),
+    ],
+)
+async def test_another_deployment_answers_for_one_that_cannot(error: HeadraceError) -> None:
+    sick, well = ScriptedBackend(raising(error)), ScriptedBackend(answers)
+    model = model_of(sick, well, balance=BalanceSettings(prefer="order"))
+    ask = ask_of(model)
+    assert await text_of(ask) == "Hello"
+    assert ask.deployment is not None
+    assert ask.deployment.key == "m-1"
+    assert len(ask.tried) == 1
+    assert ask.tried[0].startswith("m-0: ")
+
+
+async def test_what_was_tried_is_said_when_nobody_can() -> None:
+    one, two = ScriptedBackend(fails), ScriptedBackend(raising(DeploymentTimeout("silent")))
+    model = model_of(one, two, balance=BalanceSettings(prefer="order", retry=QUICK.retry))
+    with pytest.raises(ModelUnavailable, match=r"m-0: failed; m-1: timed_out"):
+        await text_of(ask_of(model))
+
+
+async def test_a_deployment_that_does_not_begin_in_time_is_left_for_another() -> None:
+    async def silent() -> Deltas:
+        await asyncio.Event().wait()
+        yield Delta()
+
+    model = model_of(
+        ScriptedBackend(silent),
+        ScriptedBackend(answers),
+        balance=BalanceSettings(prefer="order", first_byte_s=0.05),
+    )
+    ask = ask_of(model)
+    assert await text_of(ask) == "Hello"
+    assert ask.tried == ["m-0: timed_out"]
+
+
+async def test_a_fall_back_answers_when_the_first_model_is_down() -> None:
+    first, second = ScriptedBackend(fails), ScriptedBackend(answers)
+    route = Route("r", [model_of(first, name="a"), model_of(second, name="b")])
+    ask = route.ask(CALL)
+    assert await text_of(ask) == "Hello"
+    assert ask.model.name == "b"
+    assert first.calls == 1
+
+
+async def test_a_fall_back_answers_when_the_first_model_is_full() -> None:
+    full = ScriptedBackend(answers)
+    full.capacity = 1
+    first, second = model_of(full, name="a"), model_of(ScriptedBackend(answers), name="b")
+    async with aclosing(ask_of(first, second).deltas(lambda _: CALL)) as running:
+        await anext(running)
+        ask = ask_of(first, second)
+        assert await text_of(ask) == "Hello"
+        assert ask.model.name == "b"
+        assert ask.tried == []
+
+
+async def test_a_full_model_makes_calls_wait_and_then_refuses_them() -> None:
+    backend = ScriptedBackend(answers)
+    backend.capacity = 1
+    model = model_of(backend, balance=BalanceSettings(queue=QueueSettings(length=1)))
+    async with aclosing(ask_of(model).deltas(lambda _: CALL)) as running:
+        await anext(running)
+        waiting = asyncio.create_task(text_of(ask_of(model)))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await text_of(ask_of(model))
+    assert await waiting == "Hello"
+
+
+async def test_each_model_of_a_route_is_asked_in_its_own_way() -> None:
+    asked: list[str] = []
+
+    def call_for(model: Model) -> object:
+        asked.append(model.name)
+        return CALL
+
+    ask = ask_of(
+        model_of(ScriptedBackend(fails), name="a"), model_of(ScriptedBackend(answers), name="b")
+    )
+    async for _ in ask.deltas(call_for):  # type: ignore[arg-type]
+        pass
+    assert asked == ["a", "b"]
+
+
+def test_weights_decide_how_often_a_model_comes_first() -> None:
+    models = [model_of(ScriptedBackend(answers), name=name) for name in "abc"]
+    route = Route("r", models, weights={"a": 3.0, "b": 1.0, "c": 1.0})
+    first = [route.order()[0].name for _ in range(2000)]
+    assert 1050 < first.count("a") < 1350
+    assert {model.name for model in route.order()} == {"a", "b", "c"}
