@@ -39,6 +39,11 @@ COMMANDS: dict[str, Lazy] = {
         "trace",
         "See what happened in each turn: steps, timings, tokens, findings.",
     ),
+    "limits": Lazy(
+        "headrace.cli.limits",
+        "limits",
+        "See how much of each limit is used: by key, team and model.",
+    ),
     "models": Lazy(
         "headrace.cli.models.group",
         "models",

@@ -36,6 +36,28 @@ class Limiter(Protocol):
     """What the gateway needs. A limiter that shares its counters must be waited for."""
 
     rejections: Rejections
+    is_away: bool
+    """Whether shared counters cannot be reached."""
+    failures: int
+    """How often they could not."""
+
+    @property
+    def shares(self) -> bool:
+        """Whether its counters are shared with other gateways."""
+        ...
+
+    @property
+    def scopes(self) -> int:
+        """Keys, teams and models whose use is held in memory."""
+        ...
+
+    async def start(self) -> None:
+        """Call it on the event loop, before anything else."""
+        ...
+
+    async def close(self) -> None:
+        """Call it there at the end."""
+        ...
 
     def admit(
         self,
@@ -90,8 +112,24 @@ class MemoryLimiter:
         """
         self.ledger = Ledger(limits.rules, Calendar(limits.zone), stored)
         self.rejections: Rejections = Counter()
+        self.is_away = False
+        self.failures = 0
         self._writer = writer
         self._clock = clock
+
+    @property
+    def shares(self) -> bool:
+        return False
+
+    @property
+    def scopes(self) -> int:
+        return len(self.ledger)
+
+    async def start(self) -> None:
+        """See `Limiter`. There is nothing to begin."""
+
+    async def close(self) -> None:
+        """See `Limiter`. What was counted is in the journal."""
 
     def admit(
         self,

@@ -15,6 +15,8 @@ from headrace.access.limits.rule import Rule
 from headrace.access.limits.shared import limiter as shared_limiter
 from headrace.access.limits.shared.limiter import SharedLimiter
 from headrace.access.limits.shared.link import Link
+from headrace.access.limits.shared.reader import SharedReader
+from headrace.access.limits.usage import current_use
 from headrace.access.principal import Principal
 from headrace.errors import ConfigError
 from tests.access.limits.shared.conftest import Make, RedisServer
@@ -264,7 +266,8 @@ async def test_when_redis_is_gone_each_gateway_has_its_part(
     for _ in range(4):
         (await admit(one)).release()
         (await admit(other)).release()
-    await settled(one)
+    for limiter in (one, other):
+        await settled(limiter)
     own_redis.kill()
     for limiter in (one, other):
         for _ in range(6):
@@ -392,3 +395,20 @@ async def test_nothing_in_redis_stays_for_ever(redis_server: RedisServer, make: 
     assert isinstance(keys, list)
     assert len(keys) == 6
     assert all(int(redis_server.client.ttl(key)) > 0 for key in keys)
+
+
+async def test_what_is_used_can_be_read_from_redis(redis_server: RedisServer, make: Make) -> None:
+    rule = Rule(requests_per_minute=9, tokens_per_minute=900, concurrent=9, usd_per_month=9)
+    limiter = make(redis_server, rule)
+    await limiter.start()
+    (await admit(limiter, tokens=100, usd=0.5)).settle(40, 0.25)
+    (await admit(limiter, tokens=10)).release()
+    await settled(limiter)
+    reader = SharedReader(RedisConfig(url=redis_server.url))
+    use = current_use(Limits(rules=(rule,)), [ADA, BOB], ["m"], reader, now=time.time())
+    assert {(each.key, each.limit): each.used for each in use if each.used} == {
+        ("ada", "requests_per_minute"): 2,
+        ("ada", "tokens_per_minute"): 40,
+        ("ada", "concurrent"): 1,
+        ("ada", "usd_per_month"): 0.25,
+    }

@@ -92,6 +92,14 @@ class SharedLimiter:
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def shares(self) -> bool:
+        return True
+
+    @property
+    def scopes(self) -> int:
+        return len(self.ledger)
+
     async def start(self) -> None:
         """Begin to talk to Redis. It need not be there yet."""
         self._task = asyncio.create_task(self._run())
@@ -210,7 +218,7 @@ class SharedLimiter:
                 await asyncio.sleep(RETRY_S)
                 continue
             self._unanswered = None
-            self._gateways = max(1, reply.gateways)
+            self._gateways = reply.gateways or self._gateways
             self._arrived(calls, reply, again=again)
 
     async def _rest(self) -> None:
@@ -220,15 +228,17 @@ class SharedLimiter:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
-        self._wake.clear()
 
     def _next_batch(self) -> tuple[Batch, list[Call]]:
+        # Whoever has woken this task is served by this batch.
+        self._wake.clear()
         if self._unanswered is not None:
             return self._unanswered
         windows, spends, left = self._backlog.take()
         held: Sequence[tuple[str, str]] = ()
         loop_time = asyncio.get_running_loop().time()
-        if loop_time >= self._beat_at:
+        beats = loop_time >= self._beat_at
+        if beats:
             self._beat_at = loop_time + BEAT_S
             held = self._backlog.held()
         calls, self._waiting = self._waiting[:BATCH_CALLS], self._waiting[BATCH_CALLS:]
@@ -237,6 +247,7 @@ class SharedLimiter:
             now=0.0 if self._redis_clock else self._clock(),
             gateway=self._gateway,
             number=self._number,
+            beats=beats,
             beat_s=BEAT_S,
             windows=windows,
             spends=spends,

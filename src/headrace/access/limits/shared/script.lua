@@ -11,7 +11,8 @@ local SLOTS, SLOT_S = 121, 0.5
 local WINDOW_KEPT_S, SPEND_KEPT_S, BATCH_KEPT_S = 130, 70 * 86400, 86400
 
 local prefix = KEYS[1]
-local now, gateway, batch, beat_s, windows, spends, held, left, calls = unpack(cmsgpack.unpack(ARGV[1]))
+local now, gateway, batch, beats, beat_s, windows, spends, held, left, calls =
+  unpack(cmsgpack.unpack(ARGV[1]))
 if now <= 0 then
   local time = redis.call('TIME')
   now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -27,7 +28,7 @@ end
 
 -- A window as it is now; nothing is written, so that a refusal costs no write.
 local function look(name)
-  local window = {key = prefix .. ':w:' .. name, total = 0, gone = {}, newest = slot}
+  local window = {key = prefix .. ':w:' .. name, total = 0, gone = {}, newest = slot, aged = true}
   local got = redis.call('HMGET', window.key, 'h', 't')
   local head = tonumber(got[1])
   if not head then
@@ -39,6 +40,7 @@ local function look(name)
     return window
   end
   window.total = tonumber(got[2])
+  window.aged = slot > head
   if slot > head then
     local fields = {}
     for each = head + 1, slot do
@@ -70,7 +72,9 @@ local function add(window, at, amount)
     end
   end
   redis.call('HSET', window.key, 'h', window.newest, 't', window.total)
-  redis.call('EXPIRE', window.key, WINDOW_KEPT_S)
+  if window.aged then
+    redis.call('EXPIRE', window.key, WINDOW_KEPT_S)
+  end
 end
 
 -- When so much will have left the window, from now.
@@ -90,10 +94,13 @@ end
 
 local function spend(name, period, usd)
   local key = prefix .. ':s:' .. name .. ':' .. period
+  local is_new = redis.call('EXISTS', key) == 0
   if tonumber(redis.call('INCRBYFLOAT', key, string.format('%.12f', usd))) < 0 then
-    redis.call('SET', key, '0')
+    redis.call('SET', key, '0', 'KEEPTTL')
   end
-  redis.call('EXPIRE', key, SPEND_KEPT_S)
+  if is_new then
+    redis.call('EXPIRE', key, SPEND_KEPT_S)
+  end
 end
 
 local function running(name)
@@ -186,11 +193,17 @@ local answers = {}
 for i, call in ipairs(calls) do
   answers[i] = answer(call)
 end
-local gateways = prefix .. ':gateways'
-redis.call('ZADD', gateways, now + beat_s * 3, gateway)
-redis.call('ZREMRANGEBYSCORE', gateways, '-inf', now)
-redis.call('EXPIRE', gateways, math.ceil(beat_s * 6))
-local packed = cmsgpack.pack({redis.call('ZCARD', gateways), answers})
+local count = 0
+if beats then
+  local gateways = prefix .. ':gateways'
+  redis.call('ZADD', gateways, now + beat_s * 3, gateway)
+  redis.call('ZREMRANGEBYSCORE', gateways, '-inf', now)
+  redis.call('EXPIRE', gateways, math.ceil(beat_s * 6))
+  count = redis.call('ZCARD', gateways)
+end
+local packed = cmsgpack.pack({count, answers})
 redis.call('HSET', last, 'batch', tostring(batch), 'answer', packed)
-redis.call('EXPIRE', last, BATCH_KEPT_S)
+if beats then
+  redis.call('EXPIRE', last, BATCH_KEPT_S)
+end
 return packed

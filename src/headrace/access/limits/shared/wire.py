@@ -38,6 +38,8 @@ class Batch(msgspec.Struct, array_like=True, frozen=True):
     gateway: str
     number: int
     """Of this gateway's batches. One that is sent again keeps its number."""
+    beats: bool
+    """Whether it is a sign of life too."""
     beat_s: float
     """Seconds between two signs of life; leases last three times as long."""
     windows: Sequence[tuple[str, int, int]]
@@ -66,7 +68,7 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
     """What the script answers."""
 
     gateways: int
-    """How many there are, this one included."""
+    """How many there are, this one included; 0 where the batch was no sign of life."""
     answers: list[Answer]
 
 
