@@ -1,5 +1,6 @@
 """A real server of OpenAI's protocol on this machine: llama.cpp's, with real weights, over TCP."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -23,6 +24,9 @@ def serving_llama(weights: Path) -> Iterator[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        # Threads that spin on a busy machine take the core that the other one needs
+        # (docs/decisions/0033-runtime-threads.md).
+        env={**os.environ, "GOMP_SPINCOUNT": "300"},
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -37,8 +41,6 @@ def serving_llama(weights: Path) -> Iterator[str]:
 
 
 def _serve(weights: str, port: int) -> None:
-    import os
-
     import xllamacpp
 
     params = xllamacpp.CommonParams()

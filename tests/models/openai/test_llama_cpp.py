@@ -42,8 +42,8 @@ async def llama(address: str, tmp_path: Path) -> AsyncIterator[CompatibleBackend
 
 
 async def test_a_chat_says_the_same_whole_and_streamed(llama: CompatibleBackend) -> None:
-    streamed = await collect(llama, ask(temperature=0.0, max_tokens=12))
-    whole = await collect(llama, ask(temperature=0.0, max_tokens=12, stream=False))
+    streamed = await collect(llama, ask(temperature=0.0, max_tokens=6))
+    whole = await collect(llama, ask(temperature=0.0, max_tokens=6, stream=False))
     assert text_of(streamed) == text_of(whole) != ""
     assert finish_of(streamed) == finish_of(whole)
     assert usage_of(streamed).completion_tokens == usage_of(whole).completion_tokens > 0

@@ -54,6 +54,13 @@ class _Inner(msgspec.Struct):
     content_filter_result: dict[str, _FilterResult] | None = None
 
 
+class _Metadata(msgspec.Struct):
+    """OpenRouter's: why its moderation struck, or what the provider behind it said."""
+
+    reasons: list[str] | None = None
+    raw: str | None = None
+
+
 class WireError(msgspec.Struct):
     """An `error` object."""
 
@@ -62,6 +69,7 @@ class WireError(msgspec.Struct):
     code: _Scalar = None
     param: object = None
     innererror: _Inner | None = None
+    metadata: _Metadata | None = None
     n_prompt_tokens: int | None = None
     n_ctx: int | None = None
 
@@ -136,6 +144,9 @@ def failure_in(body: bytes) -> Failure | None:
 def failure_of(error: WireError) -> Failure:
     """The failure that an `error` object stands for."""
     message = error.message
+    metadata = error.metadata or _Metadata()
+    if metadata.raw and (behind := failure_in(metadata.raw.encode())) is not None:
+        return behind
     text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
     inner = error.innererror
     results = (inner.content_filter_result if inner is not None else None) or {}
@@ -148,7 +159,8 @@ def failure_of(error: WireError) -> Failure:
         param=error.param
         if isinstance(error.param, str) and error.param
         else ((found["quoted"] or found["bare"]) if found else None),
-        filtered=tuple(
+        filtered=tuple(metadata.reasons or ())
+        or tuple(
             f"{name} ({each.severity})" if each.severity else name
             for name, each in results.items()
             if each.filtered
@@ -234,9 +246,12 @@ _BUSY = (
     "server_overloaded",
     "queue_exceeded",
 )
+_NOT_GENERATED = ("tool_use_failed", "json_validate_failed", "output_parse_failed")
+"""Groq: the model wrote a call or JSON that cannot be read. The request is not at fault."""
 _BAD_KEY = ("invalid_api_key", "authentication_error", "invalid_authentication_error")
 _TIMEOUTS = frozenset({408, 504, 522, 524})
-_WRONG = frozenset({400, 405, 406, 409, 415, 421, 422, 424})
+_NO_ROOM = frozenset({498, 529})
+_WRONG = frozenset({400, 405, 406, 415, 421, 422})
 
 
 def error_of(
@@ -293,7 +308,7 @@ def error_for(
         )
     if status == 413:
         return PayloadTooLarge(f"the request is too large for {site.provider}: {said}")
-    if status in _WRONG or (
+    if (status in _WRONG and not failure.says(*_NOT_GENERATED)) or (
         status == 0 and failure.says("invalid_request_error", "BadRequestError")
     ):
         return InvalidRequest(
@@ -329,7 +344,7 @@ def _down(
     said = _clean(failure.message, site)
     if status in _TIMEOUTS or failure.says("timeout", "timeout_error"):
         return DeploymentTimeout(f"{site.provider} gave up ({site.model}): {said}")
-    if failure.says(*_BUSY) or (status in (503, 529) and "retry-after" in headers):
+    if status in _NO_ROOM or failure.says(*_BUSY) or (status == 503 and "retry-after" in headers):
         return DeploymentThrottled(
             f"{site.provider} has no room at the moment ({site.model}): {said}",
             hint="try again later, or add a deployment",

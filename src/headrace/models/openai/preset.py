@@ -133,10 +133,10 @@ PRESETS: dict[str, Preset] = {
     "together": Preset(
         title="Together AI",
         provider="together",
-        base_url="https://api.together.xyz/v1",
+        base_url="https://api.together.ai/v1",
         key_variable="TOGETHER_API_KEY",
         quirks=Quirks(thoughts_back="reasoning"),
-        page="https://docs.together.ai/docs/openai-api-compatibility",
+        page="https://docs.together.ai/docs/inference/openai-compatibility",
     ),
     "fireworks": Preset(
         title="Fireworks AI",
