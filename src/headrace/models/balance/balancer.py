@@ -74,6 +74,8 @@ class Balancer:
         self._timer: Timer | None = None
         self._timer_at = 0.0
         self._states: dict[str, MemberState] = {}
+        self._few: dict[tuple[frozenset[str], frozenset[str] | None], frozenset[str] | None] = {}
+        """What a call may use, by what it excludes and demands; None: more than it has attempts."""
         self._lanes: list[Lane] = []
         self._lane_of: dict[str, Lane] = {}
         self._closed_at = clock()
@@ -146,15 +148,10 @@ class Balancer:
     def retry(self, demand: Demand, *, deadline: float) -> Retry:
         """Counts the attempts of one call and says whether and when to make another."""
         self.budget.called()
-        usable = (
-            frozenset(key for key, state in self._states.items() if permits(demand, state))
-            if len(self._states) <= self.settings.retry.attempts
-            else None
-        )
         return Retry(
             demand,
             deadline,
-            usable=usable,
+            usable=self._few_usable(demand),
             settings=self.settings.retry,
             budget=self.budget,
             clock=self._clock,
@@ -172,13 +169,17 @@ class Balancer:
         if not ticket.demand.streamed:
             return
         state.waiting.pop(ticket, None)
+        if ticket.is_probe or ticket.sent_at < state.woke_at:
+            return  # tells of its health, not of its speed
         ttft_s = now - ticket.sent_at
         state.latency.saw_first(ttft_s, now)
         self.hedge.saw_first(ttft_s)
-        limit = state.limit
-        before = limit.value
-        limit.saw_first(ttft_s, state.outstanding, now)
-        if limit.value != before:
+        self._saw_answer(state, ttft_s, now)
+
+    def _saw_answer(self, state: MemberState, ttft_s: float | None, now: float) -> None:
+        before = state.limit.value
+        state.limit.saw_answer(ttft_s, state.outstanding, now)
+        if state.limit.value != before:
             self._settle(state, now)
 
     def heard(self, ticket: Ticket) -> None:
@@ -200,6 +201,8 @@ class Balancer:
         if lane is not None and self._states.get(state.member.key) is state:
             lane.outstanding -= 1
             lane.settle(state, now)
+            if report.outcome is Outcome.FAILED and state.slot >= 0:
+                lane.doubt(state)
         self._gap_s += (1.0 - _RATE_KEEP) * (now - self._closed_at - self._gap_s)
         self._closed_at = now
         if self._line.length:
@@ -243,7 +246,14 @@ class Balancer:
                 state.member = member
             states[member.key] = state
         self._states = states
-        self._build_lanes(self._clock())
+        self._few = {}
+        now = self._clock()
+        self._build_lanes(now)
+        for waiter in self._line.waiters():
+            refusal = self._refusal(waiter, now)
+            if refusal is not None:
+                self._line.remove(waiter)
+                waiter.refused(refusal)
 
     def snapshot(self) -> Sequence[MemberSnapshot]:
         """Every member as it is now, in the order of the configuration."""
@@ -313,10 +323,12 @@ class Balancer:
             state.heard(now)
             health.saw_ok(ticket.sent_at, now)
             state.unpaused()
-            if outcome is Outcome.OK:
+            if outcome is Outcome.OK and not ticket.is_probe and ticket.sent_at >= state.woke_at:
                 seconds = now - (ticket.sent_at if ticket.first_at is None else ticket.first_at)
                 state.latency.saw_done(seconds, ticket.size, report.tokens, now)
                 self._pool.saw_done(seconds, ticket.size)
+                if not ticket.demand.streamed:
+                    state.limit.saw_answer(None, state.outstanding, now)
         elif outcome is Outcome.THROTTLED:
             state.heard(now)
             state.limit.saw_throttled(state.outstanding, ticket.sent_at, now)
@@ -334,6 +346,13 @@ class Balancer:
             if not timed_out:
                 state.heard(now)
             health.saw_failure(outcome, report.error, now, conclusive=timed_out and was_silent)
+
+    def _few_usable(self, demand: Demand) -> frozenset[str] | None:
+        group = (demand.exclude, demand.regions)
+        if group not in self._few:
+            able = frozenset(key for key, each in self._states.items() if permits(demand, each))
+            self._few[group] = able if len(able) <= self.settings.retry.attempts else None
+        return self._few[group]
 
     def _heed_quota(self, state: MemberState, now: float) -> None:
         wait_s = state.quota.wait_s(self._pool.mean_size, now)

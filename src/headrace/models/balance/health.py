@@ -75,11 +75,11 @@ class Health:
         return self.errors[-1].at if self.errors else -math.inf
 
     def error_rate(self, now: float) -> float:
-        """Share of lately failed calls, 0 to 1; a few calls do not make it high."""
+        """Share of lately failed calls, 0 to 1; 0 as long as there were too few to tell."""
         if not self._failed:
             return 0.0
         share = math.exp((self._rated_at - now) / _RATE_S)
-        return self._failed * share / max(self._calls * share, 2.0)
+        return self._failed / self._calls if self._calls * share >= _RATE_CALLS else 0.0
 
     def saw_ok(self, sent_at: float, now: float) -> None:
         """It answered a call sent then, be it with a refusal of what was asked."""

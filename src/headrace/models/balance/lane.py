@@ -60,6 +60,7 @@ class Lane:
         self._recheck: list[tuple[float, int, MemberState]] = []
         self._serial = itertools.count()
         self._probes: dict[str, MemberState] = {}
+        self._doubted: dict[str, MemberState] = {}
         self._passed = 0.0
         self._ring: Ring | None = None
         known = [state.member.capacity for state in states if state.member.capacity]
@@ -124,6 +125,10 @@ class Lane:
                 return probe
         if not self.free:
             return None
+        if self._doubted and not demand.exclude:
+            doubted = self._second_look(demand)
+            if doubted is not None:
+                return doubted
         if self._by_weight:
             return self._least_passed(demand, size)
         if demand.prefix is not None and self._affinity and len(self.states) > 1:
@@ -145,6 +150,24 @@ class Lane:
                     return None
                 state.health.probe()
                 self.why = "probe"
+                return state
+        return None
+
+    def doubt(self, state: MemberState) -> None:
+        """A call failed there. The next one goes there too: either it is out soon, or it is well.
+
+        Where there is little to do it would not be chosen again for long, nobody would know how it
+        is, and a later call would have to find out.
+        """
+        self._doubted[state.member.key] = state
+
+    def _second_look(self, demand: Demand) -> MemberState | None:
+        for key, state in self._doubted.items():
+            if permits(demand, state):
+                del self._doubted[key]
+                if state.slot < 0:
+                    return None
+                self.why = "second look"
                 return state
         return None
 

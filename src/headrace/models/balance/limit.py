@@ -14,10 +14,13 @@ _STANDING_S = 0.25
 _SHRINK = 0.9
 _THROTTLED_SHRINK = 0.9
 _GROW = 1.1
+_USED = 0.9
+"""One that is not used up to here says nothing of whether there is more room."""
 _PATIENCE = 5
 """Windows between two steps up beside a limit that was hit before."""
-_BASE_DRIFT = 1.002
-"""A window; so that one that has become slower for good is not held for queueing for ever."""
+_HELPLESS = 0.5
+_HELPLESS_S = 0.7
+"""With half of the calls each still waits more than this part: it is not our calls that queue."""
 
 
 class Limit:
@@ -38,6 +41,7 @@ class Limit:
         "_least_s",
         "_most",
         "_shrunk_at",
+        "_trouble",
         "value",
     )
 
@@ -48,6 +52,8 @@ class Limit:
         """Where there was trouble the last time."""
         self._base_s = math.inf
         """Least TTFT seen: what a call waits where nobody queues."""
+        self._trouble: tuple[float, float] | None = None
+        """Limit and least TTFT when the queue began that still stands; None: none does."""
         self._clean = 0
         self._shrunk_at = -math.inf
         self._began = 0.0
@@ -61,12 +67,12 @@ class Limit:
             self.value = self._declared
             self._ceiling = math.inf
 
-    def saw_first(self, ttft_s: float, outstanding: int, now: float) -> None:
-        """A first byte came, with so many calls there at that moment."""
+    def saw_answer(self, ttft_s: float | None, outstanding: int, now: float) -> None:
+        """An answer began, with so many calls there; or ended, if it came whole (TTFT: None)."""
         if not self._calls:
             self._began = now
         self._calls += 1
-        if ttft_s < self._least_s:
+        if ttft_s is not None and ttft_s < self._least_s:
             self._least_s = ttft_s
         if outstanding > self._most:
             self._most = outstanding
@@ -85,14 +91,29 @@ class Limit:
 
     def _close(self, now: float) -> None:
         least_s, most = self._least_s, self._most
-        self._base_s = min(self._base_s * _BASE_DRIFT, least_s)
-        queued = least_s > self._base_s * _STANDING + _STANDING_S
-        if queued and self._declared == math.inf:
-            self._ceiling = min(self.value, float(most))
-            self._shrink(max(1.0, self._ceiling * _SHRINK), now)
-        elif most >= self.value * 0.9 - 1.0 and self.value < self._declared:
-            self._grow()
+        self._base_s = min(self._base_s, least_s)
+        queues = self._base_s * _STANDING + _STANDING_S < least_s < math.inf
+        if queues and self._declared == math.inf:
+            self._unqueue(least_s, min(self.value, float(most)), now)
+        else:
+            self._trouble = None
+            if self.value < self._declared and most >= self.value // 1.0 * _USED - 0.5:
+                self._grow()
         self._restart(now)
+
+    def _unqueue(self, least_s: float, value: float, now: float) -> None:
+        """A queue stands over there: take the limit down, as long as that helps."""
+        if self._trouble is None:
+            self._trouble = (value, least_s)
+        limit, waited_s = self._trouble
+        if value <= limit * _HELPLESS and least_s > waited_s * _HELPLESS_S:
+            # It has become slower, or others queue there: what we send makes no difference.
+            self._base_s = least_s
+            self.value = self._ceiling = self._declared
+            self._trouble = None
+        else:
+            self._ceiling = value
+            self._shrink(max(1.0, value * _SHRINK), now)
 
     def _grow(self) -> None:
         self._clean += 1

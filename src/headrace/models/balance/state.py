@@ -14,13 +14,14 @@ __all__ = ["MemberState"]
 _LEAST_S = 0.001
 """Differences below a millisecond are noise; the load decides then."""
 _FAILING = 4.0
-"""One in whose calls all lately failed counts so many times as slow, besides."""
+"""One whose calls lately all failed would count so many times as slow, besides."""
 _COLD = 2.0
-"""One that has just come back counts so many times as slow, besides."""
-_GAP_S = 10.0
+"""The load of one that has just come back counts so many times, besides."""
+_GAP_S = 3.0
 """Silence that is thought usual before any was seen."""
 _GAPS = 3.0
-_GAP_FALL_S = 60.0
+"""Lately silent for so many times less: then a silence is suspicious."""
+_GAP_FALL_S = 20.0
 _PAUSE_S = 1.0
 _PAUSE_MAX_S = 60.0
 
@@ -48,6 +49,7 @@ class MemberState:
         "share",
         "slot",
         "waiting",
+        "woke_at",
         "work",
     )
 
@@ -64,6 +66,9 @@ class MemberState:
         """When the calls were sent that have no first byte yet, the oldest first."""
         self.paused_until = -math.inf
         """Throttled, or its provider's quota is used up."""
+        self.woke_at = -math.inf
+        """When it last broke a suspicious silence. What calls sent before took says nothing of its
+        speed: that was a matter of health."""
         self.passed = 0.0
         """Work given to it so far, by weight (stride scheduling)."""
         self.leave_lane()
@@ -100,6 +105,8 @@ class MemberState:
         """Something came from it: learn how long it is usually silent."""
         gap_s = now - self._heard_at
         self._heard_at = now
+        if gap_s > self._quiet_s:
+            self.woke_at = now
         if gap_s > self._gap_s:
             # A silence that was suspicious does not make the next one usual all at once.
             self._gap_s = min(gap_s, self._quiet_s)
@@ -136,22 +143,17 @@ class MemberState:
             return max(self.health.until, self.paused_until)
         return self.paused_until if self.paused_until > now else None
 
-    def capacity(self, pool: Pool) -> float:
-        """Calls it takes at once, or is thought to take."""
-        value = self.limit.value
-        return pool.busiest if value == math.inf else value
-
     def cost(self, size: float, now: float, pool: Pool) -> float:
         """What a call of that size would cost here: seconds, made worse by load and trouble."""
         waiting = self.waiting
         waited_s = now - next(iter(waiting.values())) if waiting else 0.0
         seconds = self.latency.finish_s(size, waited_s, pool, now) + _LEAST_S
-        load = (self.outstanding + 1) / self.capacity(pool)
-        cost = seconds * (1.0 + load) / self.member.weight
+        capacity = self.limit.value
+        load = (self.outstanding + 1) / (pool.busiest if capacity == math.inf else capacity)
         health = self.health
         if health.errors:
-            cost *= 1.0 + _FAILING * health.error_rate(now)
+            seconds *= 1.0 + _FAILING * health.error_rate(now)
             cold_s = self._settings.slow_start_s - (now - health.healthy_since)
             if cold_s > 0.0:
-                cost *= 1.0 + _COLD * cold_s / self._settings.slow_start_s
-        return cost
+                load *= 1.0 + _COLD * cold_s / self._settings.slow_start_s
+        return seconds * (1.0 + load) / self.member.weight
