@@ -28,6 +28,7 @@ __all__ = ["MessageStream"]
 TextKind: TypeAlias = Literal["text", "thinking"]
 
 _encode = msgspec.json.Encoder().encode
+_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta",'
 
 
 class MessageStream:
@@ -39,6 +40,8 @@ class MessageStream:
         self._blocks = 0
         """Blocks begun so far."""
         self._open: Literal["text", "thinking", "tool_use"] | None = None
+        self._head = b""
+        """While a text is open: the beginning of its every delta, which comes once a token."""
         self._calls: dict[int, ToolCall] = {}
         self._streamed: int | None = None
         """Index of the call whose block is open."""
@@ -50,6 +53,8 @@ class MessageStream:
         """The events of one delta; before the first ones, the one that begins the message."""
         if delta.usage is not None or delta.index:
             return b""
+        if self._head and _is_text_alone(delta):
+            return b"%b%b}}\n\n" % (self._head, _encode(delta.text))
         events = self._begun()
         if delta.reasoning:
             events += self._add("thinking", delta.reasoning)
@@ -100,6 +105,9 @@ class MessageStream:
         events = self._close()
         events.append(self._event("content_block_start", index=self._blocks, content_block=block))
         self._open = kind
+        if kind == "text":
+            place = f'"index":{self._blocks},"delta":{{"type":"text_delta","text":'
+            self._head = _DELTA + place.encode()
         self._blocks += 1
         return events
 
@@ -107,6 +115,7 @@ class MessageStream:
         if self._open is None:
             return []
         self._open = None
+        self._head = b""
         return [self._event("content_block_stop", index=self._blocks - 1)]
 
     def _grow(self, delta: Json) -> bytes:
@@ -146,3 +155,9 @@ class MessageStream:
             partial: Json = {"type": "input_json_delta", "partial_json": call.function.arguments}
             events.append(self._grow(partial))
         return events
+
+
+def _is_text_alone(delta: Delta) -> bool:
+    return bool(delta.text) and not (
+        delta.reasoning or delta.refusal or delta.tool_calls or delta.finish_reason
+    )

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from headrace.errors import HeadraceError
+from headrace.gateway.errors import status_of as http_status_of
 from headrace.gateway.responses.wire import ResponsesRequest
 from headrace.pipeline.turn import Turn
 from headrace.types import Choice, FinishReason, TokenLogprob, Usage
@@ -37,6 +38,7 @@ _REASONS: Mapping[FinishReason, str] = {
     "content_filter": "content_filter",
 }
 """Why an answer is incomplete, by finish reason."""
+_FAILURE_BY_STATUS = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 
 
 class ResponseRenderer:
@@ -125,9 +127,10 @@ def status_of(finish_reason: FinishReason | None) -> Status:
 
 def failure_of(error: HeadraceError) -> Json:
     """`error` of a response that failed, in the few codes that the API has."""
-    code = "rate_limit_exceeded" if error.code == "rate_limit_exceeded" else "server_error"
-    if error.code in ("invalid_request", "context_length_exceeded", "content_filter"):
-        code = "invalid_prompt"
+    code = _FAILURE_BY_STATUS.get(http_status_of(error), "server_error")
+    if error.code == "rate_limit_exceeded":
+        # A provider's, too, although its status here is that of a model which is down.
+        code = "rate_limit_exceeded"
     message = f"{error.message} ({error.hint})" if error.hint else error.message
     return {"code": code, "message": message}
 

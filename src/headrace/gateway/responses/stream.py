@@ -47,6 +47,14 @@ class _Part:
     """`item_id`, `output_index` and `content_index`, as every event of the part says."""
     pieces: list[str] = field(default_factory=list)
     logprobs: list[Json] = field(default_factory=list)
+    head: bytes = b""
+    """The beginning of every `delta` event without log probabilities, up to its number."""
+
+    def __post_init__(self) -> None:
+        kind = f"{_FAMILY[self.kind]}.delta"
+        fields: Json = {"logprobs": []} if self.kind == "output_text" else {}
+        data = _encode({"type": kind, **self.place, **fields})
+        self.head = b'event: %b\ndata: %b,"sequence_number":' % (kind.encode(), data[:-1])
 
     def json(self) -> Json:
         text = "".join(self.pieces)
@@ -91,12 +99,16 @@ class ResponseStream:
         self._thought: _Item | None = None
         self._message: _Item | None = None
         self._calls: dict[int, _Item] = {}
+        self._growing: _Part | None = None
+        """The message's text, while no thought is open: most deltas go straight there."""
         self._finish_reason: FinishReason | None = None
 
     def chunk(self, delta: Delta) -> bytes:
         """The events of one delta; before the first ones, those that open the response."""
         if delta.usage is not None or delta.index:
             return b""
+        if self._growing is not None and _is_text_alone(delta):
+            return self._delta(self._growing, delta.text, [])
         events = self._opened()
         if delta.reasoning:
             events += self._add_thought(delta.reasoning)
@@ -165,6 +177,7 @@ class ResponseStream:
 
     def _add_thought(self, text: str) -> list[bytes]:
         events: list[bytes] = []
+        self._growing = None
         if self._thought is None:
             self._thought = self._new("rs")
             events.append(self._added(self._thought))
@@ -181,7 +194,9 @@ class ResponseStream:
         if self._message is None:
             self._message = self._new("msg")
             events.append(self._added(self._message))
-        return events + self._grown(self._message, kind, text, logprobs)
+        events += self._grown(self._message, kind, text, logprobs)
+        self._growing = self._message.parts.get("output_text")
+        return events
 
     def _grown(
         self,
@@ -201,11 +216,18 @@ class ResponseStream:
             part = item.parts[kind] = _Part(kind, place)
             events.append(self._event("response.content_part.added", **place, part=part.json()))
         if text or logprobs:
-            part.pieces.append(text)
-            part.logprobs += logprobs
-            fields: Json = {"logprobs": logprobs} if kind == "output_text" else {}
-            events.append(self._event(f"{_FAMILY[kind]}.delta", **part.place, delta=text, **fields))
+            events.append(self._delta(part, text, logprobs))
         return events
+
+    def _delta(self, part: _Part, text: str, logprobs: list[Json]) -> bytes:
+        part.pieces.append(text)
+        if logprobs:
+            part.logprobs += logprobs
+            kind = f"{_FAMILY[part.kind]}.delta"
+            return self._event(kind, **part.place, delta=text, logprobs=logprobs)
+        # Once a token, so what does not change was encoded once.
+        number, self._number = self._number, self._number + 1
+        return b'%b%d,"delta":%b}\n\n' % (part.head, number, _encode(text))
 
     def _add_call(self, piece: ToolCallDelta) -> list[bytes]:
         events = self._end_thought()
@@ -256,3 +278,13 @@ class ResponseStream:
         )
         item.status = status
         return events
+
+
+def _is_text_alone(delta: Delta) -> bool:
+    return bool(delta.text) and not (
+        delta.reasoning
+        or delta.refusal
+        or delta.tool_calls
+        or delta.logprobs
+        or delta.finish_reason
+    )
