@@ -323,6 +323,10 @@ def test_what_the_protocol_cannot_say_is_refused_by_name(
         ([USER, called(arguments="[1]")], "messages[1].tool_calls[0].function.arguments"),
         ([USER, called(arguments="{")], "messages[1].tool_calls[0].function.arguments"),
         (
+            [USER, called(arguments='{"a":' + "[" * 99_999)],
+            "messages[1].tool_calls[0].function.arguments",
+        ),
+        (
             [
                 Message(
                     role="user",

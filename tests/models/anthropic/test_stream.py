@@ -1,5 +1,6 @@
 """Anthropic's streams, as deltas, however they are cut; and what goes wrong in them."""
 
+import contextlib
 import itertools
 from collections.abc import Iterable
 
@@ -53,6 +54,13 @@ def test_the_answer_does_not_depend_on_where_packets_split(cuts: list[int]) -> N
     edges = [0, *sorted(cuts), len(FULL_STREAM)]
     packets = [FULL_STREAM[a:b] for a, b in itertools.pairwise(edges)]
     assert read(packets) == read([FULL_STREAM])
+
+
+@given(at=st.integers(0, len(FULL_STREAM) - 1), byte=st.integers(0, 255))
+def test_whatever_comes_is_an_answer_or_none_of_this_protocol(at: int, byte: int) -> None:
+    changed = FULL_STREAM[:at] + bytes([byte]) + FULL_STREAM[at + 1 :]
+    with contextlib.suppress(ModelUnavailable):
+        gathered(read([changed]))
 
 
 def test_text_thoughts_and_tool_calls() -> None:
@@ -155,6 +163,14 @@ def test_what_is_not_known_yet_is_passed_over() -> None:
     assert choice.text == "Hello"
 
 
+def test_a_later_report_adds_to_the_usage_and_does_not_end_twice() -> None:
+    events = upstream([{"type": "text", "text": "Hello"}]).events()
+    more = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 9})
+    choice, usage = gathered(read([*events[:-1], more, events[-1]]))
+    assert choice.finish_reason == "stop"
+    assert usage == Usage(prompt_tokens=12, completion_tokens=9)
+
+
 def test_an_error_in_mid_stream_says_what_it_is() -> None:
     events = upstream([{"type": "text", "text": "Hello"}]).events()
     error = {"type": "overloaded_error", "message": "Overloaded"}
@@ -185,6 +201,9 @@ def test_a_stream_that_ends_early_is_no_answer(kept: int) -> None:
         b'data: {"type":"message_stop"}\n\n',
         b'data: {"type":"message_delta","delta":{"stop_reason":"tired"}}\n\n',
         b'data: {"type":"error","error":{"message":"\xff"}}\n\n',
+        b'data: {"type":"content_block_start","content_block":{"type":"x","input":'
+        + b'{"a":' * 99_999
+        + b"\n\n",
         b"data: " + b"x" * (9 * 1024 * 1024),
     ],
 )

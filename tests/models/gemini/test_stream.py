@@ -1,5 +1,6 @@
 """Gemini's streams, as deltas, however they are cut; and what goes wrong in them."""
 
+import contextlib
 import itertools
 from collections.abc import Iterable
 
@@ -50,6 +51,13 @@ def test_the_answer_does_not_depend_on_where_packets_split(cuts: list[int]) -> N
     edges = [0, *sorted(cuts), len(FULL_STREAM)]
     packets = [FULL_STREAM[a:b] for a, b in itertools.pairwise(edges)]
     assert read(packets) == read([FULL_STREAM])
+
+
+@given(at=st.integers(0, len(FULL_STREAM) - 1), byte=st.integers(0, 255))
+def test_whatever_comes_is_an_answer_or_none_of_this_protocol(at: int, byte: int) -> None:
+    changed = FULL_STREAM[:at] + bytes([byte]) + FULL_STREAM[at + 1 :]
+    with contextlib.suppress(ModelUnavailable):
+        gathered(read([changed]))
 
 
 def test_text_thoughts_and_tool_calls() -> None:
@@ -189,6 +197,9 @@ def test_a_stream_that_ends_early_is_no_answer(kept: int) -> None:
         b"data: <html>\n\n",
         b'data: {"candidates":[{"content":{"parts":[{"text":3}]}}]}\n\n',
         b'data: {"candidates":[{"finishReason":"\xff"}]}\n\n',
+        b'data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":'
+        + b'{"a":' * 99_999
+        + b"\n\n",
         b"data: " + b"x" * (9 * 1024 * 1024),
     ],
 )

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -15,12 +14,11 @@ from headrace.models.anthropic.stream import MessageReader, deltas_of_message
 from headrace.models.anthropic.usage import rate_limits_of
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.dialect.counting import CountingBackend
+from headrace.models.dialect.reading import read_json
 from headrace.models.remote import Reader, Request
 from headrace.types import Delta, Message, Params
 
 __all__ = ["AnthropicBackend", "AnthropicWire"]
-
-T = TypeVar("T")
 
 _COUNTED_FIELDS = ("model", "messages", "system", "tools", "tool_choice")
 
@@ -86,7 +84,7 @@ class AnthropicWire:
         return self._request("/v1/messages/count_tokens", counted)
 
     def counted(self, body: bytes) -> int:
-        return _read(body, _Counted).input_tokens
+        return read_json(body, _Counted, "Anthropic").input_tokens
 
     def list(self) -> Request | None:
         return Request("/v1/models?limit=1000", headers=self._headers, method="GET")
@@ -99,7 +97,7 @@ class AnthropicWire:
                 output_tokens=each.max_tokens,
                 shutdown_date=each.retires_at[:10] if each.retires_at else None,
             )
-            for each in _read(body, _Models).data
+            for each in read_json(body, _Models, "Anthropic").data
         ]
 
     def error_of(self, status: int, headers: Mapping[str, str], body: bytes) -> HeadraceError:
@@ -137,10 +135,3 @@ class AnthropicBackend(CountingBackend):
 
     def counted(self, body: bytes) -> int:
         return self._messages.counted(body)
-
-
-def _read(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ModelUnavailable(f"Anthropic sent something unreadable: {error}") from error

@@ -15,6 +15,7 @@ from headrace.errors import (
     ModelUnavailable,
     PayloadTooLarge,
 )
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.dialect.reset import retry_after_s
 from headrace.models.errors import (
     DeploymentMisconfigured,
@@ -74,7 +75,7 @@ def error_of(
     """The failure that a response other than 2xx stands for."""
     try:
         failure = msgspec.json.decode(body, type=_Body).error
-    except (msgspec.MsgspecError, UnicodeError):
+    except UNREADABLE:
         failure = Failure("", f"status {status}")
     if failure.type not in _KNOWN:
         # Whoever stands before the API (a proxy, Cloudflare) answers in its own way.

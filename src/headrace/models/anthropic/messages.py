@@ -10,6 +10,7 @@ import msgspec
 from headrace.errors import InvalidRequest
 from headrace.models.dialect.carried import fitting_id, payload_of
 from headrace.models.dialect.piece import Media, Native, Piece, Text, pieces_of, refuse_piece
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.dialect.tool import arguments_of
 from headrace.types import Message
 
@@ -109,7 +110,8 @@ def _thoughts(call_id: str) -> list[Block]:
         return []
     try:
         return msgspec.json.decode(payload, type=list[Block])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
+        # Not as we made it: the client has changed the id.
         return []
 
 

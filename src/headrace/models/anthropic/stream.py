@@ -14,6 +14,7 @@ from headrace.models.anthropic.errors import Failure, failure_of
 from headrace.models.anthropic.request import JSON_TOOL
 from headrace.models.anthropic.usage import Tokens, usage_of
 from headrace.models.dialect.carried import carry
+from headrace.models.dialect.reading import UNREADABLE, read_json, unreadable
 from headrace.models.dialect.whole import merged
 from headrace.models.sse import EventReader
 from headrace.types import Delta, FinishReason, FunctionDelta, ToolCallDelta
@@ -105,8 +106,8 @@ class MessageReader:
         try:
             for data in self._events.feed(packet):
                 yield from self._read(_decode(data))
-        except (msgspec.MsgspecError, UnicodeError, ValueError) as error:
-            raise ModelUnavailable(f"Anthropic sent something unreadable: {error}") from error
+        except UNREADABLE as error:
+            raise unreadable("Anthropic", error) from error
 
     def end(self) -> Iterable[Delta]:
         """Nothing remains after `message_stop`.
@@ -130,7 +131,8 @@ class MessageReader:
         elif event.type == "message_delta":
             if event.usage is not None:
                 self._tokens = event.usage.over(self._tokens)
-            if event.delta is not None and event.delta.stop_reason is not None:
+            # There may be several of these; the first reason ends the answer.
+            if event.delta is not None and event.delta.stop_reason and not self._finished:
                 yield self.finish(event.delta.stop_reason, event.delta.stop_details)
         elif event.type == "message_stop":
             if not self._finished:
@@ -262,8 +264,5 @@ def deltas_of_message(body: bytes, *, model: str, forced_json: bool) -> list[Del
     Raises:
         ModelUnavailable: it is no message of this protocol.
     """
-    try:
-        message = msgspec.json.decode(body, type=_Message)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ModelUnavailable(f"Anthropic sent something unreadable: {error}") from error
+    message = read_json(body, _Message, "Anthropic")
     return merged(MessageReader(model=model, forced_json=forced_json).whole(message))

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -19,6 +18,7 @@ from headrace.models.bedrock.settings import BedrockSettings, credentials_of, in
 from headrace.models.bedrock.sigv4 import Credentials, host_of, signed_headers
 from headrace.models.bedrock.stream import ConverseReader, deltas_of_converse
 from headrace.models.dialect.counting import CountingBackend
+from headrace.models.dialect.reading import read_json
 from headrace.models.errors import DeploymentMisconfigured
 from headrace.models.progress import Progress
 from headrace.models.remote import Reader, RemoteBackend, Request
@@ -26,7 +26,6 @@ from headrace.types import Delta, Message, Params
 
 __all__ = ["BedrockBackend", "BedrockWire"]
 
-T = TypeVar("T")
 _PROFILE = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|global)\.")
 """How the ids of inference profiles begin, before the model's own."""
 _COUNTED_FIELDS = ("messages", "system", "toolConfig")
@@ -116,7 +115,7 @@ class BedrockWire:
         return self._request("POST", path, {"input": {"converse": converse}})
 
     def counted(self, body: bytes) -> int:
-        return _read(body, _Counted).tokens
+        return read_json(body, _Counted, "Bedrock").tokens
 
     def list(self) -> Request | None:
         """`GET /foundation-models`, which another host answers: `control_url`."""
@@ -127,7 +126,7 @@ class BedrockWire:
             ListedModel(
                 id=each.model_id, shutdown_date=_date(each.model_lifecycle.end_of_life_time)
             )
-            for each in _read(body, _Models).model_summaries
+            for each in read_json(body, _Models, "Bedrock").model_summaries
         ]
 
     def error_of(self, status: int, headers: Mapping[str, str], body: bytes) -> HeadraceError:
@@ -225,10 +224,3 @@ def _date(time_or_text: str | float | None) -> str | None:
     if isinstance(time_or_text, float | int):
         return datetime.fromtimestamp(time_or_text, UTC).date().isoformat()
     return time_or_text[:10] if time_or_text else None
-
-
-def _read(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ModelUnavailable(f"Bedrock sent something unreadable: {error}") from error

@@ -15,6 +15,7 @@ from headrace.errors import (
     ModelUnavailable,
     PayloadTooLarge,
 )
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.dialect.reset import retry_after_s
 from headrace.models.errors import (
     DeploymentMisconfigured,
@@ -79,7 +80,7 @@ def error_of(
     """The failure that a response other than 2xx stands for."""
     try:
         read = msgspec.json.decode(body, type=_Body)
-    except (msgspec.MsgspecError, UnicodeError):
+    except UNREADABLE:
         read = _Body()
     # `ThrottlingException:http://internal.amazon.com/…`, or `com.amazon…#ThrottlingException`.
     kind = (headers.get("x-amzn-errortype") or read.type).partition(":")[0].rpartition("#")[2]

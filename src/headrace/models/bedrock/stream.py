@@ -15,6 +15,7 @@ from headrace.models.bedrock.eventstream import Event, EventStreamReader
 from headrace.models.bedrock.request import JSON_TOOL
 from headrace.models.bedrock.usage import Tokens, usage_of
 from headrace.models.dialect.carried import carry
+from headrace.models.dialect.reading import UNREADABLE, read_json, unreadable
 from headrace.models.dialect.whole import merged
 from headrace.types import Delta, FinishReason, FunctionDelta, ToolCallDelta
 
@@ -160,8 +161,8 @@ class ConverseReader:
         try:
             for event in self._events.feed(packet):
                 yield from self._read(event)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise ModelUnavailable(f"Bedrock sent something unreadable: {error}") from error
+        except UNREADABLE as error:
+            raise unreadable("Bedrock", error) from error
 
     def end(self) -> Iterable[Delta]:
         """The usage, which is the last thing to come.
@@ -286,8 +287,5 @@ def deltas_of_converse(body: bytes, *, model: str, forced_json: bool) -> list[De
     Raises:
         ModelUnavailable: it is no answer of this protocol.
     """
-    try:
-        answer = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ModelUnavailable(f"Bedrock sent something unreadable: {error}") from error
+    answer = read_json(body, _Answer, "Bedrock")
     return merged(ConverseReader(model=model, forced_json=forced_json).whole(answer))

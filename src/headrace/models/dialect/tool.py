@@ -7,6 +7,7 @@ from typing import Literal, cast
 import msgspec
 
 from headrace.errors import InvalidRequest
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.types import Params, ToolCall
 
 __all__ = ["Function", "Toolbox", "arguments_of", "toolbox_of"]
@@ -144,6 +145,6 @@ def arguments_of(call: ToolCall, where: str) -> dict[str, object]:
         return {}
     try:
         return msgspec.json.decode(text, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except UNREADABLE as error:
         field = f"{where}.function.arguments"
         raise InvalidRequest(f"'{field}' is not a JSON object: {error}", param=field) from error

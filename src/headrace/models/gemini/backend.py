@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from headrace.errors import HeadraceError, ModelUnavailable
+from headrace.errors import HeadraceError
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.dialect.counting import CountingBackend
+from headrace.models.dialect.reading import read_json
 from headrace.models.gemini.errors import error_of
 from headrace.models.gemini.request import body_of
 from headrace.models.gemini.settings import GeminiSettings
@@ -20,8 +20,6 @@ from headrace.models.remote import Reader, Request
 from headrace.types import Delta, Message, Params
 
 __all__ = ["GeminiBackend", "GeminiWire"]
-
-T = TypeVar("T")
 
 
 class _Vector(msgspec.Struct):
@@ -84,7 +82,7 @@ class GeminiWire:
 
     def embeddings(self, body: bytes) -> Embeddings:
         """Many embedding models report no tokens; their usage is then zero."""
-        read = _read(body, _Embedded)
+        read = read_json(body, _Embedded, "Gemini")
         return Embeddings([each.values for each in read.embeddings], usage_of(read.usage))
 
     def count(self, messages: Sequence[Message]) -> Request:
@@ -95,7 +93,7 @@ class GeminiWire:
         )
 
     def counted(self, body: bytes) -> int:
-        return _read(body, _Counted).total
+        return read_json(body, _Counted, "Gemini").total
 
     def list(self) -> Request | None:
         return Request("/models?pageSize=1000", headers=self._headers, method="GET")
@@ -107,7 +105,7 @@ class GeminiWire:
                 context_tokens=each.input_token_limit,
                 output_tokens=each.output_token_limit,
             )
-            for each in _read(body, _Models).models
+            for each in read_json(body, _Models, "Gemini").models
         ]
 
     def error_of(self, status: int, headers: Mapping[str, str], body: bytes) -> HeadraceError:
@@ -148,10 +146,3 @@ class GeminiBackend(CountingBackend):
 
     def counted(self, body: bytes) -> int:
         return self._contents.counted(body)
-
-
-def _read(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ModelUnavailable(f"Gemini sent something unreadable: {error}") from error

@@ -15,6 +15,7 @@ from headrace.errors import (
     ModelUnavailable,
     PayloadTooLarge,
 )
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.dialect.reset import retry_after_s
 from headrace.models.errors import (
     DeploymentMisconfigured,
@@ -105,7 +106,7 @@ def error_of(
         # Without `alt=sse` a stream is a JSON list, and so is its error.
         read = msgspec.json.decode(body, type=_Body | list[_Body])
         failure = (read[0] if isinstance(read, list) else read).error
-    except (msgspec.MsgspecError, UnicodeError, IndexError):
+    except (*UNREADABLE, IndexError):
         failure = Failure(status, f"status {status}")
     if not failure.status:
         failure.status = _STATUS_BY_CODE.get(status, "")

@@ -11,6 +11,7 @@ import msgspec
 from headrace.errors import ModelUnavailable
 from headrace.ids import new_id
 from headrace.models.dialect.carried import carry
+from headrace.models.dialect.reading import read_json, unreadable
 from headrace.models.dialect.whole import merged
 from headrace.models.errors import DeploymentMisconfigured
 from headrace.models.gemini.contents import OWN_ID
@@ -92,9 +93,6 @@ class _Chunk(msgspec.Struct, rename="camel"):
     error: Failure | None = None
 
 
-_decode = msgspec.json.Decoder(_Chunk).decode
-
-
 class ContentReader:
     """Reads one streamed answer."""
 
@@ -116,7 +114,7 @@ class ContentReader:
             for data in self._events.feed(packet):
                 yield from self.read(data)
         except ValueError as error:
-            raise ModelUnavailable(f"Gemini sent something unreadable: {error}") from error
+            raise unreadable("Gemini", error) from error
 
     def read(self, data: bytes) -> Iterator[Delta]:
         """The deltas of one chunk.
@@ -124,10 +122,7 @@ class ContentReader:
         Raises:
             ModelUnavailable: Gemini reports a failure, or what came is not its protocol.
         """
-        try:
-            chunk = _decode(data)
-        except (msgspec.MsgspecError, UnicodeError) as error:
-            raise ModelUnavailable(f"Gemini sent something unreadable: {error}") from error
+        chunk = read_json(data, _Chunk, "Gemini")
         if chunk.error is not None:
             failure = failure_of(chunk.error, model=self._model)
             if isinstance(failure, ModelUnavailable):
