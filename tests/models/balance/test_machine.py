@@ -188,7 +188,7 @@ class BalancerMachine(RuleBasedStateMachine):
             assert not able & room, f"{demand} waits although {able & room} have room"
 
     def states(self) -> list[object]:
-        return list(self.balancer._states.values())
+        return list(self.balancer._lanes.states.values())
 
 
 TestBalancerMachine = BalancerMachine.TestCase

@@ -1,8 +1,8 @@
 """Balancing: which deployment of a model gets a call, and what becomes of one that fails.
 
-Read member.py (what a deployment and a call are), balancer.py (tickets), lane.py (the choice),
-state.py (cost of one member, from latency.py, limit.py, quota.py and health.py), line.py (waiting
-when all are full), retry.py and hedge.py (second attempts). docs/balancing.md says how it behaves.
+Read member.py (what a deployment and a call are), balancer.py (tickets), lanes.py and lane.py (the
+choice), state.py (cost of one member, from latency.py, limit.py, quota.py and health.py), line.py
+(waiting when all are full), retry.py and hedge.py (second attempts). docs/balancing.md says how it behaves.
 """
 
 from headrace.models.balance.balancer import Balancer

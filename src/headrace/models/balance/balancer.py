@@ -5,20 +5,17 @@ All of it runs on one event loop and does no I/O. Time, randomness and timers ar
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Protocol
 
 from headrace.errors import HeadraceError
 from headrace.models.balance.errors import NoDeploymentLeft, Overloaded
-from headrace.models.balance.health import HealthState
 from headrace.models.balance.hedge import Hedge
-from headrace.models.balance.lane import Lane, permits
+from headrace.models.balance.lanes import Lanes
 from headrace.models.balance.latency import Pool
 from headrace.models.balance.line import Line, Waiter
 from headrace.models.balance.member import Demand, Member, Outcome
-from headrace.models.balance.region import Regions
 from headrace.models.balance.retry import Retry, RetryBudget
 from headrace.models.balance.settings import BalanceSettings
 from headrace.models.balance.snapshot import MemberSnapshot, snapshot_of
@@ -27,7 +24,6 @@ from headrace.models.balance.ticket import Report, Ticket
 
 __all__ = ["Balancer", "Timer"]
 
-_RERANK_S = 10.0
 _RATE_KEEP = 0.9
 _RETRY_AFTER_MAX_S = 60.0
 _PATIENCE_LEAST_S = 5.0
@@ -67,17 +63,12 @@ class Balancer:
         self._random = random or Random()  # noqa: S311  # spreads load, keeps no secret
         self._call_later = call_later
         self._pool = Pool()
-        self._regions = Regions(here)
-        self._ranks: dict[str | None, int] = {}
-        self._reranked_at = clock()
+        self._lanes = Lanes(self.settings, here=here, pool=self._pool, random=self._random)
         self._line = Line(self.settings.queue)
         self._timer: Timer | None = None
         self._timer_at = 0.0
-        self._states: dict[str, MemberState] = {}
         self._few: dict[tuple[frozenset[str], frozenset[str] | None], frozenset[str] | None] = {}
         """What a call may use, by what it excludes and demands; None: more than it has attempts."""
-        self._lanes: list[Lane] = []
-        self._lane_of: dict[str, Lane] = {}
         self._closed_at = clock()
         self._gap_s = 1.0
         """Time between two calls that end: how fast the line moves."""
@@ -180,7 +171,9 @@ class Balancer:
         before = state.limit.value
         state.limit.saw_answer(ttft_s, state.outstanding, now)
         if state.limit.value != before:
-            self._settle(state, now)
+            self._lanes.settle(state, now)
+            if self._line.length:
+                self._drain(now)
 
     def heard(self, ticket: Ticket) -> None:
         """An answer goes on."""
@@ -197,12 +190,7 @@ class Balancer:
         state.closed(ticket, ticket.size)
         if report.limits is not None:
             self._heed_quota(state, now)
-        lane = self._lane_of.get(state.member.key)
-        if lane is not None and self._states.get(state.member.key) is state:
-            lane.outstanding -= 1
-            lane.settle(state, now)
-            if report.outcome is Outcome.FAILED and state.slot >= 0:
-                lane.doubt(state)
+        self._lanes.closed(state, now, doubtful=report.outcome is Outcome.FAILED)
         self._gap_s += (1.0 - _RATE_KEEP) * (now - self._closed_at - self._gap_s)
         self._closed_at = now
         if self._line.length:
@@ -210,24 +198,16 @@ class Balancer:
 
     def saw_rtt(self, key: str, rtt_s: float) -> None:
         """A round trip to a member, as when a connection to it opened."""
-        state = self._states.get(key)
-        if state is None or state.member.region is None:
-            return
-        self._regions.saw_rtt(state.member.region, rtt_s)
         now = self._clock()
-        if now - self._reranked_at >= _RERANK_S or not self._ranks:
-            self._reranked_at = now
-            if self._regions.ranks({each.member.region for each in self._states.values()}) != (
-                self._ranks
-            ):
-                self._build_lanes(now)
+        if self._lanes.saw_rtt(key, rtt_s, now) and self._line.length:
+            self._drain(now)
 
     def patience_s(self, ticket: Ticket) -> float:
         """How long a call should wait for its first byte before it is tried elsewhere."""
         longest_s = self.settings.first_byte_s
         usual_s = ticket.state.latency.ttft_s
         least_s = _PROBE_PATIENCE_LEAST_S if ticket.is_probe else _PATIENCE_LEAST_S
-        if usual_s is None or not ticket.demand.streamed or len(self._states) == 1:
+        if usual_s is None or not ticket.demand.streamed or len(self._lanes.states) == 1:
             return longest_s
         return min(longest_s, max(least_s, _PATIENCE * usual_s))
 
@@ -235,86 +215,44 @@ class Balancer:
 
     def update_members(self, members: Iterable[Member]) -> None:
         """Take a new configuration; what is known of members that stay is kept."""
-        states: dict[str, MemberState] = {}
-        for member in members:
-            state = self._states.get(member.key)
-            if state is None:
-                state = MemberState(member, self.settings.health)
-            else:
-                if state.member.capacity != member.capacity:
-                    state.limit.redeclare(member.capacity)
-                state.member = member
-            states[member.key] = state
-        self._states = states
-        self._few = {}
         now = self._clock()
-        self._build_lanes(now)
+        self._few = {}
+        self._lanes.take_over(members, now)
         for waiter in self._line.waiters():
             refusal = self._refusal(waiter, now)
             if refusal is not None:
                 self._line.remove(waiter)
                 waiter.refused(refusal)
+        if self._line.length:
+            self._drain(now)
 
     def snapshot(self) -> Sequence[MemberSnapshot]:
         """Every member as it is now, in the order of the configuration."""
         now = self._clock()
-        return [snapshot_of(state, now) for state in self._states.values()]
+        return [snapshot_of(state, now) for state in self._lanes.states.values()]
 
     def tick(self) -> None:
         """Let time pass: deadlines of those in line, ends of pauses. The timer calls it."""
         now = self._clock()
         self._timer = None
-        for lane in self._lanes:
-            lane.reopen(now)
+        self._lanes.reopen(now)
         self._drain(now)
 
     # Inside
 
     def _grant(self, demand: Demand, now: float) -> Ticket | None:
         size = demand.size or self._pool.mean_size
-        found = self._pick(demand, size, now)
-        if found is None:
+        state = self._lanes.pick(demand, size, now)
+        if state is None:
             return None
-        state, reason = found
-        ticket = Ticket(self, state, demand, size, reason, now)
+        ticket = Ticket(self, state, demand, size, self._lanes.why, now)
         state.opened(ticket, size, now, streamed=demand.streamed)
         if state.outstanding > self._pool.busiest:
             self._pool.busiest = float(state.outstanding)
-        lane = self._lane_of[state.member.key]
-        lane.outstanding += 1
         if state.quota.is_known:
             self._heed_quota(state, now)
-        if state.outstanding >= state.limit.value or state.paused_until > now:
-            lane.settle(state, now)
+        self._lanes.opened(state, now)
         return ticket
-
-    def _pick(self, demand: Demand, size: float, now: float) -> tuple[MemberState, str] | None:
-        silent: tuple[MemberState, str] | None = None
-        for lane in self._lanes:
-            state = lane.pick(demand, size, now)
-            if state is None:
-                continue
-            if not state.is_silent(now):
-                return state, lane.why if lane is self._lanes[0] else f"{lane.why}, spilled over"
-            if silent is None:
-                silent = state, "silent"
-        if silent is not None:
-            return silent
-        return self._panic(demand, now)
-
-    def _panic(self, demand: Demand, now: float) -> tuple[MemberState, str] | None:
-        """All that the call may use are out: better try one than fail for certain."""
-        everywhere = not demand.exclude and demand.regions is None
-        if everywhere and any(lane.healthy for lane in self._lanes):
-            return None
-        able = [state for state in self._states.values() if permits(demand, state)]
-        if any(state.health.state is HealthState.HEALTHY for state in able):
-            return None
-        able = [s for s in able if s.outstanding < s.limit.value and s.paused_until <= now]
-        if not able:
-            return None
-        best = min(able, key=lambda s: (s.health.is_misconfigured, s.health.last_failure_at))
-        return best, "all are out"
 
     def _judge(self, ticket: Ticket, report: Report, *, was_silent: bool, now: float) -> None:
         state, outcome = ticket.state, report.outcome
@@ -350,7 +288,7 @@ class Balancer:
     def _few_usable(self, demand: Demand) -> frozenset[str] | None:
         group = (demand.exclude, demand.regions)
         if group not in self._few:
-            able = frozenset(key for key, each in self._states.items() if permits(demand, each))
+            able = frozenset(each.member.key for each in self._lanes.permitted(demand))
             self._few[group] = able if len(able) <= self.settings.retry.attempts else None
         return self._few[group]
 
@@ -358,12 +296,6 @@ class Balancer:
         wait_s = state.quota.wait_s(self._pool.mean_size, now)
         if wait_s > 0.0:
             state.paused_until = max(state.paused_until, now + wait_s)
-
-    def _settle(self, state: MemberState, now: float) -> None:
-        if self._states.get(state.member.key) is state:
-            self._lane_of[state.member.key].settle(state, now)
-            if self._line.length:
-                self._drain(now)
 
     def _drain(self, now: float) -> None:
         line = self._line
@@ -383,7 +315,7 @@ class Balancer:
         """See to it that the line is looked at when something may have changed by itself."""
         if not self._line.length:
             return
-        at = min(self._line.next_deadline(), *(lane.next_change() for lane in self._lanes))
+        at = min(self._line.next_deadline(), self._lanes.next_change())
         if self._timer is not None:
             if self._timer_at <= at:
                 return
@@ -394,9 +326,9 @@ class Balancer:
 
     def _refusal(self, waiter: Waiter, now: float) -> HeadraceError | None:
         demand = waiter.demand
-        able = [state for state in self._states.values() if permits(demand, state)]
+        able = self._lanes.permitted(demand)
         if not able:
-            tried = demand.exclude & self._states.keys()
+            tried = demand.exclude & self._lanes.states.keys()
             return NoDeploymentLeft.permitted(demand.regions, tried)
         opens_at = min(state.paused_until for state in able)
         if opens_at >= waiter.deadline:
@@ -409,32 +341,3 @@ class Balancer:
         """When the line will have moved on, at the pace it has had."""
         pace_s = max(self._gap_s, 0.001)
         return min(max(1.0, (self._line.length + 1) * pace_s), _RETRY_AFTER_MAX_S)
-
-    def _build_lanes(self, now: float) -> None:
-        settings = self.settings
-        self._ranks = self._regions.ranks({each.member.region for each in self._states.values()})
-        by_rank: defaultdict[tuple[int, float, int], list[MemberState]] = defaultdict(list)
-        for order, state in enumerate(self._states.values()):
-            member = state.member
-            preferred = 0.0
-            if settings.prefer == "cost":
-                preferred = member.usd_per_million
-            elif settings.prefer == "order":
-                preferred = float(order)
-            by_rank[member.tier, preferred, self._ranks[member.region]].append(state)
-        self._lanes = []
-        self._lane_of = {}
-        for _, states in sorted(by_rank.items()):
-            lane = Lane(
-                states,
-                pool=self._pool,
-                random=self._random,
-                by_weight=settings.prefer == "weights",
-                affinity=settings.affinity,
-            )
-            self._lanes.append(lane)
-            for state in states:
-                self._lane_of[state.member.key] = lane
-                lane.settle(state, now)
-        if self._line.length:
-            self._drain(now)
