@@ -308,6 +308,18 @@ def test_a_path_that_would_break_the_request_is_refused(path: str) -> None:
         client.head("POST", path)
 
 
+def test_methods_whose_replies_are_framed_otherwise_are_refused() -> None:
+    client = HttpClient(Address(host="model", port=80))
+    for method in ("HEAD", "CONNECT", "get"):
+        with pytest.raises(ValueError, match="is none that this client speaks"):
+            client.head(method, "/x")
+
+
+def test_a_key_is_not_in_the_representation_of_a_head() -> None:
+    client = HttpClient(Address(host="model", port=80))
+    assert "hunter2" not in repr(client.head("POST", "/x", headers=[("x-api-key", "hunter2")]))
+
+
 def test_headers_take_the_place_of_ours() -> None:
 
     client = HttpClient(Address(host="model", port=80))

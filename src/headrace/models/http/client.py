@@ -20,6 +20,8 @@ from headrace.models.http.tls import TlsSettings
 __all__ = ["HttpClient"]
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+METHODS = WITH_BODY | {"GET", "DELETE"}
+KEPT_HEADS = 32
 OURS = frozenset({"content-length", "transfer-encoding", "connection"})
 """Headers that say where a message ends; whoever set them twice would be misunderstood."""
 
@@ -48,15 +50,18 @@ class HttpClient:
             tls: absent: the system's trust store.
             proxies: absent: none, whatever the environment says.
             pool: absent: what suits the address.
-            resolver: absent: its own.
+            resolver: to share what is known of names; absent: its own.
         """
         timeouts = Timeouts(
             connect_s=connect_timeout_s, response_s=response_timeout_s, idle_s=idle_timeout_s
         )
         proxy = proxies.leading_to(address) if proxies is not None else None
         peer = Peer(address, timeouts, tls or TlsSettings(), proxy)
-        self._resolver = resolver or Resolver()
-        self._pool = Pool(peer, pool or PoolSettings.fitting(address), self._resolver)
+        self._own_resolver = Resolver() if resolver is None else None
+        settings = pool or PoolSettings.fitting(address)
+        self._pool = Pool(peer, settings, resolver or self._own_resolver or Resolver())
+        self._heads: dict[object, RequestHead] = {}
+        """Made before: deployments ask the same thing of the same path, with the same key."""
         self._target = address.base_path
         self._usual = {
             "host": address.authority,
@@ -95,7 +100,29 @@ class HttpClient:
         Raises:
             DeploymentMisconfigured: a header cannot be sent.
         """
-        given = {name.lower(): (name, value) for name, value in headers}
+        key = (method, path, tuple(headers), keep_alive, resend)
+        head = self._heads.get(key)
+        if head is None:
+            head = self._heads[key] = self._written(
+                method, path, headers, keep_alive=keep_alive, resend=resend
+            )
+            if len(self._heads) > KEPT_HEADS:
+                # Some sign each request, so no head comes twice.
+                del self._heads[next(iter(self._heads))]
+        return head
+
+    def _written(
+        self,
+        method: str,
+        path: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        keep_alive: bool,
+        resend: bool,
+    ) -> RequestHead:
+        if method not in METHODS:
+            raise ValueError(f"the method {method!r} is none that this client speaks")
+        given = {name.lower() for name, _ in headers}
         usual = dict(self._usual)
         has_body = method in WITH_BODY
         if has_body:
@@ -105,8 +132,8 @@ class HttpClient:
         lines += [f"{name}: {value}" for name, value in headers]
         lines.append(f"connection: {'keep-alive' if keep_alive else 'close'}")
         text = "\r\n".join(lines)
-        if not given.keys().isdisjoint(OURS):
-            name = next(iter(given.keys() & OURS))
+        if given & OURS:
+            name = min(given & OURS)
             raise DeploymentMisconfigured(f"the header {name!r} is not yours to set")
         if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
             raise DeploymentMisconfigured(_broken(headers))
@@ -158,7 +185,8 @@ class HttpClient:
     def close(self) -> None:
         """Close idle connections; streams that run end on their own."""
         self._pool.close()
-        self._resolver.close()
+        if self._own_resolver is not None:
+            self._own_resolver.close()
 
 
 class _Request:

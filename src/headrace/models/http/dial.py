@@ -78,7 +78,7 @@ class Dialer:
         if context is None:
             return (await loop.create_connection(connection, sock=sock))[1]
         stage[0] = "the TLS handshake"
-        name = peer.tls.server_name or address.host.partition("%")[0]
+        name = peer.tls.server_name or address.host.partition("%")[0].removesuffix(".")
         return (
             await loop.create_connection(connection, sock=sock, ssl=context, server_hostname=name)
         )[1]

@@ -1,7 +1,7 @@
 """What stands before a body: a request's head, ready to be sent often, and a response's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Head", "RequestHead"]
 
@@ -10,8 +10,8 @@ __all__ = ["Head", "RequestHead"]
 class RequestHead:
     """The head of requests that differ in their bodies only. Made by `HttpClient.head`."""
 
-    lines: bytes
-    """Everything but the body's length and the blank line."""
+    lines: bytes = field(repr=False)
+    """Everything but the body's length and the blank line. Holds keys."""
     has_body: bool
     """Whether even an empty body is announced."""
     keep_alive: bool

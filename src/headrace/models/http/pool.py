@@ -170,20 +170,19 @@ class Pool:
             timer.cancel()
 
     def _waited(self, exchange: Exchange) -> None:
-        now = asyncio.get_running_loop().time()
-        if exchange.deadline is not None and exchange.deadline <= now:
-            self._give_up(
-                exchange,
-                DeploymentTimeout(f"no connection to {self._peer} by the request's deadline"),
+        error: ModelUnavailable
+        if exchange.deadline is not None and exchange.deadline <= asyncio.get_running_loop().time():
+            error = DeploymentTimeout(f"no connection to {self._peer} by the request's deadline")
+        elif self._dialing:
+            error = ModelUnavailable(
+                f"no connection to {self._peer} within {self._peer.timeouts.connect_s:g} s"
             )
-            return
-        self._give_up(
-            exchange,
-            DeploymentThrottled(
+        else:
+            error = DeploymentThrottled(
                 f"all {self._settings.max_connections} connections to {self._peer} are in use",
                 hint="raise `max_connections` if the server takes more",
-            ),
-        )
+            )
+        self._give_up(exchange, error)
 
     def _give_up(self, exchange: Exchange, error: ModelUnavailable) -> None:
         self._unqueue(exchange)

@@ -68,7 +68,7 @@ class Resolver:
         age = asyncio.get_running_loop().time() - known.at if known else 0.0
         if known is not None and not anew:
             if age >= FRESH_S:
-                task = self._ask(host, port)
+                self._ask(host, port)
             if age < USABLE_S:
                 return known.endpoints, False
         # Shielded: others may wait for the same answer.
