@@ -91,8 +91,9 @@ def circle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Circle]:
             "AWS_ACCESS_KEY_ID": amazons.KEY_ID,
             "AWS_SECRET_ACCESS_KEY": amazons.SECRET,
         }
-        service = ServiceProcess.start(root, home, environ=keys)
+        service = ServiceProcess.launch(root, home, environ=keys)
         stack.callback(service.stop)
+        service.wait_ready()
         yield Circle(
             service,
             anthropics.AnthropicUpstream(servers[0]),
