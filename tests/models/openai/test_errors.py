@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.errors import (
     ContextTooLong,
@@ -18,6 +20,9 @@ from headrace.models.errors import (
     DeploymentTimeout,
 )
 from headrace.models.openai.context import context_error
+from headrace.models.openai.errors import Site
+from headrace.models.openai.quirk import Quirks
+from headrace.models.openai.wire import OpenAIWire
 from tests.models.openai.conftest import Serve
 from tests.models.reading import ask, collect
 from tests.upstreams.openai import KEY, FakeOpenAI, error_answer
@@ -316,3 +321,27 @@ async def test_what_is_no_list_of_vectors_or_models_is_told(upstream: Server, se
         await backend.embed(["a"])
     with pytest.raises(ModelUnavailable, match="unreadable"):
         await backend.listed()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "code", "type", "param", "detail", "loc", "msg"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    status=st.integers(300, 599),
+    body=st.one_of(st.binary(max_size=60), JSON.map(lambda value: json.dumps(value).encode())),
+    retry=st.text(max_size=12),
+)
+def test_any_response_is_some_failure(status: int, body: bytes, retry: str) -> None:
+    wire = OpenAIWire(Site(provider="x", model="m"), Quirks())
+    assert wire.error_of(status, {"retry-after": retry}, body).message

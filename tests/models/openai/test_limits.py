@@ -38,6 +38,8 @@ NOW = 1_790_000_000.0
         ("-1", None),
         ("nan", None),
         ("soon", None),
+        (f"{'9' * 400}s", None),
+        ("9" * 400, None),
         ("1s later", None),
     ],
 )
@@ -224,3 +226,8 @@ def test_reasoning_within_the_completion_is_not_added() -> None:
 )
 def test_models_are_listed_in_every_shape(body: bytes, model: ListedModel) -> None:
     assert list(listed_in(body)) == [model]
+
+
+def test_a_time_that_there_is_not_is_none() -> None:
+    body = b'{"data":[{"id":"a","deprecation":{"inference":99999999999999999999}}]}'
+    assert list(listed_in(body)) == [ListedModel(id="a")]

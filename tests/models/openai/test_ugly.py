@@ -1,5 +1,7 @@
 """Streams as they come from real servers: odd, cut, broken off. Byte for byte."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -388,3 +390,25 @@ def test_whatever_comes_is_deltas_or_a_failure(cuts: list[int], data: bytes) -> 
 
     whole = b"data: " + data
     assert outcome(cut(whole, [min(each, len(whole)) for each in cuts])) == outcome([whole])
+
+
+@given(at=st.integers(0, len(WHOLE) - 1), byte=st.integers(0, 255))
+def test_a_byte_that_is_wrong_is_read_or_told(at: int, byte: int) -> None:
+    with contextlib.suppress(HeadraceError):
+        deltas_of(WHOLE[:at] + bytes([byte]) + WHOLE[at + 1 :])
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("name", ["arguments", "message"])
+async def test_what_is_nested_without_end_is_unreadable(
+    upstream: Server, serve: Serve, stream: bool, name: str
+) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    if name == "arguments":
+        call = b'{"tool_calls":[{"function":{"arguments":{"a":' + deep + b"}}}]}"
+        body = b'{"choices":[{"delta":' + call + b',"message":' + call + b"}]}"
+    else:
+        body = b'{"error":{"message":' + deep + b"}}"
+    upstream.script(Answer(200, [STREAM], b"data: " + body + b"\n\n" if stream else body))
+    with pytest.raises(ModelUnavailable, match="unreadable"):
+        await collect(await serve(), ask(stream=stream))

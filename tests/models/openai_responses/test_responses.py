@@ -1,5 +1,6 @@
 """Answers through `/responses`: the same deltas as through the older protocol."""
 
+import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -363,3 +364,9 @@ STREAM = (
 @given(cuts=st.lists(st.integers(0, len(STREAM)), max_size=12))
 def test_deltas_do_not_depend_on_where_packets_split(cuts: list[int]) -> None:
     assert deltas_of(*cut(STREAM, cuts)) == deltas_of(STREAM)
+
+
+@given(at=st.integers(0, len(STREAM) - 1), byte=st.integers(0, 255))
+def test_a_byte_that_is_wrong_is_read_or_told(at: int, byte: int) -> None:
+    with contextlib.suppress(HeadraceError):
+        deltas_of(STREAM[:at] + bytes([byte]) + STREAM[at + 1 :])

@@ -19,6 +19,7 @@ from headrace.errors import (
     PayloadTooLarge,
     PolicyBlocked,
 )
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.errors import (
     DeploymentMisconfigured,
     DeploymentThrottled,
@@ -30,6 +31,8 @@ from headrace.models.openai.usage import retry_after_of
 __all__ = ["Failure", "Site", "WireError", "error_for", "error_of", "failure_in", "failure_of"]
 
 MAX_MESSAGE_CHARS = 600
+MAX_READ_CHARS = 10_000
+"""What is looked at of a message; the rest is the request, quoted."""
 
 _Scalar: TypeAlias = str | int | float | None
 
@@ -119,7 +122,7 @@ def failure_in(body: bytes) -> Failure | None:
     """The failure that a body reports; None where it reports none."""
     try:
         read = _PLACES(body)[0] if body.lstrip()[:1] == b"[" else _decode(body)
-    except (msgspec.MsgspecError, UnicodeError, IndexError):
+    except (*UNREADABLE, IndexError):
         return None
     if isinstance(read.error, str):
         # xAI: the text is `error`, the kind is `code`.
@@ -148,6 +151,7 @@ def failure_of(error: WireError) -> Failure:
     if metadata.raw and (behind := failure_in(metadata.raw.encode())) is not None:
         return behind
     text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
+    text = text[:MAX_READ_CHARS]
     inner = error.innererror
     results = (inner.content_filter_result if inner is not None else None) or {}
     found = _FIELD.search(text)

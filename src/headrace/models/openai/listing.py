@@ -82,4 +82,7 @@ def _date(deprecation: str | _Deprecation | None) -> str | None:
         return deprecation[:10]
     if deprecation is None or deprecation.inference is None:
         return None
-    return datetime.fromtimestamp(deprecation.inference, UTC).date().isoformat()
+    try:
+        return datetime.fromtimestamp(deprecation.inference, UTC).date().isoformat()
+    except (OverflowError, ValueError, OSError):
+        return None  # no time that there is

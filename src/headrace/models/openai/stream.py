@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from headrace.errors import HeadraceError, ModelUnavailable
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.openai.choice import Chunk, ChunkChoice, WireToolCall, delta_of
 from headrace.models.openai.errors import Failure, Site, error_for, failure_in, failure_of
 from headrace.models.openai.usage import WireUsage, usage_of
@@ -114,7 +115,7 @@ class ChatReader:
     def _read(self, event: bytes) -> Iterator[Delta]:
         try:
             chunk = _decode(event)
-        except (msgspec.MsgspecError, UnicodeError) as error:
+        except UNREADABLE as error:
             failure = failure_in(event)
             if failure is not None:
                 raise self._error(failure) from error

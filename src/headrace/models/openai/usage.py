@@ -164,7 +164,8 @@ def seconds_of(value: str | None, now: float) -> float | None:
         return max(0.0, number - now) if number >= _EPOCH_S else number
     parts = _PART.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+        wait_s = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+        return wait_s if wait_s < math.inf else None
     try:
         at = datetime.fromisoformat(text.upper())
     except ValueError:

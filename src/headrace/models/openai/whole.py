@@ -3,6 +3,7 @@
 import msgspec
 
 from headrace.errors import HeadraceError, ModelUnavailable
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.openai.choice import Chunk, WireToolCall, delta_of
 from headrace.models.openai.errors import Site, error_for, failure_in, failure_of
 from headrace.models.openai.usage import usage_of
@@ -21,7 +22,7 @@ def deltas_of_whole(body: bytes, site: Site) -> list[Delta]:
     """
     try:
         read = _decode(body)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except UNREADABLE as error:
         raise _failed(body, site, f"sent something unreadable: {error}") from error
     if not read.choices:
         raise _failed(body, site, "sent an answer without choices")

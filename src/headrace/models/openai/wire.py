@@ -11,6 +11,7 @@ import msgspec
 
 from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.openai.errors import Site, error_for, error_of, failure_in
 from headrace.models.openai.listing import listed_in
 from headrace.models.openai.quirk import Quirks
@@ -118,7 +119,7 @@ class OpenAIWire:
         """
         try:
             return decode()
-        except (msgspec.MsgspecError, UnicodeError) as error:
+        except UNREADABLE as error:
             failure = failure_in(body)
             if failure is not None:
                 raise error_for(failure, 0, {}, self.site, self._clock()) from error

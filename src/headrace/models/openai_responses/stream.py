@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from headrace.errors import ModelUnavailable
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.openai.errors import (
     Failure,
     Site,
@@ -90,7 +91,7 @@ class ResponseReader:
     def _read(self, data: bytes) -> Iterable[Delta]:
         try:
             event = _decode(data)
-        except (msgspec.MsgspecError, UnicodeError) as error:
+        except UNREADABLE as error:
             failure = failure_in(data)
             if failure is not None:
                 raise error_for(failure, 0, {}, self._site, 0.0) from error
@@ -113,7 +114,7 @@ def deltas_of_response(body: bytes, site: Site) -> Iterator[Delta]:
 def _read_whole(body: bytes, site: Site) -> Iterator[Delta]:
     try:
         response = _decode_whole(body)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except UNREADABLE as error:
         failure = failure_in(body)
         if failure is not None:
             raise error_for(failure, 0, {}, site, 0.0) from error
