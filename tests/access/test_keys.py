@@ -1,19 +1,23 @@
 """API keys: who shows a secret is known until the key is revoked, and the secret is nowhere."""
 
+import hashlib
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from sqlalchemy import create_engine, text
 
 from headrace.access.keys import ADMIN_KEY_FILE, KeyStore
-from headrace.access.principal import RoleName
+from headrace.access.principal import Principal, RoleName
 from headrace.errors import InvalidRequest, NotFound
 from headrace.storage.database import Database
+from headrace.storage.migrations.upgrade import alembic_config
 
 
 @pytest.fixture
@@ -35,6 +39,44 @@ def test_a_secret_tells_who_shows_it(store: KeyStore) -> None:
     assert (principal.key_id, principal.name, principal.role) == (key.id, "notebook", "user")
     assert not principal.is_admin
     assert store.get(key.id) == principal
+
+
+def test_a_key_belongs_to_the_team_it_was_made_for(store: KeyStore, database: Database) -> None:
+    secret, key = store.create("notebook", "user", team="研究")
+    for each in (store, KeyStore.open(database)):
+        principal = each.authenticate(secret)
+        assert principal is not None
+        assert principal.team == "研究"
+    assert store.list()[0].team == key.team == "研究"
+    assert store.create("other", "user")[1].team == ""
+
+
+@pytest.mark.parametrize("team", [" x", "x ", "x" * 101, "line\nbreak"])
+def test_a_teams_name_must_be_printable(store: KeyStore, team: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        store.create("k", "user", team=team)
+    assert caught.value.param == "team"
+    assert store.list() == []
+
+
+def test_keys_from_before_there_were_teams_belong_to_none(tmp_path: Path) -> None:
+    secret = "hr-" + "x" * 43
+    engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        row = {"id": "1", "digest": hashlib.sha256(secret.encode()).hexdigest()}
+        connection.execute(
+            text(
+                "INSERT INTO api_keys (id, name, role, digest, hint, created_at)"
+                " VALUES (:id, 'old', 'user', :digest, 'xxxx', 0)"
+            ),
+            row,
+        )
+    engine.dispose()
+    database = Database.open(tmp_path / "old.db")
+    principal = KeyStore.open(database).authenticate(secret)
+    database.close()
+    assert principal == Principal("1", "old", "user", "")
 
 
 def test_a_secret_has_256_bits_in_a_form_that_scanners_know(store: KeyStore) -> None:

@@ -35,6 +35,15 @@ def test_keys_are_listed_by_what_is_public(call: "Call") -> None:
     assert secret not in listed.out
 
 
+def test_a_keys_team_is_shown(call: "Call") -> None:
+    made = call("keys", "create", "ci", "--team", "研究")
+    assert "team '研究'" in made.err
+    assert "研究" in call("keys", "list").out.splitlines()[1]
+    call("keys", "create", "alone")
+    teams = {key["name"]: key["team"] for key in json.loads(call("keys", "list", "--json").out)}
+    assert teams == {"ci": "研究", "alone": None}
+
+
 def test_a_revoked_key_leaves_the_list_but_not_all_of_it(call: "Call") -> None:
     key = json.loads(call("keys", "create", "old", "--json").out)
     revoked = call("keys", "revoke", key["id"][-8:])

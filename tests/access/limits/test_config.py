@@ -94,3 +94,10 @@ def test_an_unknown_time_zone_gets_the_nearest_one() -> None:
         "headrace.yaml:2: limits.time_zone: there is no time zone 'Europe/Berln'"
     )
     assert error.hint == "did you mean 'Europe/Berlin'?"
+
+
+def test_an_address_of_no_redis_is_said_with_its_line() -> None:
+    error = failure("limits:\n  rules: [{concurrent: 1}]\n  redis: {url: localhost}\n")
+    assert error.message == (
+        "headrace.yaml:3: limits.redis.url: this is not the address of a Redis"
+    )

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
+from headrace.access.limits import ledger as ledger_module
 from headrace.access.limits.calendar import Calendar
 from headrace.access.limits.ledger import IDLE_S, Ledger
 from headrace.access.limits.plan import Entry
@@ -393,3 +394,15 @@ def test_globs_choose_keys_by_name_and_id_teams_and_models() -> None:
     assert Rule(key="key-cai", concurrent=1).matches(CAI, "x")
     assert not Rule(team="*", concurrent=1).matches(CAI, "x")
     assert Rule(key="财*", concurrent=1).matches(CAI, "x")
+
+
+def test_however_many_names_call_at_once_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "MOST_PLANS", 50)
+    under_test = ledger(Rule(requests_per_minute=1_000, concurrent=1_000))
+    entries = [entered(under_test, model=f"m{n}") for n in range(500)]
+    assert len(under_test._plans) <= 50
+    for entry in entries:
+        under_test.leave(entry)
+    plan = under_test.plan(ADA, "m0", EPOCH)
+    assert plan.requests[0].window.total == 500
+    assert plan.concurrent[0].counters.active == 0

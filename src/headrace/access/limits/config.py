@@ -14,8 +14,20 @@ from msgspec import Meta
 from headrace.access.limits.rule import DIMENSIONS, Per, Rule
 from headrace.config.node import Node
 
-__all__ = ["Limits", "LimitsConfig", "LimitsSection", "RedisConfig", "RuleConfig", "read_limits"]
+__all__ = [
+    "ADDRESSES",
+    "Limits",
+    "LimitsConfig",
+    "LimitsSection",
+    "RedisConfig",
+    "RuleConfig",
+    "read_limits",
+]
 
+ADDRESSES = "write redis://HOST:6379/0, rediss://… (TLS) or unix:///path/to/redis.sock"
+"""What the address of a Redis looks like."""
+
+_ADDRESS = re.compile(r"(redis|rediss|unix)://.")
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)\Z")
 _FACTOR = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 _MOST = 2**53
@@ -98,6 +110,8 @@ def read_limits(node: Node | None) -> Limits:
     if isinstance(node.value, list):
         return Limits(rules=_rules(node))
     config = node.convert(LimitsConfig)
+    if config.redis is not None and not _ADDRESS.match(config.redis.url):
+        raise node.error("this is not the address of a Redis", "redis", "url", hint=ADDRESSES)
     zone = _zone(node, config.time_zone)
     rules = _rules(node.child("rules")) if config.rules else ()
     return Limits(rules=rules, zone=zone, redis=config.redis)

@@ -28,6 +28,8 @@ IDLE_S = 120.0
 """After so long without a call a plan is forgotten, and its counters too if they are empty."""
 PLACE_WAIT_S = 1.0
 """What is said of when a running call will end, which nobody knows."""
+MOST_PLANS = 50_000
+"""Beyond this the oldest plan goes even if it is in use: finding it again takes some microseconds."""
 _SWEPT = 2
 """Plans looked at for each new one, so that there are never many more than are in use."""
 
@@ -220,7 +222,7 @@ class Ledger:
         for _ in range(min(_SWEPT, len(self._plans))):
             key = next(iter(self._plans))
             plan = self._plans.pop(key)
-            if now - plan.used_at <= IDLE_S:
+            if now - plan.used_at <= IDLE_S and len(self._plans) < MOST_PLANS - 1:
                 self._plans[key] = plan
                 continue
             self._forget(plan)

@@ -71,6 +71,7 @@ class Limiter(Protocol):
         """Let a call in, its tokens and cost reserved.
 
         Args:
+            model: the name of a declared model or route, not just any that a client sent.
             estimated_tokens: see `estimate.reserved_tokens`.
             now: seconds since the epoch.
 

@@ -380,10 +380,37 @@ async def test_edited_rules_go_on_with_what_was_counted(
         await admit(limiter)
 
 
-def test_an_address_that_is_none_is_said_with_an_example() -> None:
+@pytest.mark.parametrize("url", ["localhost:6379", "redis://:pass@word@host:x1/0"])
+def test_an_address_that_is_none_is_said_with_an_example_and_without_password(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Link(RedisConfig(url="localhost:6379"))
+        Link(RedisConfig(url=url))
+    assert caught.value.message == "limits.redis.url is not the address of a Redis"
     assert "redis://" in caught.value.hint
+
+
+async def test_a_limiter_that_was_closed_keeps_nobody_waiting(
+    redis_server: RedisServer, make: Make
+) -> None:
+    limiter = make(redis_server, Rule(requests_per_minute=2))
+    await limiter.start()
+    (await admit(limiter)).release()
+    await limiter.close()
+    (await admit(limiter)).release()
+    with pytest.raises(LimitExceeded):
+        await admit(limiter)
+
+
+async def test_what_was_used_last_reaches_redis_when_the_gateway_stops(
+    redis_server: RedisServer, make: Make
+) -> None:
+    limiter = make(redis_server, Rule(tokens_per_minute=1_000, concurrent=5))
+    await limiter.start()
+    with await admit(limiter, tokens=500) as admission:
+        admission.settle(20)
+    await limiter.close()
+    (window,) = redis_server.client.keys("{headrace}:w:*")
+    assert redis_server.client.hget(window, "t") == b"20"
+    assert not redis_server.client.keys("{headrace}:c:*")
 
 
 async def test_nothing_in_redis_stays_for_ever(redis_server: RedisServer, make: Make) -> None:

@@ -85,6 +85,7 @@ class SharedLimiter:
         self._calls = 0
         self._number = 0
         self._waiting: list[Call] = []
+        self._asked: list[Call] = []
         self._unanswered: tuple[Batch, list[Call]] | None = None
         self._beat_at = 0.0
         self._wake = asyncio.Event()
@@ -204,22 +205,34 @@ class SharedLimiter:
 
     async def _run(self) -> None:
         """Send what there is, one batch at a time, until closed."""
-        while not self._is_closing or self._waiting or self._backlog:
-            if not self._waiting and self._unanswered is None:
-                await self._rest()
-            again = self._unanswered is not None
-            batch, calls = self._next_batch()
-            try:
-                reply = await self._link.run(batch)
-            except Away as error:
-                self._lost(batch, calls, error, again=again)
+        try:
+            while not self._is_closing or self._waiting or self._backlog:
+                if not self._waiting and self._unanswered is None:
+                    await self._rest()
+                if await self._exchange():
+                    continue
                 if self._is_closing:
                     return
                 await asyncio.sleep(RETRY_S)
-                continue
-            self._unanswered = None
-            self._gateways = reply.gateways or self._gateways
-            self._arrived(calls, reply, again=again)
+        finally:
+            # Nobody asks Redis any more, so nobody may wait for it.
+            self.is_away = True
+            for call in (*self._asked, *self._waiting):
+                call.tell(None)
+
+    async def _exchange(self) -> bool:
+        """Send a batch and take its answer; False when there was none."""
+        again = self._unanswered is not None
+        batch, self._asked = self._next_batch()
+        try:
+            reply = await self._link.run(batch)
+        except Away as error:
+            self._lost(batch, self._asked, error, again=again)
+            return False
+        self._unanswered = None
+        self._gateways = reply.gateways or self._gateways
+        self._arrived(self._asked, reply, again=again)
+        return True
 
     async def _rest(self) -> None:
         """Until something is to be sent, or the next sign of life is due."""

@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from headrace.access.limits.config import RedisConfig
+from headrace.access.limits.config import ADDRESSES, RedisConfig
 from headrace.access.limits.shared.wire import Batch, Reply, decode_reply, encode_batch
 from headrace.errors import ConfigError
 
@@ -35,10 +35,10 @@ class Link:
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
-        except ValueError as error:
+        except ValueError:
+            # Its text may quote the address, and that a password.
             raise ConfigError(
-                f"limits.redis.url is not the address of a Redis: {error}",
-                hint="write redis://HOST:6379/0, rediss://… or unix:///path/to/redis.sock",
+                "limits.redis.url is not the address of a Redis", hint=ADDRESSES
             ) from None
         text = resources.files("headrace.access.limits.shared").joinpath("script.lua")
         self._script = self._client.register_script(text.read_text("utf-8"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import redis
 from redis.exceptions import RedisError
 
-from headrace.access.limits.config import RedisConfig
+from headrace.access.limits.config import ADDRESSES, RedisConfig
 from headrace.access.limits.errors import LimitsUnavailable
 from headrace.access.limits.rule import Dimension
 from headrace.access.limits.window import SLOTS, slot_at
@@ -24,8 +24,10 @@ class SharedReader:
         """
         try:
             self._client = redis.Redis.from_url(config.url, socket_timeout=5, protocol=2)
-        except ValueError as error:
-            raise ConfigError(f"limits.redis.url is not the address of a Redis: {error}") from None
+        except ValueError:
+            raise ConfigError(
+                "limits.redis.url is not the address of a Redis", hint=ADDRESSES
+            ) from None
         self._prefix = "{" + config.prefix + "}"
 
     def read(self, names: Sequence[tuple[str, Dimension, int]]) -> list[float | None]:
