@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -103,6 +104,31 @@ def test_an_answer_that_draining_cuts_off_says_so_and_leaves_its_trace(
     kept = json.loads(service.run("trace", "show", trace, "--json").stdout)
     assert kept["status"] == "cancelled"
     assert kept["ttft_s"] is not None
+
+
+def test_an_answer_that_draining_cuts_off_before_it_began_is_a_503(
+    start: Start, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "headrace.yaml").write_text(BARE)
+    service = start()
+    body = {"messages": HELLO, "max_tokens": 3000, "ignore_eos": True}
+    with service.client() as client, ThreadPoolExecutor(1) as elsewhere:
+        asking = elsewhere.submit(client.post, CHAT, json=body)
+        wait_for(
+            lambda: (
+                b"headrace_turns_active 1.0"
+                in httpx.get(f"{service.url}/metrics", headers=service.headers).content
+            )
+        )
+        service.process.send_signal(signal.SIGTERM)
+        answer = asking.result()
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "service_stopping"
+    assert service.process.wait(timeout=30) == 0
+    trace = answer.headers["x-headrace-trace"]
+    assert json.loads(service.run("trace", "show", trace, "--json").stdout)["status"] == "cancelled"
 
 
 def test_a_taken_port_is_said_before_anything_is_fetched(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which address does what: the calls of the API, and everything else to the pages."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -9,7 +10,7 @@ from headrace.gateway.call import Call
 from headrace.gateway.chat import answer_chat
 from headrace.gateway.completions import answer_completion
 from headrace.gateway.embeddings import answer_embeddings
-from headrace.gateway.errors import MethodNotAllowed, error_event, internal_error
+from headrace.gateway.errors import MethodNotAllowed, ServiceStopping, error_event, internal_error
 from headrace.gateway.feedback import take_feedback
 from headrace.gateway.health import show_health, show_metrics, show_readiness
 from headrace.gateway.http import ClientGone, Exchange
@@ -43,6 +44,7 @@ _POST: Mapping[str, Handler] = {
 _GET: Mapping[str, Handler] = {"/v1/models": list_models, "/metrics": show_metrics}
 _GET_AS_ANTHROPIC: Mapping[str, Handler] = {**_GET, "/v1/models": anthropic_models.list_models}
 _MODEL = "/v1/models/"
+_AGAIN = "try again in a moment"
 _RESPONSE = "/v1/responses/"
 
 
@@ -70,6 +72,11 @@ class Gateway:
                 await call.refuse(error)
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            if not call.has_begun:
+                # The service stops; a client that has left does not hear this any more.
+                await call.refuse(ServiceStopping("the service is stopping", hint=_AGAIN))
+            raise
         except Exception:
             _log.exception("%s %s failed (%s)", call.method, path, call.id)
             if call.has_begun:

@@ -1,6 +1,7 @@
 """The HTTP server as part of a whole service: addresses, keys, TLS, limits from headrace.yaml."""
 
 import json
+import socket
 import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,8 +21,6 @@ HELLO = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
 
 
 def connect(service: ServiceProcess) -> Client:
-    import socket
-
     address = urlsplit(service.url)
     return Client(socket.create_connection((address.hostname, address.port), timeout=30))
 
@@ -59,6 +58,28 @@ def test_the_pages_and_the_api_share_a_connection(service: ServiceProcess) -> No
         page, health, chat = client.answer(), client.answer(), client.answer()
     assert (page.status, health.body, chat.status) == (200, b'{"status":"ok"}', 303)
     assert page.headers["content-security-policy"]
+
+
+def test_a_client_that_leaves_before_its_whole_answer_stops_the_model(
+    service: ServiceProcess,
+) -> None:
+    def active() -> str:
+        (line,) = [
+            line
+            for line in api.get("/metrics").text.splitlines()
+            if line.startswith("headrace_turns_active ")
+        ]
+        return line.split()[1]
+
+    body = {**HELLO, "max_tokens": 1500, "ignore_eos": True}
+    asked = post(CHAT, json.dumps(body).encode(), f"Authorization: Bearer {service.key}")
+    with service.client() as api:
+        with connect(service) as client:
+            client.send(asked)
+            wait_for(lambda: active() == "1.0")
+        wait_for(lambda: active() == "0.0", timeout_s=5)
+        text = api.get("/metrics").text
+    assert 'status="cancelled"' in text
 
 
 def test_a_service_speaks_tls_and_its_own_commands_reach_it(start: Start, tmp_path: Path) -> None:
