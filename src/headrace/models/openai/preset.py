@@ -43,7 +43,7 @@ PRESETS: dict[str, Preset] = {
         quirks=Quirks(max_tokens="max_completion_tokens", developer_role=True),
         page="https://platform.openai.com/docs/api-reference",
     ),
-    "openai_compatible": Preset(title="any OpenAI-compatible server", provider="openai_compatible"),
+    "openai_compatible": Preset(title="the OpenAI-compatible server", provider="openai_compatible"),
     "vllm": Preset(
         title="vLLM",
         provider="vllm",
