@@ -1,5 +1,6 @@
 """One HTTP request on its way: who asks, its body, and how it is answered."""
 
+import math
 from collections.abc import Coroutine
 
 from headrace.access.principal import Principal
@@ -37,7 +38,7 @@ class Call:
         self.headers: Headers = exchange.headers
         self._exchange = exchange
         self._principal: Principal | None = None
-        self._has_trace = False
+        self._trace: Trace | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -96,6 +97,8 @@ class Call:
         headers: list[tuple[bytes, bytes]] = []
         if isinstance(error, Unauthenticated):
             headers.append((b"www-authenticate", b"Bearer"))
+        if (wait_s := getattr(error, "retry_after_s", None)) is not None:
+            headers.append((b"retry-after", str(max(1, math.ceil(wait_s))).encode()))
         surface = self.surface
         body = surface.error_body(error, self.id)
         await self.respond(body, headers, status=surface.status_of(error))
@@ -116,15 +119,18 @@ class Call:
 
     def trace(self) -> Trace:
         """The trace of this request's turn, under the request's own id."""
-        self._has_trace = True
-        return Trace(id=self.id)
+        self._trace = Trace(id=self.id)
+        return self._trace
 
     def _common(self) -> HeaderList:
         identity = self.id.encode()
         headers = [(b"x-request-id", identity), *self.surface.headers(self.id)]
-        if self._has_trace:
+        trace, principal = self._trace, self._principal
+        if trace is not None:
             headers.append((b"x-headrace-trace", identity))
-        if self._principal is not None:
+            if principal is not None:
+                headers += self.platform.limiter.headers(principal, trace.model)
+        if principal is not None:
             headers.append((b"x-headrace-release", self.service.release.encode()))
         return headers
 

@@ -129,7 +129,8 @@ class Ask:
         """One try. An error after which the call is made again does not leave the block."""
         ticket = await self._acquire()
         deployment = self.model.deployment(ticket.member.key)
-        self.deployment, self.reason = deployment, ticket.reason
+        self.deployment = deployment
+        self.reason = f"fall-back, {ticket.reason}" if self._at else ticket.reason
         backend = deployment.backend
         was_ready = backend.is_ready()
         try:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from headrace import __version__
+from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig, StepConfig
 from headrace.errors import ConfigError, HeadraceError, did_you_mean
 from headrace.models.box import ModelBox
@@ -86,6 +87,7 @@ def compile_pipeline(
     *,
     recorder: Recorder,
     unlock: Unlock,
+    limiter: Limiter | None = None,
 ) -> Pipeline:
     """Build every step in order and digest what they will do.
 
@@ -118,7 +120,9 @@ def compile_pipeline(
             {"step": entry.name, "from": source, "settings": settings, "uses": step.digest_inputs()}
         )
     release = _digest({"headrace": __version__, "models": models.digests(), "pipeline": described})
-    return Pipeline(steps, models, release=release, recorder=recorder, unlock=unlock)
+    return Pipeline(
+        steps, models, release=release, recorder=recorder, unlock=unlock, limiter=limiter
+    )
 
 
 def find_step(entry: StepConfig) -> tuple[type[AnyStep], str]:

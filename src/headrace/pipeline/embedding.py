@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from headrace.access.limits.config import Limits
+from headrace.access.limits.limiter import Limiter, MemoryLimiter
 from headrace.access.principal import Principal
 from headrace.errors import HeadraceError
 from headrace.models.backend import Embeddings
 from headrace.models.box import ModelBox
+from headrace.pipeline.admit import admit_inputs
 from headrace.pipeline.pipeline import Recorder, Unlock
 from headrace.telemetry.trace import Trace, TraceStatus
 
@@ -29,12 +32,19 @@ class Embedder:
     """Answers requests for embeddings. Traces keep figures only, never the inputs."""
 
     def __init__(
-        self, models: ModelBox, *, release: str, recorder: Recorder, unlock: Unlock
+        self,
+        models: ModelBox,
+        *,
+        release: str,
+        recorder: Recorder,
+        unlock: Unlock,
+        limiter: Limiter | None = None,
     ) -> None:
         self._models = models
         self._release = release
         self._recorder = recorder
         self._unlock = unlock
+        self._limiter = limiter or MemoryLimiter(Limits())
 
     async def embed(self, turn: EmbeddingTurn) -> Embeddings:
         """One vector per input, in order.
@@ -52,11 +62,15 @@ class Embedder:
         self._recorder.started(trace)
         status: TraceStatus = "cancelled"
         try:
-            await self._unlock(trace.subject)
             model = self._models.get(turn.model)
             turn.model = trace.model = model.name
-            with trace.span("embed", kind="client") as span:
+            admission = await admit_inputs(self._limiter, turn.principal, model, turn.inputs)
+            await self._unlock(trace.subject)
+            with admission, trace.span("embed", kind="client") as span:
                 made, deployment = await model.embed(turn.inputs)
+                trace.prompt_tokens = made.usage.prompt_tokens
+                trace.cost_usd = deployment.cost_usd(made.usage)
+                admission.settle(trace.prompt_tokens, trace.cost_usd)
                 trace.provider, trace.deployment = deployment.backend.provider, deployment.key
                 span.attributes.update(
                     {
@@ -67,8 +81,6 @@ class Embedder:
                         "headrace.model.digest": deployment.backend.digest,
                     }
                 )
-            trace.prompt_tokens = made.usage.prompt_tokens
-            trace.cost_usd = deployment.cost_usd(made.usage)
             status = "ok"
         except HeadraceError as error:
             status, trace.error = "error", error.code

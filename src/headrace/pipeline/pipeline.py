@@ -11,8 +11,11 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from headrace.access.limits.config import Limits
+from headrace.access.limits.limiter import Limiter, MemoryLimiter
 from headrace.errors import HeadraceError, ModelUnavailable, PolicyBlocked
 from headrace.models.box import ModelBox
+from headrace.pipeline.admit import admit_turn
 from headrace.pipeline.answer import AnswerGatherer
 from headrace.pipeline.step import Settings, Step
 from headrace.pipeline.steps.generate import GenerateStep
@@ -54,12 +57,18 @@ class Pipeline:
         release: str,
         recorder: Recorder,
         unlock: Unlock,
+        limiter: Limiter | None = None,
     ) -> None:
+        """
+        Args:
+            limiter: lets turns in; None: nothing is limited.
+        """
         self.release = release
         self.steps = tuple(steps)
         self._models = models
         self._recorder = recorder
         self._unlock = unlock
+        self._limiter = limiter or MemoryLimiter(Limits())
         at = next(i for i, step in enumerate(self.steps) if isinstance(step, GenerateStep))
         generate = self.steps[at]
         assert isinstance(generate, GenerateStep)
@@ -89,6 +98,9 @@ class Pipeline:
         gathered = AnswerGatherer(turn)
         status: TraceStatus = "cancelled"
         try:
+            target = self._models.get(turn.model or self._generate.settings.model)
+            turn.model = trace.model = target.name
+            turn.admission = await admit_turn(self._limiter, turn, target)
             await self._unlock(turn.subject)
             await self._prepare(turn)
             busy_s = [0.0] * len(self._layers.filters)
@@ -156,8 +168,6 @@ class Pipeline:
                 return
 
     async def _prepare(self, turn: Turn) -> None:
-        model = self._models.get(turn.model or self._generate.settings.model)
-        turn.model = turn.trace.model = model.name
         for step in self._before:
             with turn.trace.span(step.name) as span:
                 try:
@@ -193,6 +203,8 @@ class Pipeline:
         trace.duration_s = trace.elapsed_s()
         trace.language = turn.language or ""
         gathered.describe(trace)
+        turn.admission.settle(trace.prompt_tokens + trace.completion_tokens, trace.cost_usd)
+        turn.admission.release()
         turn.choices = turn.choices or gathered.choices()
         for step in self._ending:
             try:

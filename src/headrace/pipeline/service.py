@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.access.keys import KeyStore
+from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig
 from headrace.models.box import ModelBox
 from headrace.pipeline.conversation import ConversationStore
@@ -44,6 +45,7 @@ class Platform:
     traces: TraceStore
     feedback: FeedbackStore
     conversations: ConversationStore
+    limiter: Limiter
     metrics: Metrics
     recorder: TraceRecorder
     writer: BatchWriter

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from headrace.access.limits.admission import FREE, Admission
 from headrace.access.principal import Principal
 from headrace.screening.finding import Finding
 from headrace.screening.masking import MaskTable
@@ -52,6 +53,8 @@ class Turn:
     choices: list[Choice] = field(default_factory=list)
     """The answer as the user got it, complete once the stream has ended."""
     usage: Usage = field(default_factory=Usage)
+    admission: Admission = FREE
+    """What the turn has reserved of its limits; settled when it ends."""
     blocked: str | None = None
     """The policy's words, when a policy stopped the answer."""
     stop_generation: bool = False

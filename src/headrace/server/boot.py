@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,14 +11,20 @@ from typing import TYPE_CHECKING
 
 from headrace import __version__
 from headrace.access.keys import KeyStore
+from headrace.access.limits.build import build_limiter
+from headrace.access.limits.config import read_limits
+from headrace.access.limits.metrics import LimitCollector
+from headrace.access.limits.store import limit_handlers, prune_counters
 from headrace.config.load import home_dir, load_service
 from headrace.config.model import ServiceConfig
 from headrace.models.progress import Progress
 from headrace.pipeline.conversation import ConversationStore, conversation_handlers
 from headrace.pipeline.service import Platform
 from headrace.privacy.vault import Vault
+from headrace.server.gauges import DeploymentCollector
 from headrace.server.load import ServiceLoader
 from headrace.server.state import DATABASE_FILE, JOURNAL_FILE
+from headrace.server.upkeep import Retirements
 from headrace.storage.database import Database
 from headrace.storage.writer import BatchWriter
 from headrace.telemetry.feedback import FeedbackStore, feedback_handlers
@@ -37,6 +44,7 @@ class Booted:
 
     platform: Platform
     loader: ServiceLoader
+    retirements: Retirements
     interrupted: int
     """Turns that an earlier process had begun and not ended."""
 
@@ -83,7 +91,12 @@ async def boot(
         writer = BatchWriter(
             database,
             home / JOURNAL_FILE,
-            {**trace_handlers(), **feedback_handlers(), **conversation_handlers()},
+            {
+                **trace_handlers(),
+                **feedback_handlers(),
+                **conversation_handlers(),
+                **limit_handlers(),
+            },
             committed={TRACE_END: exporter.committed} if exporter is not None else None,
         )
         # Emptying the journal may take seconds; the event loop still has answers to end then.
@@ -95,6 +108,11 @@ async def boot(
         interrupted = traces.close_unfinished(recorder.boot)
         keys = KeyStore.open(database)
         conversations = ConversationStore(database, writer, vault)
+        prune_counters(database, now=time.time())
+        limiter = build_limiter(read_limits(config.limits), database, writer, now=time.time())
+        await limiter.start()
+        stack.push_async_callback(limiter.close)
+        metrics.registry.register(LimitCollector(limiter))
         loader = ServiceLoader(
             root,
             home,
@@ -102,6 +120,7 @@ async def boot(
             conversations=conversations,
             recorder=recorder,
             unlock=vault.unlock,
+            limiter=limiter,
         )
         platform = Platform(
             home=home,
@@ -110,9 +129,14 @@ async def boot(
             traces=traces,
             feedback=FeedbackStore(database, writer, vault),
             conversations=conversations,
+            limiter=limiter,
             metrics=metrics,
             recorder=recorder,
             writer=writer,
+        )
+        retirements = Retirements(environ)
+        metrics.registry.register(
+            DeploymentCollector(lambda: platform.service.models, retirements.days)
         )
         # What lives for good need not be looked through at each collection.
         gc.collect()
@@ -121,6 +145,7 @@ async def boot(
             yield Booted(
                 platform=platform,
                 loader=loader,
+                retirements=retirements,
                 interrupted=interrupted,
             )
         finally:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from headrace.access.limits.config import read_limits
+from headrace.access.limits.limiter import Limiter
 from headrace.config.load import load_service
 from headrace.models.box import ModelBox
 from headrace.models.progress import Progress
@@ -30,6 +32,7 @@ class ServiceLoader:
         conversations: ConversationStore,
         recorder: Recorder,
         unlock: Unlock,
+        limiter: Limiter,
     ) -> None:
         self.root = root
         self.environ = environ
@@ -37,6 +40,7 @@ class ServiceLoader:
         self._conversations = conversations
         self._recorder = recorder
         self._unlock = unlock
+        self._limiter = limiter
 
     async def load(
         self, *, reuse: ModelBox | None = None, progress: Progress | None = None
@@ -51,6 +55,7 @@ class ServiceLoader:
             HeadraceError: a model cannot be fetched or started; what was started has ended.
         """
         config = load_service(self.root, self.environ)
+        read_limits(config.limits)
         models = ModelBox.build(config, self._home, self.environ, reuse=reuse)
         prompts = PromptLibrary.load(self.root, self.environ)
         policies = PolicyLibrary.load(self.root, self.environ)
@@ -64,6 +69,7 @@ class ServiceLoader:
                 self._conversations,
                 recorder=self._recorder,
                 unlock=self._unlock,
+                limiter=self._limiter,
             )
 
         # Once before anything is fetched or started, so that a wrong setting is said at once;
@@ -83,7 +89,11 @@ class ServiceLoader:
             models=models,
             pipeline=pipeline,
             embedder=Embedder(
-                models, release=pipeline.release, recorder=self._recorder, unlock=self._unlock
+                models,
+                release=pipeline.release,
+                recorder=self._recorder,
+                unlock=self._unlock,
+                limiter=self._limiter,
             ),
             release=pipeline.release,
             loaded_at=time.time(),

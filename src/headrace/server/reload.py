@@ -7,6 +7,7 @@ through network and container file systems.
 import asyncio
 import logging
 
+from headrace.access.limits.config import read_limits
 from headrace.config.watch import ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.pipeline.service import Platform, Service
@@ -63,6 +64,7 @@ class Reloader:
             return None
         new.models.succeed(old.models)
         self._platform.service = new
+        self._platform.limiter.change(read_limits(new.config.limits))
         self._platform.recorder.content = new.config.traces.content
         _log.info("the changed files are in use now: release %s", new.release)
         _say_what_waits(old, new)
@@ -77,6 +79,8 @@ def _say_what_waits(old: Service, new: Service) -> None:
         for name in before.server.__struct_fields__
         if name != "max_body_bytes" and getattr(before.server, name) != getattr(after.server, name)
     ]
+    if read_limits(before.limits).redis != read_limits(after.limits).redis:
+        waiting.append("limits.redis")
     waiting += [
         f"traces.{name}"
         for name in ("otlp_endpoint", "otlp_headers", "otlp_content")

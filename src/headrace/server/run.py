@@ -238,6 +238,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
     tasks = [
         asyncio.create_task(take_over_keys(platform)),
         asyncio.create_task(prune(platform)),
+        asyncio.create_task(booted.retirements.run(platform)),
         asyncio.create_task(Reloader(platform, booted.loader).run()),
     ]
     if certificate is not None:

@@ -3,16 +3,26 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from headrace.pipeline.service import Platform
+from headrace.config.model import ModelConfig
+from headrace.errors import HeadraceError
+from headrace.pipeline.service import Platform, Service
 
-__all__ = ["prune", "take_over_keys"]
+if TYPE_CHECKING:
+    from headrace.models.catalogue.retirement import RetirementWatch
+
+__all__ = ["Retirements", "prune", "take_over_keys"]
 
 KEYS_EVERY_S = 1.0
 PRUNE_EVERY_S = 3600.0
 DAY_S = 86_400
+LOOK_EVERY_S = 86_400.0
+"""How often providers are asked which of their models end."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +46,7 @@ async def prune(platform: Platform) -> None:
     """Delete traces and conversations past their retention, hourly; until cancelled."""
     while True:
         try:
+            platform.limiter.tidy(time.time())
             await asyncio.to_thread(_prune_once, platform)
         except SQLAlchemyError as error:
             _log.error("deleting what is old broke off, another try in an hour: %s", error)
@@ -53,3 +64,51 @@ def _prune_once(platform: Platform) -> None:
     days = config.conversations.retention_days
     if days is not None and (count := platform.conversations.prune(before=now - days * DAY_S)):
         _log.info("deleted %d conversations unused for %g days", count, days)
+
+
+class Retirements:
+    """Asks once a day which models in use will be shut down, and says so in time."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._watch: RetirementWatch | None = None
+        self._seen: Service | None = None
+
+    def days(self) -> Mapping[tuple[str, str], int]:
+        """Days left by (model, deployment), as far as anybody has said."""
+        return {} if self._watch is None else self._watch.days()
+
+    async def run(self, platform: Platform) -> None:
+        """Look until cancelled: at the start, daily, and when other models are in use."""
+        next_look = 0.0
+        while True:
+            service = platform.service
+            if service is not self._seen or time.monotonic() >= next_look:
+                self._seen, next_look = service, time.monotonic() + LOOK_EVERY_S
+                await self._look(service)
+            await asyncio.sleep(60.0)
+
+    async def _look(self, service: Service) -> None:
+        models = service.models.models()
+        remote = {name for name, config in service.config.models.items() if _is_remote(config)}
+        if not remote:
+            self._watch = None
+            return
+        from headrace.models.catalogue.load import load_catalogue
+        from headrace.models.catalogue.retirement import RetirementWatch
+        from headrace.models.catalogue.served import served_models
+
+        try:
+            catalogue = await asyncio.to_thread(load_catalogue, service.config.root, self._environ)
+        except HeadraceError as error:
+            _log.error("retirements are not looked after: %s", error.message)
+            return
+        watch = RetirementWatch(catalogue, lambda: datetime.now(UTC).date())
+        declared = {name: service.config.models[name] for name in remote}
+        backends = {each.key: each.backend for model in models for each in model.deployments}
+        await watch.look(served_models(declared, catalogue), backends)
+        self._watch = watch
+
+
+def _is_remote(config: ModelConfig) -> bool:
+    return any(each.backend != "embedded" for each in config.deployments)

@@ -71,9 +71,7 @@ class GenerateStep(Step[GenerateSettings]):
         ask = target.ask(call)
         count = _Count(_counted(turn))
         try:
-            deltas = ask.deltas(
-                lambda model: call if model is target else self._call(turn, model)
-            )
+            deltas = ask.deltas(lambda model: call if model is target else self._call(turn, model))
             async with aclosing(deltas) as upstream:
                 async for delta in upstream:
                     count.add(delta)
@@ -101,8 +99,9 @@ def _describe(turn: Turn, ask: Ask, span: Span) -> None:
     turn.trace.deployment = deployment.key if ask.deployment is not None else ""
     turn.trace.cost_usd = deployment.cost_usd(turn.usage)
     span.attributes["headrace.model.digest"] = deployment.backend.digest
-    if ask.reason not in ("", "only"):
+    if ask.model.name != turn.model:
         span.attributes["headrace.routing.model"] = ask.model.name
+    if ask.reason not in ("", "only"):
         span.attributes["headrace.routing.reason"] = ask.reason
     if tried := ask.tried:
         span.attributes["headrace.routing.tried"] = tried
