@@ -142,3 +142,12 @@ def test_an_app_is_told_that_its_client_left_in_the_middle_of_its_body(pages: Si
     with pages.client() as client:
         client.send(post("/upload", b"x" * 1000)[:-1])
     assert left.wait(10)
+
+
+@pytest.mark.parametrize("path", ["/upload", "/show/x"])
+def test_a_body_that_cannot_be_had_is_the_clients_error(pages: Site, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with pages.client() as client:
+        answer = client.ask(head.encode() + b"3\r\nabcd\r\n")
+        assert (answer.status, answer.code) == (400, "malformed_request")
+        assert client.is_closed()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
+from headrace.errors import HeadraceError
 from headrace.gateway.http import ClientGone, Exchange
 
 __all__ = ["AsgiApp", "AsgiPages"]
@@ -29,8 +30,12 @@ class AsgiPages:
     async def __call__(self, exchange: Exchange) -> None:
         exchange.outlives_client = True  # apps are told (`http.disconnect`), not cancelled
         channel = _Channel(exchange)
-        await self._app(_scope(exchange), channel.receive, channel.send)
-        channel.check_end()
+        try:
+            await self._app(_scope(exchange), channel.receive, channel.send)
+        except Exception:
+            if not channel.has_failed:
+                raise  # else it is what the app makes of a client that left (ClientDisconnect)
+        channel.check()
 
 
 def _scope(exchange: Exchange) -> Message:
@@ -61,6 +66,8 @@ class _Channel:
         self._start: Message | None = None
         self._length: int | None = None
         self._has_ended = False
+        self._failure: HeadraceError | None = None
+        """Why the body cannot be had. The app sees a client that has left; the client is told."""
 
     async def receive(self) -> Message:
         if not self._is_body_read:
@@ -68,12 +75,17 @@ class _Channel:
                 piece = await self._exchange.read()
             except ClientGone:
                 return {"type": "http.disconnect"}
+            except HeadraceError as error:
+                self._failure = error
+                return {"type": "http.disconnect"}
             self._is_body_read = not piece
             return {"type": "http.request", "body": piece, "more_body": bool(piece)}
         await self._exchange.gone()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
+        if self._failure is not None:
+            return
         if message["type"] == "http.response.start":
             if self._start is not None:
                 raise RuntimeError("the app has begun its answer already")
@@ -110,6 +122,13 @@ class _Channel:
                 headers.append((name, value))
         return headers
 
-    def check_end(self) -> None:
+    @property
+    def has_failed(self) -> bool:
+        return self._failure is not None
+
+    def check(self) -> None:
+        """Raises what the client is to be told instead of the app's own words."""
+        if self._failure is not None:
+            raise self._failure
         if not self._has_ended:
             raise RuntimeError("the app has not ended its answer")
