@@ -193,3 +193,14 @@ async def test_a_reader_that_leaves_hangs_up(upstream: Server, serve: Serve) -> 
     assert (await anext(deltas)).text == "a"
     await deltas.aclose()
     assert await asyncio.to_thread(upstream.asked[0].hung_up.wait, 10)
+
+
+async def test_marks_for_anthropics_cache_are_left_out(upstream: Server, serve: Serve) -> None:
+    FakeOpenAI().mount(upstream)
+    mark = {"type": "ephemeral"}
+    parts: list[dict[str, object]] = [{"type": "text", "text": "Hi", "cache_control": mark}]
+    tool = {"type": "function", "function": {"name": "clock"}, "cache_control": mark}
+    await collect(await serve(), ask(Message("user", parts), tools=[tool]))
+    sent = upstream.asked[-1].body
+    assert b"cache_control" not in sent
+    assert b'"text":"Hi"' in sent

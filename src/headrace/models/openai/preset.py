@@ -151,7 +151,7 @@ PRESETS: dict[str, Preset] = {
         provider="openrouter",
         base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
-        quirks=Quirks(thoughts_back="reasoning", unsupported=("n",)),
+        quirks=Quirks(thoughts_back="reasoning", unsupported=("n",), cache_marks=True),
         page="https://openrouter.ai/docs/api-reference/overview",
     ),
     "xai": Preset(

@@ -41,6 +41,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Parameters that it does not have; a request that needs one is refused, naming it."""
     left_out: tuple[str, ...] = ()
     """Further fields of OpenAI's that are not sent, since they promise nothing about the answer."""
+    cache_marks: bool = False
+    """Whether it takes Anthropic's `cache_control` on parts and tools; else the marks are left out."""
     completions: bool = True
     """Whether it continues bare prompts (`/completions`)."""
     embeddings: bool = True

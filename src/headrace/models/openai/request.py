@@ -56,7 +56,9 @@ def chat_body(call: Call, model: str, quirks: Quirks, provider: str) -> bytes:
             )
         fields["response_format"] = params.response_format
     if params.tools is not None:
-        fields["tools"] = params.tools
+        fields["tools"] = (
+            params.tools if quirks.cache_marks else [_unmarked(each) for each in params.tools]
+        )
         if params.tool_choice is not None:
             fields["tool_choice"] = _tool_choice(params.tool_choice, quirks, provider)
         if params.parallel_tool_calls is not None and (
@@ -150,6 +152,8 @@ def _message(message: Message, quirks: Quirks) -> Message:
         changes["name"] = None
     if message.reasoning_content is not None and not quirks.thoughts_back:
         changes["reasoning_content"] = None
+    if isinstance(message.content, list) and not quirks.cache_marks:
+        changes["content"] = [_unmarked(part) for part in message.content]
     if message.refusal is not None:
         # Few know the field; the words are the same to the model.
         changes["refusal"] = None
@@ -166,6 +170,13 @@ def _message(message: Message, quirks: Quirks) -> Message:
         if new != message.tool_call_id:
             changes["tool_call_id"] = new
     return msgspec.structs.replace(message, **changes) if changes else message
+
+
+def _unmarked(part: dict[str, object]) -> dict[str, object]:
+    """Without the mark that tells Anthropic how far to cache: no part of the meaning."""
+    if "cache_control" not in part:
+        return part
+    return {name: value for name, value in part.items() if name != "cache_control"}
 
 
 def _fit_id(call_id: str, quirks: Quirks) -> str:
