@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from headrace.server.doctor.certificate import check_certificate
 from headrace.server.doctor.database import check_database
 from headrace.server.doctor.disk import check_disk
 from headrace.server.doctor.files import check_files
@@ -33,6 +34,7 @@ CHECKS: dict[str, Check] = {
     "weights": check_weights,
     "catalogue": check_retirement,
     "port": check_port,
+    "certificate": check_certificate,
     "service": check_service,
 }
 

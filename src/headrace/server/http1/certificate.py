@@ -12,12 +12,13 @@ from pathlib import Path
 
 from headrace.server.http1.errors import CertificateUnusable
 
-__all__ = ["Certificate"]
+__all__ = ["SOON", "Certificate"]
 
 LOOK_EVERY_S = 2.0
 """As often as that, because notifications do not come through network file systems; renewals are
 not in a hurry. A change counts once two looks agree: two files are written one after the other."""
-_SOON = datetime.timedelta(days=14)
+SOON = datetime.timedelta(days=14)
+"""So long before its end a certificate should have been renewed."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,11 +34,19 @@ class Certificate:
         """
         self.path = certificate
         self._key = key
+        self.ends_at = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+        """Of the files that were read last."""
         self._used = self._seen = self._fingerprint()
         self._current = self._load()
-        self.context = self._load()
+        # Its own certificate is only a stand-in: OpenSSL wants one before it asks which to show.
+        self.context = self._context()
         """For the listening socket; each handshake is passed on to the context of its time."""
         self.context.sni_callback = self._choose
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it should have been renewed by now."""
+        return self.ends_at - datetime.datetime.now(datetime.UTC) < SOON
 
     async def watch(self) -> None:
         """Take over changed files until cancelled."""
@@ -80,6 +89,9 @@ class Certificate:
 
     def _load(self) -> ssl.SSLContext:
         self._check_validity()
+        return self._context()
+
+    def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
@@ -118,8 +130,9 @@ class Certificate:
                 f"{found.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
                 hint="check this machine's clock",
             )
-        if found.not_valid_after_utc - now < _SOON:
-            _log.warning("the certificate %s expires on %s", path, found.not_valid_after_utc)
+        self.ends_at = found.not_valid_after_utc
+        if self.is_ending:
+            _log.warning("the certificate %s expires on %s", path, self.ends_at)
 
     def _unusable(self, error: ssl.SSLError) -> CertificateUnusable:
         if error.reason == "KEY_VALUES_MISMATCH":
