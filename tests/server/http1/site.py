@@ -223,13 +223,20 @@ class Site:
         drain_s: float = 5.0,
         tls: ssl.SSLContext | None = None,
     ) -> Iterator[Self]:
-        """Start it, and at the end stop it; a task or client left behind is a failure."""
+        """Start it, and at the end stop it; what the event loop complained of is a failure."""
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         started: list[Self] = []
         ready = threading.Event()
 
+        defects: list[dict[str, object]] = []
+
+        def note(_: asyncio.AbstractEventLoop, what: dict[str, object]) -> None:
+            if not isinstance(what.get("exception"), ssl.SSLError):  # a client's, in its handshake
+                defects.append(what)
+
         async def serve() -> None:
+            asyncio.get_running_loop().set_exception_handler(note)
             server = HttpServer(handler, limits or Limits(), drain_s=drain_s, tls=tls)
             started.append(cls(server, asyncio.get_running_loop(), port))
             serving = asyncio.ensure_future(server.serve(listener))
@@ -252,6 +259,7 @@ class Site:
                     started[0].call(started[0].server.stop_at_once)
             thread.join(WAIT_S)
         assert not thread.is_alive(), "the server did not stop"
+        assert not defects
 
     def client(self) -> Client:
         return Client(socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S))

@@ -13,7 +13,8 @@ from cryptography.x509.oid import NameOID
 
 from headrace.server.http1.certificate import Certificate
 from headrace.server.http1.errors import CertificateUnusable
-from tests.server.http1.site import Client, Echo, Site, get
+from headrace.server.http1.limits import Limits
+from tests.server.http1.site import Client, Echo, Site, get, post
 
 DAY = datetime.timedelta(days=1)
 
@@ -184,3 +185,19 @@ def test_a_client_that_closes_over_tls_ends_the_work_for_it(tmp_path: Path) -> N
         assert echo.waiting.wait(10)
         client.socket.close()
         assert echo.cancelled.wait(10)
+
+
+def test_bodies_streams_and_limits_are_the_same_over_tls(tmp_path: Path) -> None:
+    echo = Echo()
+    certificate = Certificate(*write_certificate(tmp_path, "a.example"))
+    with Site.serving(echo, Limits(write_timeout_s=0.3), tls=certificate.context) as site:
+        client, _ = connect(site)
+        assert client.ask(post("/pieces", b"x" * 5_000_000)).json() == {"size": 5_000_000}
+        client.send(b"".join(get(f"/{number}") for number in range(50)))
+        assert [client.answer().json()["path"] for _ in range(50)][-1] == "/49"
+        assert client.ask(post("/x", b"x" * 2_000_000)).status == 413
+        client.socket.close()
+        silent, _ = connect(site)
+        silent.send(get("/stream/endless"))
+        assert echo.cancelled.wait(10)
+        silent.socket.close()
