@@ -133,6 +133,16 @@ def test_an_exhausted_budget_ends_retries() -> None:
     assert fail(each, second) is None
 
 
+def test_calls_that_go_well_earn_retries_for_those_that_do_not() -> None:
+    clock, each = box(2, budget=0.2, budget_floor_per_s=0.0)
+    for _ in range(50):
+        ticket = each.try_acquire(Demand())
+        assert ticket is not None
+        ticket.done(Outcome.OK)
+    pauses = [fail(each, each.retry(Demand(), deadline=clock() + 60)) for _ in range(30)]
+    assert pauses.count(None) in range(12, 16)  # 80 calls earn 16 retries, the last ones too late
+
+
 def test_hedging_is_off_unless_asked_for() -> None:
     hedge = Hedge(HedgeSettings())
     for _ in range(1000):

@@ -138,7 +138,6 @@ class Balancer:
 
     def retry(self, demand: Demand, *, deadline: float) -> Retry:
         """Counts the attempts of one call and says whether and when to make another."""
-        self.budget.called()
         return Retry(
             demand,
             deadline,
@@ -245,6 +244,8 @@ class Balancer:
         state = self._lanes.pick(demand, size, now)
         if state is None:
             return None
+        if not demand.exclude:
+            self.budget.called()  # a retry excludes what has failed, and earns none
         ticket = Ticket(self, state, demand, size, self._lanes.why, now)
         state.opened(ticket, size, now, streamed=demand.streamed)
         if state.outstanding > self._pool.busiest:

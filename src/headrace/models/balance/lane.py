@@ -217,11 +217,12 @@ class Lane:
                 continue
             if home.outstanding + 1 > _BOUND * (self.outstanding + 1) * home.share + 1:
                 continue
-            cost = home.cost(size, now, self._pool)
-            rivals = self._sample(_HOME_RIVALS)
-            if all(cost <= _HOME_COST * rival.cost(size, now, self._pool) for rival in rivals):
-                self.why = "prefix"
-                return home
+            bearable = home.cost(size, now, self._pool) / _HOME_COST
+            for rival in self._sample(_HOME_RIVALS):
+                if rival is not home and rival.cost(size, now, self._pool) < bearable:
+                    return None
+            self.why = "prefix"
+            return home
         return None
 
 

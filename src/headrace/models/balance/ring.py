@@ -2,7 +2,7 @@
 
 import bisect
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from headrace.models.balance.state import MemberState
 
@@ -20,29 +20,34 @@ class Ring:
     """Members by the hash of a prefix; the same in every gateway, whatever it has seen."""
 
     def __init__(self, states: Sequence[MemberState]) -> None:
-        self._states = states
-        self._points: list[int] = []
-        self._owners: list[int] = []
         points = sorted(
             (_hash(f"{state.member.key}\0{number}"), index)
             for index, state in enumerate(states)
             for number in range(max(1, round(_POINTS * state.share * len(states))))
         )
-        for point, index in points:
-            self._points.append(point)
-            self._owners.append(index)
+        owners = [index for _, index in points]
+        self._points = [point for point, _ in points]
+        self._homes = [
+            tuple(states[owner] for owner in _successors(owners, at, len(states)))
+            for at in range(len(owners))
+        ]
 
-    def homes(self, prefix: int) -> Iterator[MemberState]:
+    def homes(self, prefix: int) -> Sequence[MemberState]:
         """The member that the prefix belongs to, then those that stand in for it."""
         at = bisect.bisect_left(self._points, (prefix * _SPREAD) & _MASK)
-        seen: list[int] = []
-        for step in range(len(self._points)):
-            owner = self._owners[(at + step) % len(self._owners)]
-            if owner not in seen:
-                seen.append(owner)
-                yield self._states[owner]
-                if len(seen) == _NEIGHBOURS:
-                    return
+        return self._homes[at if at < len(self._homes) else 0]
+
+
+def _successors(owners: Sequence[int], at: int, members: int) -> list[int]:
+    """The first few distinct owners from there on, around the ring."""
+    found: list[int] = []
+    step = at
+    while len(found) < min(_NEIGHBOURS, members):
+        owner = owners[step % len(owners)]
+        if owner not in found:
+            found.append(owner)
+        step += 1
+    return found
 
 
 def _hash(text: str) -> int:
