@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
@@ -203,7 +203,13 @@ def most(events: list[tuple[float, int]]) -> int:
 
 
 TestCalls = Calls.TestCase
-TestCalls.settings = settings(deadline=None, max_examples=60, stateful_step_count=60)
+TestCalls.settings = settings(
+    deadline=None,
+    max_examples=60,
+    stateful_step_count=60,
+    # A busy machine makes examples slow, which says nothing about the ledger.
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def test_sustained_traffic_gets_its_limit_to_one_percent() -> None:

@@ -113,7 +113,11 @@ def test_a_clock_that_was_set_back_between_two_lives_forgets_nothing() -> None:
     future = {slot_at(now + 5_000): 4.0, slot_at(now + 5_030): 1.0}
     ledger = Ledger((Rule(requests_per_minute=5),), Calendar(), {REQUESTS: future})
     plan = ledger.plan(Principal("key-a", "a", "user"), "m", now)
-    assert plan.requests[0].window.total == 5
+    window = plan.requests[0].window
+    window.advance(slot_at(now + 59.5))
+    assert window.total == 5
+    window.advance(slot_at(now + 61))
+    assert window.total == 0
 
 
 def test_a_counters_name_says_whose_it_is() -> None:

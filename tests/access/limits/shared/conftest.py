@@ -122,9 +122,10 @@ async def make() -> AsyncIterator[Make]:
         server: RedisServer,
         *rules: Rule,
         on_error: str = "allow",
+        timeout_s: float = 10.0,
         clock: Callable[[], float] | None = None,
     ) -> SharedLimiter:
-        config = RedisConfig(url=server.url, on_error=on_error)  # type: ignore[arg-type]
+        config = RedisConfig(url=server.url, on_error=on_error, timeout_s=timeout_s)  # type: ignore[arg-type]
         limiter = SharedLimiter(
             Limits(rules=rules, redis=config),
             config,
