@@ -346,8 +346,10 @@ async def test_a_frozen_redis_holds_nobody_up(own_redis: RedisServer, make: Make
 
 
 async def test_running_calls_keep_their_place_when_redis_was_emptied(
-    own_redis: RedisServer, make: Make
+    own_redis: RedisServer, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So that no regular sign of life brings the lease back.
+    monkeypatch.setattr(shared_limiter, "BEAT_S", 1_000.0)
     limiter = make(own_redis, Rule(per=(), concurrent=1))
     await limiter.start()
     running = await admit(limiter)
