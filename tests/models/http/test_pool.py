@@ -244,6 +244,48 @@ async def test_a_server_that_dies_of_a_request_does_not_get_it_again(
         assert (requests, len(made)) == (1, 1)
 
 
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_dial_that_is_cancelled_at_any_moment_is_not_counted_for_ever(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], tls: bool
+) -> None:
+    """A task may even end before it begins."""
+
+    async def cancel_after(rounds: int, port: int) -> None:
+        client = HttpClient(Address(host="127.0.0.1", port=port, tls=tls))
+        client.warm(1)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        client.close()
+        while client.state.open or client.state.connecting:
+            await asyncio.sleep(0)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        asyncio.Runner(loop_factory=loop_factory) as runner,
+    ):
+        for rounds in range(15):
+            runner.run(cancel_after(rounds, listener.getsockname()[1]))
+
+
+def test_a_dial_that_is_cancelled_when_it_has_just_connected_is_not_counted_for_ever() -> None:
+    async def cancel(port: int) -> None:
+        client = HttpClient(Address(host="127.0.0.1", port=port))
+        client.warm(1)
+        while not client.state.open:
+            await asyncio.sleep(0)
+        assert client.state.connecting == 1, "the test comes too late"
+        client.close()
+        while client.state.open or client.state.connecting:
+            await asyncio.sleep(0)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(cancel(listener.getsockname()[1]))
+
+
 async def _harass(client: HttpClient, seed: int) -> None:
     """Requests of all kinds, each cancelled after a random number of the loop's rounds."""
     chance = random.Random(seed)

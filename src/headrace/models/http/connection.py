@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: Owner, peer: Peer) -> None:
         self.is_open = False
+        self._is_lost = False
         self.opened_at = 0.0
         self.idle_since = 0.0
         self._owner = owner
@@ -86,6 +87,9 @@ class Connection(asyncio.Protocol):
         self._owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_lost:
+            return
+        self._is_lost = True
         self.is_open = False
         if self._timer is not None:
             self._timer.cancel()
@@ -192,6 +196,15 @@ class Connection(asyncio.Protocol):
         if self.is_open:
             self.is_open = False
             self._transport.abort()
+
+    def abandon(self) -> None:
+        """Forget it: whoever opened it was cancelled as it had just been made.
+
+        uvloop then closes its transport without a word, so this says it in its place.
+        """
+        if self.is_open:
+            self.close()
+            self.connection_lost(None)
 
     # A response on its way.
 

@@ -56,15 +56,25 @@ class Dialer:
             ) from error
 
     async def _dial(self, owner: Owner, stage: list[str]) -> Connection:
+        connection = Connection(owner, self._peer)
+        try:
+            await self._connect(connection, stage)
+        except BaseException:
+            connection.abandon()
+            raise
+        return connection
+
+    async def _connect(self, connection: Connection, stage: list[str]) -> None:
         loop = asyncio.get_running_loop()
         peer, address = self._peer, self._peer.address
 
-        def connection() -> Connection:
-            return Connection(owner, peer)
+        def made() -> Connection:
+            return connection
 
         if address.socket is not None:
             stage[0] = "connecting"
-            return (await loop.create_unix_connection(connection, address.socket))[1]
+            await loop.create_unix_connection(made, address.socket)
+            return
         context = await self._tls_context() if address.tls else None
         sock = await self._open_socket(stage)
         try:
@@ -76,12 +86,11 @@ class Dialer:
             raise
         # From here on the transport owns the socket.
         if context is None:
-            return (await loop.create_connection(connection, sock=sock))[1]
+            await loop.create_connection(made, sock=sock)
+            return
         stage[0] = "the TLS handshake"
         name = peer.tls.server_name or address.host.partition("%")[0].removesuffix(".")
-        return (
-            await loop.create_connection(connection, sock=sock, ssl=context, server_hostname=name)
-        )[1]
+        await loop.create_connection(made, sock=sock, ssl=context, server_hostname=name)
 
     async def _tls_context(self) -> ssl.SSLContext:
         if self._context_is_made:

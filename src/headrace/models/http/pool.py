@@ -47,7 +47,6 @@ class Pool:
         """Oldest first."""
         self._open = 0
         self._dials: set[asyncio.Task[None]] = set()
-        self._dialing = 0
         self._spare = 0
         self._spare_after = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -55,7 +54,7 @@ class Pool:
 
     @property
     def state(self) -> PoolState:
-        return PoolState(self._open, len(self._idle), self._dialing, len(self._waiting))
+        return PoolState(self._open, len(self._idle), len(self._dials), len(self._waiting))
 
     def submit(self, exchange: Exchange) -> None:
         """Send it as soon as there is a connection.
@@ -157,7 +156,7 @@ class Pool:
         self._dial_more()
         loop = asyncio.get_running_loop()
         due = exchange.deadline
-        if self._dialing < len(self._waiting):
+        if len(self._dials) < len(self._waiting):
             # No connection is on its way to it, so no dial's time-out ends its wait.
             patience = loop.time() + self._peer.timeouts.connect_s
             due = patience if due is None else min(due, patience)
@@ -173,7 +172,7 @@ class Pool:
         error: ModelUnavailable
         if exchange.deadline is not None and exchange.deadline <= asyncio.get_running_loop().time():
             error = DeploymentTimeout(f"no connection to {self._peer} by the request's deadline")
-        elif self._dialing:
+        elif self._dials:
             error = ModelUnavailable(
                 f"no connection to {self._peer} within {self._peer.timeouts.connect_s:g} s"
             )
@@ -193,13 +192,13 @@ class Pool:
 
     def _dial_more(self) -> None:
         """Open as many as are wanted, and allowed."""
-        while not self._closed and self._dialing < self._wanted():
+        while not self._closed and len(self._dials) < self._wanted():
             most = self._settings.max_connections
-            if most is not None and self._open + self._dialing >= most:
+            if most is not None and self._open + len(self._dials) >= most:
                 return
-            self._dialing += 1
             task = asyncio.create_task(self._dial())
             self._dials.add(task)
+            # A task that is cancelled before it begins runs no line of its own.
             task.add_done_callback(self._dials.discard)
 
     def _wanted(self) -> int:
@@ -220,7 +219,8 @@ class Pool:
             failure = ModelUnavailable(f"connecting failed ({type(error).__name__})")
             raise
         finally:
-            self._dialing -= 1
+            # Before anybody is told, who may ask again at once.
+            self._dials.discard(_this_task())
             if failure is not None:
                 self._failed(failure)
         if connection is not None and connection.is_open:
@@ -252,3 +252,9 @@ class Pool:
             self._dial_more()
         if self._idle:
             self._set_timer(self._idle[0].idle_since + self._settings.idle_s)
+
+
+def _this_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
