@@ -269,21 +269,23 @@ def test_a_dial_that_is_cancelled_at_any_moment_is_not_counted_for_ever(
 
 
 def test_a_dial_that_is_cancelled_when_it_has_just_connected_is_not_counted_for_ever() -> None:
-    async def cancel(port: int) -> None:
+    async def cancel(port: int) -> bool:
         client = HttpClient(Address(host="127.0.0.1", port=port))
         client.warm(1)
         while not client.state.open:
             await asyncio.sleep(0)
-        assert client.state.connecting == 1, "the test comes too late"
+        came_in_time = client.state.connecting == 1
         client.close()
         while client.state.open or client.state.connecting:
             await asyncio.sleep(0)
+        return came_in_time
 
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        runner.run(cancel(listener.getsockname()[1]))
+        port = listener.getsockname()[1]
+        assert any([runner.run(cancel(port)) for _ in range(10)])
 
 
 async def _harass(client: HttpClient, seed: int) -> None:
