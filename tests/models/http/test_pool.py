@@ -285,7 +285,7 @@ def test_a_dial_that_is_cancelled_when_it_has_just_connected_is_not_counted_for_
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         port = listener.getsockname()[1]
-        assert any([runner.run(cancel(port)) for _ in range(10)])
+        assert any(runner.run(cancel(port)) for _ in range(10))
 
 
 async def _harass(client: HttpClient, seed: int) -> None:
