@@ -39,6 +39,7 @@ from headrace.models.balance.settings import (
     RetrySettings,
 )
 from headrace.models.box import backend_types
+from headrace.models.cache.settings import CacheRedisSettings, CacheSettings, SemanticSettings
 from headrace.pipeline.compile import step_types
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -87,6 +88,9 @@ def tables() -> Iterator[str]:
     )
     yield from _table("limits", "`limits:` with more than rules", LimitsConfig)
     yield from _table("limits.redis", "`limits.redis:`", RedisConfig)
+    yield from _table("cache", "`cache:`", CacheSettings)
+    yield from _table("cache.semantic", "`cache.semantic:`", SemanticSettings)
+    yield from _table("cache.redis", "`cache.redis:`", CacheRedisSettings)
     yield from _table("models.NAME.params", "`models.NAME.params:`", ParamsConfig)
     yield from _table("models.NAME.price", "`models.NAME.price:`", PriceConfig)
     for name, backend in sorted(backend_types().items()):

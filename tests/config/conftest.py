@@ -13,6 +13,7 @@ from headrace.config.model import ServiceConfig
 from headrace.config.node import parse_yaml
 from headrace.models.balance.settings import BalanceSettings
 from headrace.models.box import backend_types
+from headrace.models.cache.settings import read_cache
 from headrace.pipeline.compile import step_types
 
 
@@ -62,6 +63,7 @@ def load(
         node = parse_yaml(text, "headrace.yaml", ENVIRON | environ, root=tmp_path)
         config = parse_service(node, tmp_path, builtin=False)
         read_limits(config.limits)
+        read_cache(config.cache)
         for model in config.models.values():
             if model.balance is not None:
                 model.balance.convert(BalanceSettings)

@@ -60,5 +60,6 @@ def service_sections() -> Mapping[str, object]:
     """The types of the parts of headrace.yaml that other rooms than config/ read."""
     from headrace.access.limits.config import LimitsSection
     from headrace.models.balance.settings import BalanceSettings
+    from headrace.models.cache.settings import CacheSettings
 
-    return {"balance": BalanceSettings, "limits": LimitsSection}
+    return {"balance": BalanceSettings, "cache": CacheSettings, "limits": LimitsSection}

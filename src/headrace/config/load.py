@@ -32,7 +32,7 @@ _IGNORE_ALL = "# Keys, weights and texts: never in git.\n*\n"
 _FOLDERS = ("prompts", "policies")
 _FIELDS = (
     "name", "models", "routes", "pipeline", "region", "residency", "limits", "traces", "server",
-    "conversations",
+    "cache", "conversations",
 )  # fmt: skip
 _MODEL_FIELDS = ("deployments", "balance", "params", "price")
 _PLACE_FIELDS = PlaceConfig.__struct_fields__
@@ -73,6 +73,7 @@ def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
         region=_optional_text(node, "region"),
         residency=_residency(node),
         limits=_optional(node, "limits"),
+        cache=_optional(node, "cache"),
         pipeline=_pipeline(node.child("pipeline")),
         traces=_section(node, "traces", TracesConfig),
         server=_section(node, "server", ServerConfig),

@@ -222,6 +222,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Regions that no prompt may leave, such as `[eu]`; empty: it may go anywhere."""
     limits: Node | None
     """What each key, team and model may use; read by access/limits/config.py."""
+    cache: Node | None
+    """Answers that are given again; read by models/cache/settings.py."""
     root: Path
     """The service's folder."""
     builtin: bool

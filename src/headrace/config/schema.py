@@ -53,7 +53,7 @@ def service_schema(
     Args:
         steps: the settings of every installed step, by the step's name.
         backends: the settings of every installed backend, by the backend's name.
-        sections: the types of what other rooms read: `balance` (of a model) and `limits`.
+        sections: the types of what other rooms read: `balance` (of a model), `limits` and `cache`.
     """
     sections = sections or {}
     definitions = Definitions()
@@ -87,6 +87,11 @@ def service_schema(
         properties["limits"] = {
             "description": docs["limits"],
             **definitions.of(inspect.type_info(sections["limits"]), optional=True),
+        }
+    if "cache" in sections:
+        properties["cache"] = {
+            "description": docs["cache"],
+            **definitions.of(inspect.type_info(sections["cache"]), optional=True),
         }
     for name, kind in _SECTIONS.items():
         properties[name] = _section(definitions, kind)

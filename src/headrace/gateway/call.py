@@ -130,9 +130,19 @@ class Call:
             headers.append((b"x-headrace-trace", identity))
             if principal is not None:
                 headers += self.platform.limiter.headers(principal, trace.model)
+            headers += _cached(trace)
         if principal is not None:
             headers.append((b"x-headrace-release", self.service.release.encode()))
         return headers
+
+
+def _cached(trace: Trace) -> HeaderList:
+    """Whether the answer was kept from an earlier request, where any are kept."""
+    generate = next((each for each in reversed(trace.spans) if each.name == "generate"), None)
+    result = None if generate is None else generate.attributes.get("headrace.cache.result")
+    if result not in ("hit", "semantic", "miss"):
+        return ()
+    return ((b"x-headrace-cache", str(result).encode()),)
 
 
 def _says_type(headers: HeaderList) -> bool:

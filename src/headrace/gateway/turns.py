@@ -39,6 +39,7 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
         template=request.template or _text(call, TEMPLATE_HEADER) or None,
         variables=request.variables or {},
         metadata=request.metadata or {},
+        cache_control=call.headers.get("cache-control"),
         trace=call.trace(),
     )
 
@@ -56,6 +57,7 @@ def completion_turn(
         stream=bool(request.stream),
         subject=subject_of(request.safety_identifier or request.user),
         metadata=request.metadata or {},
+        cache_control=call.headers.get("cache-control"),
         trace=trace,
     )
 

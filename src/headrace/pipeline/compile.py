@@ -13,6 +13,8 @@ from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig, StepConfig
 from headrace.errors import ConfigError, HeadraceError, did_you_mean
 from headrace.models.box import ModelBox
+from headrace.models.cache.build import check_cache
+from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.step import BuildContext, Settings, Step
@@ -88,6 +90,7 @@ def compile_pipeline(
     recorder: Recorder,
     unlock: Unlock,
     limiter: Limiter | None = None,
+    cache: AnswerCache | None = None,
 ) -> Pipeline:
     """Build every step in order and digest what they will do.
 
@@ -95,6 +98,7 @@ def compile_pipeline(
         ConfigError: an unknown step, wrong settings, no `generate` or more than one.
     """
     at = _generate_position(config)
+    semantic = check_cache(config.cache, models).semantic
     steps: list[AnyStep] = []
     described: list[dict[str, object]] = []
     for position, entry in enumerate(config.pipeline):
@@ -107,6 +111,7 @@ def compile_pipeline(
             prompts=prompts,
             policies=policies,
             conversations=conversations,
+            cache=cache,
             later=tuple(each.name for each in config.pipeline[position + 1 :]),
         )
         try:
@@ -119,7 +124,11 @@ def compile_pipeline(
         described.append(
             {"step": entry.name, "from": source, "settings": settings, "uses": step.digest_inputs()}
         )
-    release = _digest({"headrace": __version__, "models": models.digests(), "pipeline": described})
+    decides = {"headrace": __version__, "models": models.digests(), "pipeline": described}
+    if semantic is not None:
+        # How near is near enough decides what is answered.
+        decides["cache"] = {"model": semantic.model, "threshold": semantic.threshold}
+    release = _digest(decides)
     return Pipeline(
         steps, models, release=release, recorder=recorder, unlock=unlock, limiter=limiter
     )

@@ -9,6 +9,7 @@ from headrace.access.keys import KeyStore
 from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig
 from headrace.models.box import ModelBox
+from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline
@@ -46,6 +47,7 @@ class Platform:
     feedback: FeedbackStore
     conversations: ConversationStore
     limiter: Limiter
+    cache: AnswerCache
     metrics: Metrics
     recorder: TraceRecorder
     writer: BatchWriter

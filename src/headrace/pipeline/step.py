@@ -15,6 +15,7 @@ from headrace.types import Deltas, FinishReason
 
 if TYPE_CHECKING:
     from headrace.models.box import ModelBox
+    from headrace.models.cache.cache import AnswerCache
     from headrace.pipeline.conversation import ConversationStore
     from headrace.pipeline.turn import Turn
     from headrace.prompts.library import PromptLibrary
@@ -58,6 +59,8 @@ class BuildContext:
     prompts: "PromptLibrary"
     policies: "PolicyLibrary"
     conversations: "ConversationStore"
+    cache: "AnswerCache | None" = None
+    """Answers that are given again; None: the service is only looked at."""
     later: tuple[str, ...] = ()
     """The names of the steps that stand behind this one, in order."""
 

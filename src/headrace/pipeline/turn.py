@@ -42,6 +42,8 @@ class Turn:
     """The prompt template the client asked for; None leaves it to the pipeline."""
     variables: dict[str, object] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    cache_control: str = ""
+    """The request's `cache-control`; a step may set `no-store`, so that the answer is not kept."""
 
     received: list[Message] = field(default_factory=list)
     template_params: Params = field(default_factory=Params)

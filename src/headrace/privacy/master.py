@@ -34,6 +34,8 @@ class MasterKey:
         """AES-256 key that wraps subject keys."""
         self.check = _derive(secret, b"headrace master key check v1").hex()[:32]
         """Tells whether a database was written with this key; reveals nothing about it."""
+        self.caching = _derive(secret, b"headrace answer cache v1")
+        """What answers that gateways share are encrypted under."""
         self._naming = _derive(secret, b"headrace subject id v1")
 
     @classmethod

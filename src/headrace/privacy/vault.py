@@ -107,6 +107,11 @@ class Vault:
                 self._ids.popitem(last=False)
         return found
 
+    @property
+    def cache_secret(self) -> bytes:
+        """What kept answers are encrypted under where they leave this process; 32 bytes."""
+        return self._master.caching
+
     async def unlock(self, subject: str) -> None:
         """Have the subject's key in memory, making one the first time it is seen.
 

@@ -17,6 +17,9 @@ from headrace.access.limits.metrics import LimitCollector
 from headrace.access.limits.store import limit_handlers, prune_counters
 from headrace.config.load import home_dir, load_service
 from headrace.config.model import ServiceConfig
+from headrace.models.cache.build import build_cache
+from headrace.models.cache.metrics import CacheCollector
+from headrace.models.cache.settings import read_cache
 from headrace.models.progress import Progress
 from headrace.pipeline.conversation import ConversationStore, conversation_handlers
 from headrace.pipeline.service import Platform
@@ -113,6 +116,10 @@ async def boot(
         await limiter.start()
         stack.push_async_callback(limiter.close)
         metrics.registry.register(LimitCollector(limiter))
+        cache = build_cache(read_cache(config.cache), home=home, secret=vault.cache_secret)
+        await cache.start()
+        stack.push_async_callback(cache.close)
+        metrics.registry.register(CacheCollector(cache))
         loader = ServiceLoader(
             root,
             home,
@@ -121,6 +128,7 @@ async def boot(
             recorder=recorder,
             unlock=vault.unlock,
             limiter=limiter,
+            cache=cache,
         )
         platform = Platform(
             home=home,
@@ -130,6 +138,7 @@ async def boot(
             feedback=FeedbackStore(database, writer, vault),
             conversations=conversations,
             limiter=limiter,
+            cache=cache,
             metrics=metrics,
             recorder=recorder,
             writer=writer,

@@ -8,6 +8,7 @@ from headrace.access.limits.config import read_limits
 from headrace.access.limits.limiter import Limiter
 from headrace.config.load import load_service
 from headrace.models.box import ModelBox
+from headrace.models.cache.cache import AnswerCache
 from headrace.models.progress import Progress
 from headrace.pipeline.compile import compile_pipeline
 from headrace.pipeline.conversation import ConversationStore
@@ -33,6 +34,7 @@ class ServiceLoader:
         recorder: Recorder,
         unlock: Unlock,
         limiter: Limiter,
+        cache: AnswerCache,
     ) -> None:
         self.root = root
         self.environ = environ
@@ -41,6 +43,7 @@ class ServiceLoader:
         self._recorder = recorder
         self._unlock = unlock
         self._limiter = limiter
+        self._cache = cache
 
     async def load(
         self, *, reuse: ModelBox | None = None, progress: Progress | None = None
@@ -70,6 +73,7 @@ class ServiceLoader:
                 recorder=self._recorder,
                 unlock=self._unlock,
                 limiter=self._limiter,
+                cache=self._cache,
             )
 
         # Once before anything is fetched or started, so that a wrong setting is said at once;

@@ -10,6 +10,7 @@ import logging
 from headrace.access.limits.config import read_limits
 from headrace.config.watch import ServiceFiles
 from headrace.errors import HeadraceError
+from headrace.models.cache.settings import read_cache
 from headrace.pipeline.service import Platform, Service
 from headrace.server.load import ServiceLoader
 
@@ -65,6 +66,7 @@ class Reloader:
         new.models.succeed(old.models)
         self._platform.service = new
         self._platform.limiter.change(read_limits(new.config.limits))
+        self._platform.cache.change(read_cache(new.config.cache))
         self._platform.recorder.content = new.config.traces.content
         _log.info("the changed files are in use now: release %s", new.release)
         _say_what_waits(old, new)
@@ -81,6 +83,8 @@ def _say_what_waits(old: Service, new: Service) -> None:
     ]
     if read_limits(before.limits).redis != read_limits(after.limits).redis:
         waiting.append("limits.redis")
+    if read_cache(before.cache).redis != read_cache(after.cache).redis:
+        waiting.append("cache.redis")
     waiting += [
         f"traces.{name}"
         for name in ("otlp_endpoint", "otlp_headers", "otlp_content")

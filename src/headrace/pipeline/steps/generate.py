@@ -4,7 +4,6 @@ Settings win in this order: the request, the prompt template, the model's own de
 """
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Annotated, Self
 
 import msgspec
@@ -12,8 +11,13 @@ from msgspec import Meta
 
 from headrace.errors import InvalidRequest
 from headrace.models.ask import Ask
-from headrace.models.backend import Call
+from headrace.models.backend import Call, Embeddings
 from headrace.models.box import ModelBox
+from headrace.models.cache.cache import AnswerCache
+from headrace.models.cache.question import Question
+from headrace.models.cache.settings import CacheSettings
+from headrace.models.cache.source import Source
+from headrace.models.deployment import Deployment
 from headrace.models.model import Target
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.turn import Turn
@@ -22,6 +26,9 @@ from headrace.telemetry.trace import Span
 from headrace.types import Delta, Deltas, Params, Usage
 
 __all__ = ["GenerateSettings", "GenerateStep"]
+
+_KEY = "generate.key"
+"""Where a turn's state says under which key its answer is kept."""
 
 
 class GenerateSettings(Settings, frozen=True, kw_only=True):
@@ -39,15 +46,18 @@ class GenerateStep(Step[GenerateSettings]):
     name = "generate"
     Settings = GenerateSettings
 
-    def __init__(self, settings: GenerateSettings, models: ModelBox) -> None:
+    def __init__(
+        self, settings: GenerateSettings, models: ModelBox, cache: AnswerCache | None = None
+    ) -> None:
         super().__init__(settings)
         self._models = models
+        self._cache = cache or AnswerCache(CacheSettings(enabled=False, coalesce=False))
 
     @classmethod
     def build(cls, settings: GenerateSettings, context: BuildContext) -> Self:
         if settings.model is not None:
             context.models.get(settings.model)
-        return cls(settings, context.models)
+        return cls(settings, context.models, context.cache)
 
     def params_for(self, turn: Turn, model: Target) -> Params:
         """Request over template over model defaults, within this step's limits."""
@@ -68,20 +78,46 @@ class GenerateStep(Step[GenerateSettings]):
         if not turn.messages:
             raise InvalidRequest("there is no message to answer", param="messages")
         call = self._call(turn, target)
-        ask = target.ask(call)
         count = _Count(_counted(turn))
-        try:
-            deltas = ask.deltas(lambda model: call if model is target else self._call(turn, model))
-            async with aclosing(deltas) as upstream:
-                async for delta in upstream:
+        async with self._cache.open(self._question(turn, target, call)) as source:
+            span.attributes.update(source.attributes)
+            turn.state[_KEY] = source.key
+            try:
+                async for delta in source.deltas:
                     count.add(delta)
                     yield delta
-        finally:
-            turn.usage = count.usage()
-            _describe(turn, ask, span)
-            span.attributes.update(inference_attributes(turn.trace, call.params, count.reasons))
-            span.attributes["gen_ai.usage.input_tokens"] = turn.usage.prompt_tokens
-            span.attributes["gen_ai.usage.output_tokens"] = turn.usage.completion_tokens
+            finally:
+                # Left first: who of several listeners pays is known only then.
+                await source.close()
+                turn.usage = count.usage()
+                _describe(turn, source, span)
+                span.attributes.update(inference_attributes(turn.trace, call.params, count.reasons))
+                span.attributes["gen_ai.usage.input_tokens"] = turn.usage.prompt_tokens
+                span.attributes["gen_ai.usage.output_tokens"] = turn.usage.completion_tokens
+
+    def ended(self, turn: Turn) -> None:
+        """What a policy stopped, or a step failed over, is not given again."""
+        key = turn.state.get(_KEY)
+        if isinstance(key, bytes) and turn.trace.status in ("blocked", "error"):
+            self._cache.discard(key)
+
+    def _question(self, turn: Turn, target: Target, call: Call) -> Question:
+        return Question(
+            call=call,
+            target=target.name,
+            release=turn.trace.release,
+            principal=turn.principal,
+            subject=turn.subject,
+            in_conversation=turn.conversation is not None,
+            is_masked=bool(turn.masks),
+            control=turn.cache_control,
+            ask=lambda: target.ask(call),
+            call_for=lambda model: call if model is target else self._call(turn, model),
+            embed=self._embed,
+        )
+
+    async def _embed(self, model: str, text: str) -> tuple[Embeddings, Deployment]:
+        return await self._models.get(model).embed([text])
 
     def _call(self, turn: Turn, model: Target) -> Call:
         return Call(
@@ -92,12 +128,24 @@ class GenerateStep(Step[GenerateSettings]):
         )
 
 
-def _describe(turn: Turn, ask: Ask, span: Span) -> None:
+def _describe(turn: Turn, source: Source, span: Span) -> None:
+    """Who answered and what it cost: a deployment, or the cache."""
+    turn.trace.cost_usd = source.embedding_usd
+    if source.entry is not None:
+        turn.trace.provider = source.entry.provider
+        span.attributes["headrace.model.digest"] = source.entry.digest
+    elif source.ask is not None:
+        _describe_ask(turn, source.ask, span, pays=source.pays())
+
+
+def _describe_ask(turn: Turn, ask: Ask, span: Span, *, pays: bool) -> None:
     """Which deployment answered, why that one, and what was tried before it."""
     deployment = ask.deployment or ask.model.deployments[0]
     turn.trace.provider = deployment.backend.provider
-    turn.trace.deployment = deployment.key if ask.deployment is not None else ""
-    turn.trace.cost_usd = deployment.cost_usd(turn.usage)
+    # One call counts once in what is known of the deployment.
+    turn.trace.deployment = deployment.key if ask.deployment is not None and pays else ""
+    if pays:
+        turn.trace.cost_usd += deployment.cost_usd(turn.usage)
     span.attributes["headrace.model.digest"] = deployment.backend.digest
     if ask.model.name != turn.model:
         span.attributes["headrace.routing.model"] = ask.model.name
