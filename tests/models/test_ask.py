@@ -150,8 +150,54 @@ async def test_another_deployment_answers_for_one_that_cannot(error: HeadraceErr
 async def test_what_was_tried_is_said_when_nobody_can() -> None:
     one, two = ScriptedBackend(fails), ScriptedBackend(raising(DeploymentTimeout("silent")))
     model = model_of(one, two, balance=BalanceSettings(prefer="order", retry=QUICK.retry))
-    with pytest.raises(ModelUnavailable, match=r"m-0: failed; m-1: timed_out"):
+    with pytest.raises(ModelUnavailable, match=r"m-0: failed, 3 times; m-1: timed_out, 2 times"):
         await text_of(ask_of(model))
+
+
+async def test_a_deployment_that_refuses_our_key_is_asked_once() -> None:
+    backend = ScriptedBackend(raising(DeploymentMisconfigured("no such key", hint="mend it")))
+    with pytest.raises(DeploymentMisconfigured, match=r"^no such key$"):
+        await text_of(ask_of(model_of(backend, balance=QUICK)))
+    assert backend.calls == 1
+
+
+async def test_one_that_refuses_our_key_is_not_among_those_asked_again() -> None:
+    wrong = ScriptedBackend(raising(DeploymentMisconfigured("no such key", hint="mend it")))
+    sick = ScriptedBackend(fails)
+    model = model_of(wrong, sick, balance=BalanceSettings(prefer="order", retry=QUICK.retry))
+    with pytest.raises(ModelUnavailable, match="no such key") as caught:
+        await text_of(ask_of(model))
+    assert (wrong.calls, sick.calls) == (1, QUICK.retry.attempts - 1)
+    assert caught.value.hint == "mend it"
+    assert not isinstance(caught.value, DeploymentMisconfigured)
+
+
+async def test_a_pause_asked_for_is_kept_where_it_ends_in_time() -> None:
+    backend = ScriptedBackend(raising(DeploymentThrottled("full", retry_after_s=0.3)), answers)
+    began = asyncio.get_running_loop().time()
+    assert await text_of(ask_of(model_of(backend, balance=QUICK))) == "Hello"
+    assert asyncio.get_running_loop().time() - began >= 0.3
+    assert backend.calls == 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_pause_that_ends_too_late_is_passed_on_at_once(count: int) -> None:
+    full = raising(DeploymentThrottled("full", hint="add one", retry_after_s=60.0))
+    backends = [ScriptedBackend(full) for _ in range(count)]
+    ask = ask_of(model_of(*backends, balance=QUICK))
+    with pytest.raises(DeploymentThrottled, match="m-0: throttled") as caught:
+        await text_of(ask)
+    assert caught.value.retry_after_s == pytest.approx(60.0, abs=2.0)
+    assert caught.value.hint == "add one"
+    assert [backend.calls for backend in backends] == [1] * count
+
+
+async def test_where_only_some_are_throttled_the_failure_is_none_of_the_callers() -> None:
+    full = ScriptedBackend(raising(DeploymentThrottled("full", retry_after_s=0.001)))
+    model = model_of(full, ScriptedBackend(fails), balance=QUICK)
+    with pytest.raises(ModelUnavailable, match=r"m-\d: failed") as caught:
+        await text_of(ask_of(model))
+    assert type(caught.value) is ModelUnavailable
 
 
 async def test_a_deployment_that_does_not_begin_in_time_is_left_for_another() -> None:

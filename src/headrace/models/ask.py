@@ -24,6 +24,7 @@ from headrace.models.errors import (
     DeploymentThrottled,
     DeploymentTimeout,
 )
+from headrace.models.failure import Failed, failure_of
 from headrace.types import Delta, Deltas, Usage
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Ask:
         self._demand = demand
         self._deadline = time.monotonic() + within_s
         self._retries: dict[str, Retry] = {}
+        self._failed: list[Failed] = []
         self._at = 0
         self._deaths = 0
         self._ticket: Ticket | None = None
@@ -79,11 +81,7 @@ class Ask:
     @property
     def tried(self) -> list[str]:
         """Every attempt that failed, in order: `chat-0: timed_out`."""
-        return [
-            f"{each.member}: {each.outcome.value}"
-            for retry in self._retries.values()
-            for each in retry.tried
-        ]
+        return [f"{each.member}: {each.outcome.value}" for each in self._failed]
 
     async def deltas(self, call_for: Callable[["Model"], Call]) -> Deltas:
         """The answer, piece by piece.
@@ -93,6 +91,7 @@ class Ask:
 
         Raises:
             ModelUnavailable: none can be reached, or one broke off in mid-answer.
+            DeploymentThrottled: all that were asked want no more calls for a while.
             Overloaded: all are full, and so is the queue.
             HeadraceError: the request was refused.
         """
@@ -147,7 +146,7 @@ class Ask:
                 error=error.message,
             )
             if not await self._is_worthwhile(ticket, outcome, error, was_ready=was_ready):
-                raise self._said(error) from error
+                raise self._said(error, has_begun=ticket.first_at is not None) from error
         except BaseException:
             ticket.done(Outcome.CANCELLED)
             raise
@@ -169,7 +168,10 @@ class Ask:
             self._at, self.model = at, model
             return ticket
         self.model = model = self._models[self._at]
-        return await model.balancer.acquire(self._demand_of(model), deadline=self._deadline)
+        try:
+            return await model.balancer.acquire(self._demand_of(model), deadline=self._deadline)
+        except (NoDeploymentLeft, Overloaded) as error:
+            raise self._said(error, has_begun=False) from error
 
     def _demand_of(self, model: "Model") -> Demand:
         retry = self._retries.get(model.name)
@@ -198,6 +200,7 @@ class Ask:
         """Whether the call is made again, after the pause that it takes."""
         if ticket.first_at is not None or not isinstance(error, ModelUnavailable):
             return False
+        self._failed.append(Failed(ticket.member.key, outcome, error))
         pause_s = self._retry_of(self.model).after(ticket, outcome, error.message)
         if pause_s == 0.0:
             return True
@@ -218,16 +221,22 @@ class Ask:
             await asyncio.sleep(pause_s)
         return await backend.wait_ready(self._deadline - time.monotonic())
 
-    def _said(self, error: HeadraceError) -> HeadraceError:
-        """The error as the caller gets it: with all that was tried, where that was more than one."""
-        tried = self.tried
-        if len(tried) < 2 or not isinstance(error, ModelUnavailable):
+    def _said(self, error: HeadraceError, *, has_begun: bool) -> HeadraceError:
+        """The error as the caller gets it: with all that was tried."""
+        is_refused = not isinstance(error, ModelUnavailable | Overloaded)
+        if is_refused or has_begun or not self._failed:
             return error
-        if isinstance(error, NoDeploymentLeft | Overloaded) or len(set(tried)) == 1:
-            return error
-        name = self._models[0].name
-        return ModelUnavailable(
-            f"no deployment of {name!r} could answer: {'; '.join(tried)}", hint=error.hint
+        return failure_of(self._models[0].name, self._failed, error, self._pause_s())
+
+    def _pause_s(self) -> float:
+        """When the first of those that may be asked takes calls again, as far as is known."""
+        return min(
+            (
+                max(each.paused_for_s, each.ejected_for_s)
+                for model in self._models
+                for each in model.balancer.snapshot()
+            ),
+            default=0.0,
         )
 
 

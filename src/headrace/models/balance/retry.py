@@ -109,6 +109,13 @@ class Retry:
         if len(self.tried) >= self._settings.attempts or now >= self._deadline:
             return None
         exclude = self.demand.exclude | {ticket.member.key}
+        if outcome is Outcome.MISCONFIGURED:
+            # Nothing that is asked there can succeed: not a second time by this call.
+            self._first = msgspec.structs.replace(
+                self._first, exclude=self._first.exclude | {ticket.member.key}
+            )
+            if self._usable is not None and self._usable <= self._first.exclude:
+                return None
         pause_s = 0.0
         if self._usable is not None and self._usable <= exclude:
             # All have been asked: from now on each may be asked again, after a pause.
