@@ -28,7 +28,7 @@ class Call:
     def __init__(self, platform: Platform, exchange: Exchange) -> None:
         self.platform = platform
         self.service: Service = platform.service
-        self.id = new_id()
+        self.id = exchange.turn_id or new_id()
         """The request's id; of a request with one turn it is the turn's and the trace's too."""
         self.surface: Surface = OPENAI
         """Whose API the client speaks: says how errors look."""

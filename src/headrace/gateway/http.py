@@ -6,7 +6,7 @@ The server has the only real `Exchange` (server/http1/exchange.py); the gateway 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeAlias
 
-__all__ = ["ClientGone", "Exchange", "HeaderList", "Headers"]
+__all__ = ["ClientGone", "Exchange", "HeaderList", "Headers", "RelayExchange", "Relayed"]
 
 HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
 """Names in lower case."""
@@ -40,6 +40,18 @@ class Headers:
         return (name.decode("latin-1") for name in self.last)
 
 
+class Relayed(Protocol):
+    """Who answers an exchange without a task of its own."""
+
+    def client_left(self) -> None:
+        """Nobody is there any more to answer."""
+        ...
+
+    def cut(self) -> None:
+        """The service stops, and has waited long enough."""
+        ...
+
+
 class Exchange(Protocol):
     """One request and its answer: `respond` once, or `begin`, `write` and `end`.
 
@@ -47,6 +59,8 @@ class Exchange(Protocol):
     `outlives_client` was set; what is sent afterwards is dropped without an error.
     """
 
+    turn_id: str
+    """The id of the turn, if it has one already."""
     outlives_client: bool
     """Set it to go on without the client: `gone` then tells when it left."""
 
@@ -113,4 +127,27 @@ class Exchange(Protocol):
 
     def end(self, data: bytes = b"") -> None:
         """End the answer, with a last piece."""
+        ...
+
+
+class RelayExchange(Exchange, Protocol):
+    """An exchange that can be answered without a task: nothing here has to be awaited."""
+
+    relayed: Relayed | None
+
+    @property
+    def whole_body(self) -> bytes | None:
+        """The body, if all of it is here already."""
+        ...
+
+    def push(self, data: bytes) -> bool:
+        """`write` without waiting. False: the client is slow, so wait for `writable` first."""
+        ...
+
+    def hand_over(self) -> None:
+        """Let it go the ordinary way after all; nothing may have been sent yet."""
+        ...
+
+    async def writable(self) -> None:
+        """Wait until the client has taken enough of what was sent."""
         ...

@@ -19,16 +19,24 @@ class Leases:
         """Calls that run now."""
         return self._count
 
+    def take(self) -> None:
+        """A call begins; `give_back` must follow once."""
+        self._count += 1
+        self._changed.set()
+
+    def give_back(self) -> None:
+        """It has ended."""
+        self._count -= 1
+        self._changed.set()
+
     @contextmanager
     def hold(self) -> Generator[None, None, None]:
         """One call, for as long as the block runs."""
-        self._count += 1
-        self._changed.set()
+        self.take()
         try:
             yield
         finally:
-            self._count -= 1
-            self._changed.set()
+            self.give_back()
 
     async def quiet(self, quiet_s: float, within_s: float) -> bool:
         """Wait until no call has run for `quiet_s`; False when that is not so `within_s`."""

@@ -14,7 +14,7 @@ from headrace.models.deployment import Deployment
 from headrace.models.estimate import estimate_tokens
 from headrace.types import Message, Params
 
-__all__ = ["Model", "Route", "Target"]
+__all__ = ["Model", "Route", "Target", "prefix_of"]
 
 _ANSWER_TOKENS = 256
 """Length of an answer of which nobody says how long it may be."""
@@ -210,13 +210,13 @@ def _demand(models: Sequence[Model], call: Call, regions: frozenset[str] | None)
     size = estimate_tokens(call.messages) + (call.params.max_tokens or _ANSWER_TOKENS)
     return Demand(
         size=float(size),
-        prefix=_prefix(call.messages),
+        prefix=prefix_of(call.messages),
         regions=regions,
         streamed=call.stream,
     )
 
 
-def _prefix(messages: Sequence[Message]) -> int:
+def prefix_of(messages: Sequence[Message]) -> int:
     """Equal for prompts that begin alike, and most of all for the turns of one conversation."""
     beginning: list[str] = []
     taken = 0

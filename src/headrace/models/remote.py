@@ -8,7 +8,7 @@ be tested on bytes alone.
 import hashlib
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -17,8 +17,12 @@ from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.estimate import estimate_tokens
 from headrace.models.http import Address, HttpClient, Reply
+from headrace.models.http.head import Head
 from headrace.models.progress import Progress
 from headrace.types import Delta, Deltas, Message
+
+if TYPE_CHECKING:
+    from headrace.models.openai.relay import RelayTarget
 
 __all__ = ["Reader", "RemoteBackend", "RemoteSettings", "Request", "Wire"]
 
@@ -181,6 +185,15 @@ class RemoteBackend:
             return ()
         async with self._sent(request) as reply:
             return self.wire.listed(await reply.read())
+
+    def saw(self, head: Head) -> None:
+        """Learn from a response that somebody else has asked for."""
+        if any(name[:11].lower() == b"x-ratelimit" for name, _ in head.raw):
+            self.rate_limits = self.wire.rate_limits(head.headers) or self.rate_limits
+
+    def relay(self) -> "RelayTarget | None":
+        """Where chats in OpenAI's words can be passed on as they are; None: nowhere."""
+        return None
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         return estimate_tokens(messages)

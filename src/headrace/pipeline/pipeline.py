@@ -18,7 +18,7 @@ from headrace.models.box import ModelBox
 from headrace.pipeline.admit import admit_turn
 from headrace.pipeline.answer import AnswerGatherer
 from headrace.pipeline.step import Settings, Step
-from headrace.pipeline.steps.generate import GenerateStep
+from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.stream import filtered
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.semconv import guardrail_attributes
@@ -75,6 +75,8 @@ class Pipeline:
         self._generate = generate
         self._before = self.steps[:at]
         self._after = self.steps[at + 1 :]
+        self.is_bare = len(self.steps) == 1 and generate.settings == GenerateSettings()
+        """Whether a request goes to its model, and the answer back, as they are."""
         self._layers = _layers((*reversed(self._before), *self._after))
         self._ending = [step for step in self.steps if type(step).ended is not Step.ended]
         for step in self.steps:

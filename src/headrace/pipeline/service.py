@@ -35,6 +35,11 @@ class Service:
     loaded_at: float
     """Seconds since the epoch."""
 
+    @property
+    def asks_only_the_model(self) -> bool:
+        """Whether nothing stands between a request and its model, nor behind it."""
+        return self.pipeline.is_bare
+
 
 @dataclass(slots=True, kw_only=True)
 class Platform:

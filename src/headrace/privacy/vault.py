@@ -107,6 +107,10 @@ class Vault:
                 self._ids.popitem(last=False)
         return found
 
+    def is_unlocked(self, subject: str) -> bool:
+        """Whether the subject's key is in memory."""
+        return self.subject_id(subject) in self._keys
+
     @property
     def cache_secret(self) -> bytes:
         """What kept answers are encrypted under where they leave this process; 32 bytes."""

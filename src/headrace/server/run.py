@@ -18,6 +18,7 @@ from headrace.config.model import ServerConfig
 from headrace.console.app import console_routes
 from headrace.errors import HeadraceError
 from headrace.gateway.app import Gateway
+from headrace.gateway.relay import Relay
 from headrace.models.progress import Progress
 from headrace.server.boot import Booted, boot
 from headrace.server.http1.asgi import AsgiPages
@@ -117,11 +118,14 @@ async def _serve(wanted: _Wanted) -> None:
         async with _interruptible(wanted, signals) as booted:
             platform = booted.platform
             pages = AsgiPages(Starlette(routes=console_routes(platform)))
+            relay = Relay(platform)
             server = HttpServer(
                 Gateway(platform, pages),
                 _limits(config),
                 drain_s=config.drain_s,
                 tls=certificate.context if certificate else None,
+                relay=relay,
+                relay_wants_body=relay.wants_body,
             )
             serving = asyncio.create_task(server.serve(listener))
             url = address_of(listener, scheme="https" if certificate else "http")

@@ -154,6 +154,10 @@ class Metrics:
     def turn_started(self) -> None:
         self.turns_active.inc()
 
+    def turn_restarted(self) -> None:
+        """It will be told of as started once more."""
+        self.turns_active.dec()
+
     def observe_turn(self, trace: Trace) -> None:
         """Count a turn that has ended."""
         self.turns_active.dec()

@@ -53,6 +53,14 @@ class TraceRecorder:
         )
         self._writer.append(TRACE_BEGIN, _encode(TraceBegin(trace.id, self.boot, begun)))
 
+    def can_keep(self, subject: str) -> bool:
+        """Whether texts about a subject could be kept now: nothing would have to be waited for."""
+        return not self.content or self._vault.is_unlocked(subject)
+
+    def passed_on(self) -> None:
+        """A turn that `started` was told of begins anew, under the same id."""
+        self._metrics.turn_restarted()
+
     def record(self, trace: Trace) -> None:
         """Keep a finished turn. Call it once, after `started`."""
         self._metrics.observe_turn(trace)

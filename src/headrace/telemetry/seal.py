@@ -10,6 +10,10 @@ class Sealer(Protocol):
 
     def subject_id(self, subject: str) -> str: ...
 
+    def is_unlocked(self, subject: str) -> bool:
+        """Whether the subject's key is in memory."""
+        ...
+
     async def unlock(self, subject: str) -> None: ...
 
     def seal_if_unlocked(self, subject: str, text: str) -> bytes | None:

@@ -14,7 +14,7 @@ import uvloop
 
 from headrace.gateway.http import Exchange
 from headrace.server.http1.limits import Limits
-from headrace.server.http1.server import Handler, HttpServer
+from headrace.server.http1.server import Handler, HttpServer, Relay
 
 __all__ = ["Answer", "Client", "Echo", "Site", "get", "post"]
 
@@ -222,6 +222,7 @@ class Site:
         *,
         drain_s: float = 5.0,
         tls: ssl.SSLContext | None = None,
+        relay: Relay | None = None,
     ) -> Iterator[Self]:
         """Start it, and at the end stop it; what the event loop complained of is a failure."""
         listener = socket.create_server(("127.0.0.1", 0))
@@ -237,7 +238,7 @@ class Site:
 
         async def serve() -> None:
             asyncio.get_running_loop().set_exception_handler(note)
-            server = HttpServer(handler, limits or Limits(), drain_s=drain_s, tls=tls)
+            server = HttpServer(handler, limits or Limits(), drain_s=drain_s, tls=tls, relay=relay)
             started.append(cls(server, asyncio.get_running_loop(), port))
             serving = asyncio.ensure_future(server.serve(listener))
             await server.answering.wait()

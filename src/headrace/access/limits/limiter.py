@@ -156,6 +156,23 @@ class MemoryLimiter:
             self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
         return Admission(entry, self)
 
+    def try_admit(
+        self, principal: Principal, model: str, estimated_tokens: int, now: float, cost_usd: float
+    ) -> Admission | None:
+        """`admit` for who goes another way when there is no room: None, and no refusal counted."""
+        ledger = self.ledger
+        if not ledger.rules:
+            return FREE
+        plan = ledger.plan(principal, model, now)
+        if not plan.counters:
+            return FREE
+        entry = ledger.admit(plan, max(1, estimated_tokens), cost_usd, now)
+        if isinstance(entry, Refusal):
+            return None
+        if self._writer is not None:
+            self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
+        return Admission(entry, self)
+
     def headers(self, principal: Principal, model: str) -> Headers:
         """See `Limiter`."""
         plan = self.ledger.known_plan(principal, model)

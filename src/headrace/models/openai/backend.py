@@ -17,6 +17,7 @@ from headrace.errors import ConfigError
 from headrace.models.openai.errors import Site
 from headrace.models.openai.preset import PRESETS, Preset
 from headrace.models.openai.quirk import Quirks
+from headrace.models.openai.relay import RelayTarget
 from headrace.models.openai.wire import OpenAIWire
 from headrace.models.openai_responses.wire import ResponsesWire
 from headrace.models.remote import RemoteBackend, RemoteSettings
@@ -86,6 +87,17 @@ class CompatibleBackend(RemoteBackend):
         kind = ResponsesWire if (settings.api or preset.api) == "responses" else OpenAIWire
         wire = kind(site, settings.quirks or preset.quirks, _headers(settings), clock=clock)
         super().__init__(settings, wire, name=name)
+
+
+    def relay(self) -> RelayTarget | None:
+        """Only of a server that is asked in chats, as the client asks us."""
+        wire, client = self.wire, self._client
+        if type(wire) is not OpenAIWire or client is None:
+            return None
+        request = wire.request("/chat/completions")
+        headers = (*request.headers, *self.settings.headers.items())
+        head = client.head(request.method, request.path, headers=headers)
+        return RelayTarget(client, head, wire.site, wire.quirks)
 
 
 class OpenAIBackend(CompatibleBackend):

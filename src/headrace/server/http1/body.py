@@ -23,7 +23,7 @@ class Body:
     """
 
     __slots__ = (
-        "_chunks", "_data", "_failure", "_left", "_on_taken", "_on_wanted", "_waiter", "_want",
+        "_chunks", "_data", "_failure", "_left", "_on_end", "_on_taken", "_on_wanted", "_waiter", "_want",
         "has_arrived", "is_complete",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Body:
         self._left = length or 0
         self._chunks = ChunkReader() if length is None else None
         self._data = bytearray()
+        self._on_end: Callable[[], None] | None = None
         self._want = 0
         self._waiter: asyncio.Future[None] | None = None
         self._failure: Exception | None = None
@@ -59,7 +60,7 @@ class Body:
 
     @property
     def is_awaited(self) -> bool:
-        return self._waiter is not None
+        return self._waiter is not None or self._on_end is not None
 
     @property
     def still_to_come(self) -> int | None:
@@ -94,6 +95,17 @@ class Body:
         if self._failure is None and not self.is_complete:
             self._failure = failure
         self._wake()
+
+    def call_at_end(self, callback: Callable[[], None]) -> None:
+        """Call this once, soon after the body is whole or has failed; it is awaited until then."""
+        self._on_end = callback
+        self._on_wanted()
+
+    def taken_whole(self) -> bytes | None:
+        """All of it, if it is here and nobody has read any of it."""
+        if not self.is_complete or len(self._data) != self.has_arrived:
+            return None
+        return self._take()
 
     def discard(self) -> None:
         """Throw away what has come; nobody reads it any more."""
@@ -135,6 +147,9 @@ class Body:
         return data
 
     def _wake(self) -> None:
+        if self._on_end is not None and (self.is_complete or self._failure is not None):
+            asyncio.get_running_loop().call_soon(self._on_end)
+            self._on_end = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

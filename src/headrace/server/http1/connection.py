@@ -4,9 +4,9 @@ Requests are answered one after the other. What a client sends beyond the one be
 unread bytes, `READ_AHEAD_BYTES` at most, so pipelining costs no memory and needs no queue.
 
 Who only shuts down its writing side still gets its answer, who closes does not; both look the same
-until something is sent. So when the end of a client's bytes is seen and nothing of the answer has
-gone out yet, an interim answer is sent (`100 Continue`, which every HTTP/1.1 client must skip): a
-socket that is closed replies with a reset, and the kernel says so a moment later.
+until something is sent. So when the end of a client's bytes is seen, something that it must skip is
+sent: an interim answer (`100 Continue`) where nothing of the answer has gone out yet, a comment in
+an event stream. A socket that is closed replies with a reset, and the kernel says so a moment later.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ from headrace.server.http1.unread import Unread, skip_empty_lines
 __all__ = ["Connection"]
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_COMMENT = b":\n\n"
+"""Every reader of server-sent events must skip it (WHATWG HTML, 9.2.6)."""
 _FRESH_S = 0.5
 """How long a client that has only just connected may take when the server stops."""
 _LOOK_AFTER_S = 0.05
@@ -43,7 +45,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_clock", "_closing", "_discarded", "_eof", "_exchange", "_has_asked", "_heads",
-        "_host", "_is_broken", "_is_reading_paused", "_outflow", "_transport", "_unread",
+        "_host", "_is_broken", "_is_reading_paused", "_is_starting", "_outflow", "_transport", "_unread",
         "deadline", "peer", "scheme",
     )  # fmt: skip
 
@@ -62,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._heads = HeadReader()
         self._unread = Unread()
         self._has_asked = False
+        self._is_starting = False
         self._closing = False
         self._eof = False
         self._is_broken = False
@@ -135,8 +138,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._outflow.resume()
-        if self._exchange is None and self._body is None and not self._closing:
-            self._next()
+        self._go_on()
 
     # What the server calls.
 
@@ -158,6 +160,11 @@ class Connection(asyncio.Protocol):
             self._close()
         else:  # it has just connected, and its request may be a moment away
             self.deadline = min(self.deadline, self._host.now() + _FRESH_S)
+
+    def cut(self) -> None:
+        """What is relayed here ends now."""
+        if self._exchange is not None and self._exchange.relayed is not None:
+            self._exchange.relayed.cut()
 
     def abort(self) -> None:
         """Break off at once."""
@@ -197,6 +204,9 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             await asyncio.sleep(0)  # it has failed just now; the event loop is about to say so
 
+    def hand_over(self, exchange: HttpExchange) -> None:
+        exchange.task = self._host.run(exchange)
+
     def finished(self, exchange: HttpExchange) -> None:
         self._exchange = None
         if not exchange.keeps_alive or self._is_broken or self._host.is_draining:
@@ -206,10 +216,17 @@ class Connection(asyncio.Protocol):
             self._discarded = 0
             self.deadline = self._host.now() + self._host.limits.body_timeout_s
             self._resume_reading()
+        elif self._is_starting:
+            # Answered within `_advance`: going on from here would nest as deep as a client pipelines.
+            asyncio.get_running_loop().call_soon(self._go_on)
         else:
             self._next()
 
     # Reading requests.
+
+    def _go_on(self) -> None:
+        if self._exchange is None and self._body is None and not self._closing:
+            self._next()
 
     def _next(self) -> None:
         """Go on with what has come beyond the last request, or wait for more."""
@@ -249,11 +266,14 @@ class Connection(asyncio.Protocol):
         self.deadline = math.inf
         self._has_asked = True
         self._exchange = exchange = HttpExchange(self, request, body)
-        exchange.task = self._host.start(exchange)
         if rest and self._body is not None:
             rest = self._feed(self._body, rest)
         if rest:
             self._unread.add(rest)
+        # Last, because it may be answered at once.
+        self._is_starting = True
+        exchange.task = self._host.start(exchange)
+        self._is_starting = False
 
     def _wait_for_head(self, data: bytes) -> None:
         if self._eof:
@@ -382,8 +402,11 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if exchange.request.is_http_1_1 and not exchange.has_begun:
-            self._transport.write(_CONTINUE)
+        if not exchange.has_begun:
+            if exchange.request.is_http_1_1:
+                self._transport.write(_CONTINUE)
+        elif exchange.is_event_stream:
+            exchange.push(_COMMENT)
         asyncio.get_running_loop().call_later(_LOOK_AFTER_S, self._look_if_gone)
 
     def _look_if_gone(self) -> None:

@@ -1,9 +1,10 @@
 """A request with its answer, as a handler sees it: `gateway.http.Exchange`, on a real connection."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
-from headrace.gateway.http import ClientGone, Headers
+from headrace.gateway.http import ClientGone, Headers, Relayed
 from headrace.server.http1.body import Body, too_large
 from headrace.server.http1.request import Request
 from headrace.server.http1.response import HeaderList, has_no_body, response_head
@@ -13,6 +14,7 @@ __all__ = ["HttpExchange", "Line"]
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
 _CHUNKED = b"transfer-encoding: chunked\r\n"
+_EVENT_STREAM = b"text/event-stream"
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -42,6 +44,10 @@ class Line(Protocol):
         """Wait until the client has taken enough of what was sent."""
         ...
 
+    def hand_over(self, exchange: "HttpExchange") -> None:
+        """Answer it in a task."""
+        ...
+
     def finished(self, exchange: "HttpExchange") -> None:
         """The whole answer has been sent."""
         ...
@@ -59,10 +65,15 @@ class HttpExchange:
     """Whether the client waits to be told to send its body."""
     has_begun = False
     has_ended = False
+    is_event_stream = False
+    """Whether the answer that has begun is one of server-sent events, each written whole."""
     has_started = False
     """Whether the handler's task has had its first turn."""
     keeps_alive = False
     outlives_client = False
+    turn_id = ""
+    relayed: Relayed | None = None
+    """Who answers it without a task."""
     task: asyncio.Task[None] | None = None
     _gone: asyncio.Future[None] | None = None
     _head = b""
@@ -112,6 +123,49 @@ class HttpExchange:
             return body
         return await body.piece()
 
+    @property
+    def whole_body(self) -> bytes | None:
+        """The body, if all of it is here already."""
+        if isinstance(self._body, Body):
+            whole = self._body.taken_whole()
+            if whole is None:
+                return None
+            self._body = whole
+        return self._body
+
+    def call_with_body(self, callback: Callable[[], None], most_bytes: int) -> bool:
+        """Call this when the body is here, or will not come.
+
+        False: it is here already, or may be longer than that.
+        """
+        body = self._body
+        if isinstance(body, bytes) or body.is_complete:
+            return False
+        to_come = body.still_to_come
+        if to_come is None or to_come + body.has_arrived > most_bytes:
+            return False
+        body.call_at_end(callback)
+        return True
+
+    def push(self, data: bytes) -> bool:
+        """`write` without waiting. False: the client is slow, so wait for `writable` first."""
+        line = self._line
+        if line is not None and data and not self._is_hidden:
+            line.send(self._framed(data))
+            return not line.is_write_paused
+        return True
+
+    def hand_over(self) -> None:
+        """What was relayed goes the ordinary way after all."""
+        self.relayed = None
+        if self._line is not None:
+            self._line.hand_over(self)
+
+    async def writable(self) -> None:
+        """Wait until the client has taken enough of what was sent."""
+        if self._line is not None:
+            await self._line.writable()
+
     async def gone(self) -> None:
         if self._line is None or self.has_ended:
             return
@@ -151,6 +205,7 @@ class HttpExchange:
             is_unframed = length is None and not self._is_chunked
             ending = self._ending(line, framing, is_unframed=is_unframed)
             self._head = response_head(status, headers, ending)
+            self.is_event_stream = any(value.startswith(_EVENT_STREAM) for _, value in headers)
         self.has_begun = True
 
     async def write(self, data: bytes) -> None:
@@ -195,6 +250,8 @@ class HttpExchange:
         if isinstance(self._body, Body):
             self._body.fail(ClientGone())
         self._settle_gone()
+        if self.relayed is not None:
+            self.relayed.client_left()
         if self.task is not None and not self.has_ended and not self.outlives_client:
             self.task.cancel()
 

@@ -22,6 +22,10 @@ class Guest(Protocol):
         """The server stops: end the connection if nothing is under way on it."""
         ...
 
+    def cut(self) -> None:
+        """What is relayed here ends now."""
+        ...
+
     def abort(self) -> None:
         """Break off at once."""
         ...
@@ -37,8 +41,12 @@ class Host(Protocol):
     now: Callable[[], float]
     """The event loop's clock."""
 
-    def start(self, exchange: HttpExchange) -> "asyncio.Task[None]":
-        """Let the handler answer."""
+    def start(self, exchange: HttpExchange) -> "asyncio.Task[None] | None":
+        """Let the handler answer; None: it is relayed, without a task."""
+        ...
+
+    def run(self, exchange: HttpExchange) -> "asyncio.Task[None]":
+        """Let the handler answer, in a task."""
         ...
 
     def render(self, error: HeadraceError) -> tuple[int, bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import ssl
@@ -27,9 +28,12 @@ from headrace.server.http1.response import date_header
 __all__ = ["Handler", "HttpServer"]
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[None]]
+Relay: TypeAlias = Callable[[HttpExchange], bool]
 
 BACKLOG = 2048
 HANDSHAKE_S = 10.0
+RELAY_BODY_BYTES = 256 * 1024
+"""Longer bodies go the ordinary way, which reads them as they come."""
 CANCEL_S = 3.0
 """How long answers that draining cut off get to record their traces."""
 FLUSH_S = 1.0
@@ -48,7 +52,14 @@ class HttpServer:
         *,
         drain_s: float = 20.0,
         tls: ssl.SSLContext | None = None,
+        relay: Relay | None = None,
+        relay_wants_body: Callable[[HttpExchange], bool] | None = None,
     ) -> None:
+        """
+        Args:
+            relay: is asked first, and says at once whether it takes an exchange.
+            relay_wants_body: whether it might take an exchange once its body is here.
+        """
         self.limits = limits
         self.date = date_header(time.time())
         self.is_draining = False
@@ -60,6 +71,8 @@ class HttpServer:
         self._handler = handler
         self._drain_s = drain_s
         self._tls = tls
+        self._relay = relay
+        self._relay_wants_body = relay_wants_body
         self._timer: asyncio.TimerHandle | None = None
         self.running: set[asyncio.Task[None]] = set()
         """Handlers that have not ended."""
@@ -107,8 +120,29 @@ class HttpServer:
 
     # What a connection calls.
 
-    def start(self, exchange: HttpExchange) -> "asyncio.Task[None]":
-        """Let the handler answer."""
+    def start(self, exchange: HttpExchange) -> "asyncio.Task[None] | None":
+        """Let the handler answer; None: it is relayed, without a task."""
+        if self._relay is not None:
+            if self._waits_for_body(exchange):
+                return None
+            if self._relay(exchange):
+                return None
+        return self.run(exchange)
+
+    def _waits_for_body(self, exchange: HttpExchange) -> bool:
+        """Most clients send head and body apart: a short one is waited for before the relay is asked."""
+        wants = self._relay_wants_body
+        if wants is None or exchange.expects_continue or not wants(exchange):
+            return False
+        start = functools.partial(self._start_late, exchange)
+        return exchange.call_with_body(start, RELAY_BODY_BYTES)
+
+    def _start_late(self, exchange: HttpExchange) -> None:
+        if not exchange.is_client_gone and not (self._relay is not None and self._relay(exchange)):
+            exchange.task = self.run(exchange)
+
+    def run(self, exchange: HttpExchange) -> "asyncio.Task[None]":
+        """Let the handler answer, in a task."""
         task = self._loop.create_task(self._answer(exchange))
         self.running.add(task)
         return task
@@ -206,6 +240,8 @@ class HttpServer:
             _log.info("%d answers are cut off", len(self.running))
         for task in tuple(self.running):
             task.cancel()
+        for connection in tuple(self.connections):
+            connection.cut()
         if self.running:
             await asyncio.wait(tuple(self.running), timeout=CANCEL_S)
         self.running = {task for task in self.running if not task.done()}

@@ -1,0 +1,159 @@
+"""Passing chats on as they are, between a client and a server that speak OpenAI's protocol alike.
+
+What neither has to be changed nor read is not taken apart: a request goes out in the client's own
+bytes, but for the model's name, and the answer's packets come back as they arrive. Only usage, the
+reason of the end and failures are looked for on the way.
+"""
+
+import re
+
+import msgspec
+
+from headrace.models.dialect.reading import UNREADABLE
+from headrace.models.http import HttpClient
+from headrace.models.http.head import RequestHead
+from headrace.models.openai.choice import Chunk
+from headrace.models.openai.errors import Site
+from headrace.models.openai.quirk import Quirks
+from headrace.models.openai.usage import usage_of
+from headrace.types import FinishReason, Usage
+
+__all__ = ["RelayTarget", "StreamTap"]
+
+_FIELDS = frozenset(
+    {
+        "frequency_penalty",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "presence_penalty",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "top_p",
+    }
+)
+_USAGE = b'"stream_options":{"include_usage":true},'
+_FINISH = re.compile(rb'"finish_reason": ?"([a-z_]+)"')
+_REASONS: dict[bytes, FinishReason] = {
+    b"stop": "stop",
+    b"length": "length",
+    b"tool_calls": "tool_calls",
+    b"content_filter": "content_filter",
+}
+_decode = msgspec.json.Decoder(Chunk).decode
+
+
+class RelayTarget:
+    """One deployment that chats can be passed on to."""
+
+    def __init__(self, client: HttpClient, head: RequestHead, site: Site, quirks: Quirks) -> None:
+        self.client = client
+        self.head = head
+        self.site = site
+        self.streams_usage = quirks.stream_usage
+        self.one_system = quirks.system_messages == "one"
+        renamed = {"max_tokens", "max_completion_tokens"} - {quirks.max_tokens}
+        if quirks.seed != "seed":
+            renamed.add("seed")
+        self.fields = _FIELDS - renamed - set(quirks.unsupported) - set(quirks.left_out)
+        """Fields of a request that mean the same there."""
+        self._model = msgspec.json.encode(site.model)
+
+    def body(self, body: bytes, model: bytes, *, asks_for_usage: bool) -> bytes | None:
+        """The request as it goes out; None where it cannot be changed without a doubt.
+
+        Args:
+            model: the model's name as it stands in the body, quotes and all.
+            asks_for_usage: whether usage has to be asked for, which the client did not do.
+        """
+        if model != self._model:
+            pattern = rb'"model"\s*:\s*' + re.escape(model)
+            found = list(re.finditer(pattern, body))
+            if len(found) != 1:
+                return None
+            body = b'%b"model":%b%b' % (
+                body[: found[0].start()],
+                self._model,
+                body[found[0].end() :],
+            )
+        if asks_for_usage:
+            at = body.index(b"{") + 1
+            body = b"%b%b%b" % (body[:at], _USAGE, body[at:])
+        return body
+
+
+class StreamTap:
+    """Lets a stream of server-sent events through, whole events at a time, and reads its end."""
+
+    __slots__ = (
+        "_held",
+        "_hides_usage",
+        "_separator",
+        "failed",
+        "finish",
+        "is_done",
+        "pieces",
+        "usage",
+    )
+
+    def __init__(self, *, hides_usage: bool) -> None:
+        """
+        Args:
+            hides_usage: the client has not asked for usage, so the event that has it is left out.
+        """
+        self.usage: Usage | None = None
+        self.finish: FinishReason | None = None
+        self.pieces = 0
+        """Events so far: about as many as tokens."""
+        self.failed = False
+        """Whether an event told of a failure."""
+        self.is_done = False
+        self._hides_usage = hides_usage
+        self._separator = b"\n\n"
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What may be sent on now: the events that are whole."""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        end = data.rfind(self._separator)
+        if end < 0:
+            if b"\r\n\r\n" not in data:
+                self._held = data
+                return b""
+            self._separator = b"\r\n\r\n"
+            end = data.rfind(self._separator)
+        end += len(self._separator)
+        if end < len(data):
+            data, self._held = data[:end], data[end:]
+        self.pieces += data.count(self._separator)
+        if b'"usage":{' in data or b'"usage": {' in data:
+            data = self._read_usage(data)
+        if (found := _FINISH.search(data)) is not None:
+            self.finish = _REASONS.get(found[1], "stop")
+        if b'data: {"error"' in data:
+            self.failed = True
+        if b"data: [DONE]" in data:
+            self.is_done = True
+        return data
+
+    def _read_usage(self, data: bytes) -> bytes:
+        kept: list[bytes] = []
+        for event in data.split(self._separator):
+            if b'"usage":' in event:
+                try:
+                    chunk = _decode(event.partition(b"data:")[2])
+                except UNREADABLE:
+                    kept.append(event)
+                    continue
+                if chunk.usage is not None:
+                    self.usage = usage_of(chunk.usage)
+                    if self._hides_usage and not chunk.choices:
+                        continue
+            kept.append(event)
+        return self._separator.join(kept)
