@@ -186,10 +186,12 @@ class Flight:
         # Twice the bound, so that a listener which keeps up never loses what it has yet to hear.
         if self._bytes > 2 * self._max_bytes:
             behind = furthest
+        # Those let go of before are still here until they ask for more.
+        behind = max(behind, self._base)
         for delta in self.pieces[: behind - self._base]:
             self._bytes -= PIECE_BYTES + len(delta.text) + len(delta.reasoning) + len(delta.refusal)
         del self.pieces[: behind - self._base]
-        self._base = max(self._base, behind)
+        self._base = behind
 
     def _is_ahead(self) -> bool:
         if not self._listeners:
