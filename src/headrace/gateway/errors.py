@@ -54,6 +54,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "internal_error": 500,
     "upgrade_unsupported": 501,
     "deployment_misconfigured": 503,
+    "limits_unavailable": 503,
     "no_deployment": 503,
     "model_timeout": 504,
     "model_unavailable": 503,

@@ -42,6 +42,7 @@ __all__ = ["Relay"]
 
 PATH = "/v1/chat/completions"
 LOOK_EVERY_S = 0.25
+MOST_WHOLE_BYTES = 64 * 1024 * 1024
 _PARAMS = Params()
 _OURS = (
     b"x-headrace-conversation",
@@ -222,13 +223,6 @@ def _has_late_system(request: ChatRequest) -> bool:
     return any(each.role == "system" for each in request.messages[1:])
 
 
-def _outcome_of(status: int) -> Outcome:
-    """What a status says of the deployment; the ordinary way finds out why."""
-    if status == 429:
-        return Outcome.THROTTLED
-    return Outcome.FAILED if status >= 500 else Outcome.CANCELLED
-
-
 class _Call:
     """One chat on its way: the sink of the deployment's answer."""
 
@@ -237,7 +231,6 @@ class _Call:
         "_client",
         "_deployment",
         "_first_at",
-        "_hand_over",
         "_is_paused",
         "_last_at",
         "_model",
@@ -245,7 +238,9 @@ class _Call:
         "_pieces",
         "_plan",
         "_principal",
+        "_refusal",
         "_relay",
+        "_size",
         "_tail",
         "_ticket",
         "_upstream",
@@ -278,6 +273,8 @@ class _Call:
         self._deployment = model.deployment(ticket.member.key)
         self._upstream: UpstreamExchange | None = None
         self._pieces: list[bytes] = []
+        self._refusal: Head | None = None
+        self._size = 0
         self._tail = b""
         self._is_paused = False
         self._first_at: float | None = None
@@ -307,7 +304,7 @@ class _Call:
 
     def began(self, head: Head) -> None:
         if head.status != 200:
-            self._give_back(_outcome_of(head.status))
+            self._refusal = head
             return
         backend = self._deployment.backend
         assert isinstance(backend, RemoteBackend)
@@ -322,8 +319,11 @@ class _Call:
 
     def received(self, data: bytes) -> None:
         tap = self.tap
-        if tap is None:
+        if tap is None or self._refusal is not None:
             self._pieces.append(data)
+            self._size += len(data)
+            if self._size > MOST_WHOLE_BYTES:
+                self._give_back(Outcome.FAILED)
             return
         self._last_at = time.perf_counter()
         self._ticket.heard()
@@ -336,6 +336,9 @@ class _Call:
 
     def ended(self) -> None:
         self._upstream = None
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+            return
         if self.tap is None:
             self._answer_whole()
             return
@@ -413,6 +416,19 @@ class _Call:
         tap = self.tap
         usage = Usage() if tap is None else tap.usage or Usage(self.prompt_tokens, tap.pieces)
         self._finish("cancelled", usage, [], Outcome.CANCELLED)
+
+    def _refuse(self, head: Head) -> None:
+        """The deployment wants none of it. If the request is to blame, asking again changes nothing."""
+        backend = self._deployment.backend
+        assert isinstance(backend, RemoteBackend)
+        error = backend.wire.error_of(head.status, head.headers, b"".join(self._pieces))
+        if isinstance(error, ModelUnavailable):
+            self._give_back(outcome_of(error), error)
+            return
+        self._forget_waiting()
+        self.trace.error = error.code
+        self._finish("error", Usage(), [], Outcome.REFUSED)
+        self._client.respond(status_of(error), [_JSON, *self._headers()], error_body(error))
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         identity = self.trace.id.encode()

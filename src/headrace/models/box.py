@@ -15,6 +15,7 @@ from headrace.models.backend import Backend
 from headrace.models.balance.settings import BalanceSettings
 from headrace.models.deployment import Deployment, Runner
 from headrace.models.facts import Facts
+from headrace.models.http.tls import TlsSettings
 from headrace.models.model import Model, Route, Target
 from headrace.models.progress import Progress
 from headrace.models.residency import permitted_regions
@@ -255,6 +256,9 @@ class _Builder:
             context_tokens = self.facts.context_tokens(config, position)
             if context_tokens is not None:
                 more["context_tokens"] = context_tokens
+        tls = getattr(settings, "tls", None)
+        if isinstance(tls, TlsSettings) and tls != TlsSettings():
+            more["tls"] = tls.below(self._config.root)
         return msgspec.structs.replace(settings, **more) if more else settings
 
 

@@ -6,6 +6,7 @@ be tested on bytes alone.
 """
 
 import hashlib
+import os
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Protocol
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import msgspec
 from msgspec import Meta
 
-from headrace.errors import HeadraceError, ModelUnavailable
+from headrace.errors import ConfigError, HeadraceError, ModelUnavailable
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.estimate import estimate_tokens
 from headrace.models.http import Address, HttpClient, Reply
 from headrace.models.http.head import Head
+from headrace.models.http.proxy import Proxies
+from headrace.models.http.settings import PoolSettings
+from headrace.models.http.tls import TlsSettings
 from headrace.models.progress import Progress
 from headrace.types import Delta, Deltas, Message
 
@@ -48,6 +52,15 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Seconds until the response must have begun."""
     idle_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
     """Seconds a stream may stay silent between two pieces."""
+    tls: TlsSettings = TlsSettings()
+    """Whom to trust, and who we are, where `base_url` begins with https."""
+    pool: PoolSettings | None = None
+    """Connections that are kept; absent: what suits the address."""
+    proxy: str | None = None
+    """HTTP proxy on the way, such as `http://proxy:3128`; empty: none; absent: as HTTPS_PROXY and
+    HTTP_PROXY say."""
+    no_proxy: str = ""
+    """Hosts that are reached without `proxy`, as NO_PROXY writes them."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -124,6 +137,7 @@ class RemoteBackend:
     def __init__(self, settings: RemoteSettings, wire: Wire, *, name: str) -> None:
         self.settings = settings
         self.wire = wire
+        self._address, self._proxies = _way_to(settings)
         self.context_tokens = settings.context_tokens or DEFAULT_CONTEXT_TOKENS
         served = f"{self.provider} {settings.base_url} {settings.model}"
         self.digest = hashlib.sha256(served.encode()).hexdigest()
@@ -137,10 +151,13 @@ class RemoteBackend:
         del progress
         if self._client is None:
             self._client = HttpClient(
-                Address.of(self.settings.base_url),
+                self._address,
                 connect_timeout_s=self.settings.connect_timeout_s,
                 response_timeout_s=self.settings.response_timeout_s,
                 idle_timeout_s=self.settings.idle_timeout_s,
+                tls=self.settings.tls,
+                pool=self.settings.pool,
+                proxies=self._proxies,
             )
 
     async def stop(self) -> None:
@@ -216,3 +233,23 @@ class RemoteBackend:
             if not 200 <= reply.status < 300:
                 raise self.wire.error_of(reply.status, reply.headers, await reply.read())
             yield reply
+
+
+def _way_to(settings: RemoteSettings) -> tuple[Address, Proxies | None]:
+    """Where the server is, and through which proxy.
+
+    Raises:
+        ConfigError: neither a URL nor an address of a proxy; never repeats a password.
+    """
+    try:
+        address = Address.of(settings.base_url)
+    except ValueError as error:
+        raise ConfigError(f"base_url: {error}", hint="such as https://HOST/v1") from error
+    try:
+        if settings.proxy is None:
+            return address, Proxies.from_environment(os.environ)
+        if not settings.proxy:
+            return address, None
+        return address, Proxies.always(settings.proxy, no_proxy=settings.no_proxy)
+    except ValueError as error:
+        raise ConfigError(f"proxy: {error}", hint="such as http://HOST:3128") from error

@@ -13,6 +13,7 @@ from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline
+from headrace.storage.database import Database
 from headrace.storage.writer import BatchWriter
 from headrace.telemetry.feedback import FeedbackStore
 from headrace.telemetry.metrics import Metrics
@@ -46,6 +47,7 @@ class Platform:
     """What lives as long as the process. `service` is swapped whole when the files change."""
 
     home: Path
+    database: Database
     service: Service
     keys: KeyStore
     traces: TraceStore

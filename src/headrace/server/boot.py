@@ -14,7 +14,7 @@ from headrace.access.keys import KeyStore
 from headrace.access.limits.build import build_limiter
 from headrace.access.limits.config import read_limits
 from headrace.access.limits.metrics import LimitCollector
-from headrace.access.limits.store import limit_handlers, prune_counters
+from headrace.access.limits.store import limit_handlers
 from headrace.config.load import home_dir, load_service
 from headrace.config.model import ServiceConfig
 from headrace.models.cache.build import build_cache
@@ -111,7 +111,6 @@ async def boot(
         interrupted = traces.close_unfinished(recorder.boot)
         keys = KeyStore.open(database)
         conversations = ConversationStore(database, writer, vault)
-        prune_counters(database, now=time.time())
         limiter = build_limiter(read_limits(config.limits), database, writer, now=time.time())
         await limiter.start()
         stack.push_async_callback(limiter.close)
@@ -132,6 +131,7 @@ async def boot(
         )
         platform = Platform(
             home=home,
+            database=database,
             service=await loader.load(progress=progress),
             keys=keys,
             traces=traces,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from headrace.access.limits.store import prune_counters
 from headrace.config.model import ModelConfig
 from headrace.errors import HeadraceError
 from headrace.pipeline.service import Platform, Service
@@ -56,6 +57,7 @@ async def prune(platform: Platform) -> None:
 def _prune_once(platform: Platform) -> None:
     config = platform.service.config
     now = time.time()
+    prune_counters(platform.database, now=now)
     gone = platform.traces.prune(
         retention_days=config.traces.retention_days, max_mb=config.traces.max_mb, now=now
     )

@@ -88,7 +88,6 @@ class CompatibleBackend(RemoteBackend):
         wire = kind(site, settings.quirks or preset.quirks, _headers(settings), clock=clock)
         super().__init__(settings, wire, name=name)
 
-
     def relay(self) -> RelayTarget | None:
         """Only of a server that is asked in chats, as the client asks us."""
         wire, client = self.wire, self._client
