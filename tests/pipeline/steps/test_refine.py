@@ -272,3 +272,11 @@ def test_an_answer_in_order_changes_nothing() -> None:
 @pytest.mark.parametrize("field", [field.name for field in msgspec.structs.fields(RefineSettings)])
 def test_every_setting_is_in_the_docs(field: str) -> None:
     assert f"`{field}`" in DOCS.read_text("utf-8")
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("unit", [" ", "\t", "\n ", " \n", "\r"], ids=repr)
+@pytest.mark.parametrize("said", ["", "So"])
+def test_endless_whitespace_takes_linear_time(said: str, unit: str) -> None:
+    # A small model that lost its way writes thousands of spaces, and then goes on.
+    assert refined(said + unit * 100_000 + "x", max_repeats=0).endswith("x")

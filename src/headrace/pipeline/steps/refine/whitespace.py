@@ -13,8 +13,9 @@ __all__ = ["TidyWhitespace"]
 
 _WHITESPACE = " \t\r\n"
 _MOST_NEWLINES = 3
-_RUN = re.compile(r"[ \t]*[\r\n][ \t\r\n]*")
-_CODE_INDENT = re.compile(r"(?: {4,}|\t)[ \t]*\Z")
+# A run is tried at its beginning only: endless spaces would cost their square otherwise.
+_RUN = re.compile(r"(?<![ \t])[ \t]*+[\r\n][ \t\r\n]*+")
+_CODE_INDENT = re.compile(r" {4}|\t| {1,3}\t")
 
 
 class TidyWhitespace:
@@ -69,8 +70,8 @@ class TidyWhitespace:
         lead = body[: len(body) - len(stripped)]
         if lead:
             self._tally.count("whitespace")
-        indent = _CODE_INDENT.search(lead)
-        return (indent.group() if indent is not None and "\n" in lead else "") + stripped
+        indent = lead[max(lead.rfind("\n"), lead.rfind("\r")) + 1 :]
+        return (indent if "\n" in lead and _CODE_INDENT.match(indent) else "") + stripped
 
     def _tidy(self, match: re.Match[str]) -> str:
         run = match.group()
