@@ -4,6 +4,7 @@ import pytest
 
 from headrace.errors import PolicyBlocked
 from headrace.screening.answer import AnswerScreen
+from headrace.screening.arguments import ArgumentsScreen
 from headrace.screening.detectors.term import TermDetector
 from headrace.screening.finding import Detector
 from headrace.screening.masking import MaskTable
@@ -67,3 +68,32 @@ def test_a_hostile_answer_takes_linear_time(units: list[str]) -> None:
         for _ in range(20):
             screen.push(unit * (SIZE // 40 // len(unit)))
         screen.finish("stop")
+
+
+LONG = "the wheel turns. " * (1_000_000 // 17)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("acting", [True, False], ids=["held to the end", "judged at the end"])
+def test_a_long_answer_that_is_judged_as_a_whole_takes_linear_time(*, acting: bool) -> None:
+    # The injection detector judges whole texts, so all of it is kept until the end.
+    rules = {"injection": (Rule(action="block" if acting else "flag"),)}
+    judging = tuple(each for each in ALL if each.window is None)
+    others = STREAMED.acting
+    side = SideRules(
+        "output", (*judging, *others) if acting else others, () if acting else judging, rules, {}
+    )
+    screen = AnswerScreen(side, MaskTable(), [], lambda: PolicyBlocked("no"))
+    pieces = [screen.push(LONG[at : at + 8]) for at in range(0, len(LONG), 8)]
+    assert "".join(pieces) + screen.finish("stop") == LONG
+
+
+@pytest.mark.timeout(20)
+def test_arguments_that_are_one_long_string_take_linear_time() -> None:
+    def same(text: str, *, wrap: object) -> str:
+        return text
+
+    screen = ArgumentsScreen(same)
+    whole = f'{{"text": "{LONG}"}}'
+    pieces = [screen.push(whole[at : at + 4]) for at in range(0, len(whole), 4)]
+    assert "".join(pieces) + screen.finish("stop") == whole

@@ -55,6 +55,12 @@ class AnswerScreen:
         self._noting = tuple(each for each in rules.noting if each.window is not None)
         self._judging = tuple(each for each in rules.noting if each.window is None)
         self._note_pending = tuple(map(pending_of, self._noting))
+        self._waits = any(each.window is None for each in rules.acting)
+        """Whether nothing may leave before the end."""
+        self._parts: list[str] = []
+        """What came meanwhile."""
+        self._whole: list[str] = []
+        """All that came, for the detectors that judge the whole."""
         self._text = ""
         """What has not left yet, and some context before it."""
         self._base = 0
@@ -66,6 +72,11 @@ class AnswerScreen:
     def push(self, text: str) -> str:
         """What may leave now. Raises PolicyBlocked once the text before a block has left."""
         self._refuse()
+        if self._judging:
+            self._whole.append(text)
+        if self._waits:
+            self._parts.append(text)
+            return ""
         self._text += text
         upto = len(self._text)
         at = self._at
@@ -84,8 +95,10 @@ class AnswerScreen:
     def finish(self, reason: str | None) -> str:
         """The rest. A stream that broke off (None) loses it: it may be half of something."""
         self._refuse()
+        self._text += "".join(self._parts)
+        self._parts.clear()
         if reason is None:
-            self._text = self._text[: self._at]
+            self._cut()
         left = self._release(len(self._text))
         self._refuse()
         self._note(final=True)
@@ -158,29 +171,42 @@ class AnswerScreen:
 
     def _halt(self) -> None:
         """A block: what comes now or later never leaves."""
-        self._text = self._text[: self._at]
+        self._cut()
         self._note(final=True)
         self._stop = self._blocked()
+
+    def _cut(self) -> None:
+        """Take what has not left for not said."""
+        self._text = self._text[: self._at]
+        self._whole = ["".join(self._whole)[: self._base + self._at]]
 
     def _note(self, *, final: bool = False) -> None:
         """Look for what is only flagged."""
         text, at = self._text, self._noted
         upto = len(text)
         found = find_matches(text, at, self._noting, self._rules)
-        if final:
-            found += find_matches(text, 0, self._judging, self._rules)
-        else:
+        if not final:
             upto = min((upto, *(pending(text, at) for pending in self._note_pending)))
             upto = _before(found, upto)
         for match in found:
             if match.action == "flag" and match.start < upto:
                 self._report(match)
         self._noted = upto
+        if final:
+            self._judge()
+
+    def _judge(self) -> None:
+        """Look for what is only flagged, and takes the whole text to tell."""
+        if not self._judging:
+            return
+        for match in find_matches("".join(self._whole), 0, self._judging, self._rules):
+            if match.action == "flag":
+                self._findings.append(match.finding("output"))
 
     def _forget(self) -> None:
         """Drop the text that no detector can look back to."""
         cut = min(self._at, self._noted) - self._keep
-        if cut > 0 and not self._judging:
+        if cut > 0:
             self._text = self._text[cut:]
             self._base += cut
             self._at -= cut

@@ -25,47 +25,67 @@ class ArgumentsScreen:
 
     def __init__(self, screen: ScreenText) -> None:
         self._screen = screen
-        self._text = ""
-        self._scanned = 0
+        self._parts: list[str] = []
+        """The string, or the text between strings, that has begun; a string with its quote."""
+        self._escape = ""
+        """A backslash whose character has not come yet."""
         self._in_string = False
 
     def push(self, text: str) -> str:
-        self._text += text
+        text, self._escape = self._escape + text, ""
         left: list[str] = []
-        while (piece := self._next()) is not None:
-            left.append(piece)
+        at = 0
+        while at < len(text):
+            at = (
+                self._scan_string(text, at, left) if self._in_string else self._scan(text, at, left)
+            )
         return "".join(left)
 
     def finish(self, reason: str | None) -> str:
         """The rest; a string that was never closed is lost when the stream broke off."""
-        rest, self._text = self._text, ""
+        rest = self._take() + self._escape
+        self._escape = ""
         if not rest or reason is None:
             return ""
         if self._in_string:
             return '"' + self._screen(rest[1:], wrap=_inner)
         return self._screen(rest, wrap=_quoted)
 
-    def _next(self) -> str | None:
-        """The next whole string, or whole text between strings; None when more must come."""
-        if not self._in_string:
-            quote = self._text.find('"', self._scanned)
-            if quote < 0:
-                self._scanned = len(self._text)
-                return None
-            between, self._text = self._text[:quote], self._text[quote:]
-            self._in_string, self._scanned = True, 1
-            return self._screen(between, wrap=_quoted)
-        while special := _SPECIAL.search(self._text, self._scanned):
-            if special[0] == '"':
-                string, self._text = self._text[: special.end()], self._text[special.end() :]
-                self._in_string, self._scanned = False, 0
-                return self._string(string)
-            self._scanned = special.end() + 1
-            if self._scanned > len(self._text):
-                self._scanned = special.start()
-                return None
-        self._scanned = len(self._text)
-        return None
+    def _scan(self, text: str, at: int, left: list[str]) -> int:
+        """Go on between strings, up to the next quote; where that is."""
+        quote = text.find('"', at)
+        if quote < 0:
+            self._parts.append(text[at:])
+            return len(text)
+        self._parts.append(text[at:quote])
+        left.append(self._screen(self._take(), wrap=_quoted))
+        self._parts.append('"')
+        self._in_string = True
+        return quote + 1
+
+    def _scan_string(self, text: str, at: int, left: list[str]) -> int:
+        """Go on in a string, up to its closing quote or behind the next escape; where that is."""
+        special = _SPECIAL.search(text, at)
+        if special is None:
+            self._parts.append(text[at:])
+            return len(text)
+        end = special.end()
+        if special[0] == "\\":
+            if end == len(text):
+                self._parts.append(text[at : end - 1])
+                self._escape = "\\"
+                return end
+            self._parts.append(text[at : end + 1])
+            return end + 1
+        self._parts.append(text[at:end])
+        self._in_string = False
+        left.append(self._string(self._take()))
+        return end
+
+    def _take(self) -> str:
+        taken = "".join(self._parts)
+        self._parts.clear()
+        return taken
 
     def _string(self, literal: str) -> str:
         try:
