@@ -5,6 +5,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, event, func, select
 
 from headrace.errors import InvalidRequest, NotFound
 from headrace.ids import new_id
@@ -285,6 +286,31 @@ async def test_a_conversation_is_read_once_however_many_ask_for_it(tmp_path: Pat
         found = await asyncio.gather(*(place.store.history(KEY, "c") for _ in range(8)))
         assert {id(each) for each in found} == {id(found[0])}
         assert [len(each.turns) for each in found] == [1] * 8
+
+
+async def test_a_client_that_leaves_while_its_conversation_is_read_does_not_double_it(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path) as first:
+        await first.say("a", "Hello", "Hi")
+    with opened(tmp_path) as place:
+        reading, goes_on = threading.Event(), threading.Event()
+
+        def wait(*args: object) -> None:
+            reading.set()
+            assert goes_on.wait(10)
+
+        event.listen(place.database.engine, "before_cursor_execute", wait)
+        leaving = asyncio.create_task(place.store.history(KEY, "a"))
+        assert await asyncio.to_thread(reading.wait, 10)
+        leaving.cancel()
+        staying = asyncio.create_task(place.texts("a"))
+        await asyncio.wait([leaving])
+        goes_on.set()
+        assert await staying == ["Hello", "Hi"]
+        # The first reader's thread may have ended after the second's.
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert await place.texts("a") == ["Hello", "Hi"]
 
 
 async def test_conversations_that_left_the_cache_are_read_again(tmp_path: Path) -> None:

@@ -20,12 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.errors import InvalidRequest, NotFound
 from headrace.ids import new_id
-from headrace.pipeline.archive import Conversation, ConversationArchive, SealedLine
+from headrace.pipeline.archive import Conversation, ConversationArchive, Head, SealedLine
 from headrace.pipeline.memory import (
     CACHE_BYTES,
     KEPT_BYTES,
     History,
     HistoryCache,
+    Key,
     Line,
     RememberedTurn,
     Summary,
@@ -114,7 +115,8 @@ class ConversationStore:
             async with history.loading:
                 if not history.is_loaded:
                     await self._settle()
-                    await _in_thread(self._load, history)
+                    # The thread goes on when the client leaves, so it only reads.
+                    _fill(history, *await _in_thread(self._read, history.key))
                     self._keep(history)
         return history
 
@@ -329,14 +331,18 @@ class ConversationStore:
         if await self._flush():
             self._cache.evict(self._flushed)
 
-    def _load(self, history: History) -> None:
-        head = self._archive.head(*history.key)
-        if head is not None:
-            history.subject, history.title = head.subject, head.title
-            history.created_at, history.updated_at = head.created_at, head.updated_at
-            history.summary = head.summary
-        history.extend(self._archive.turns(*history.key, limit_bytes=KEPT_BYTES))
-        history.is_loaded = True
+    def _read(self, key: Key) -> tuple[Head | None, Sequence[RememberedTurn]]:
+        return self._archive.head(*key), self._archive.turns(*key, limit_bytes=KEPT_BYTES)
+
+
+def _fill(history: History, head: Head | None, turns: Sequence[RememberedTurn]) -> None:
+    """Put in what the database has."""
+    if head is not None:
+        history.subject, history.title = head.subject, head.title
+        history.created_at, history.updated_at = head.created_at, head.updated_at
+        history.summary = head.summary
+    history.extend(turns)
+    history.is_loaded = True
 
 
 def conversation_handlers() -> dict[str, RecordHandler]:
