@@ -199,7 +199,8 @@ class Relay:
     def _look(self) -> None:
         self._timer = None
         now = time.monotonic()
-        for call in [call for call, until in self.waiting.items() if until <= now]:
+        late = [c for c, until in self.waiting.items() if until <= now or c.is_hopeless]
+        for call in late:
             call.timed_out()
         if self.waiting:
             self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
@@ -375,6 +376,11 @@ class _Call:
             self._client.end(self._tail + error_event(_STOPPING))
         else:
             self._client.respond(status_of(_STOPPING), [_JSON], error_body(_STOPPING))
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the deployment seems to be frozen."""
+        return self._ticket.is_hopeless
 
     def timed_out(self) -> None:
         """Nothing has come for longer than another deployment would take."""

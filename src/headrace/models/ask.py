@@ -7,7 +7,7 @@ that has begun to answer never is.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -37,6 +37,7 @@ WITHIN_S = 30.0
 DEATHS = 2
 """A call that took a runtime down with it so often is not made again."""
 _ALL_OUT = "all are out"
+_LOOK_EVERY_S = 1.0
 
 T = TypeVar("T")
 
@@ -101,7 +102,9 @@ class Ask:
                 usage: Usage | None = None
                 patience_s = self._patience_s(ticket)
                 async with aclosing(backend.generate(call)) as deltas:
-                    if patience_s is not None and (first := await _first(deltas, patience_s)):
+                    if patience_s is not None and (
+                        first := await self._first(deltas, ticket, patience_s)
+                    ):
                         ticket.first_byte()
                         usage = first.usage
                         yield first
@@ -194,6 +197,20 @@ class Ask:
         is_alone = len(self._models) == 1 and len(self.model.deployments) == 1
         return None if is_alone else ticket.patience_s
 
+    async def _first(self, deltas: Deltas, ticket: Ticket, patience_s: float) -> Delta | None:
+        """The first delta, if it comes in time; None of an answer that is empty."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        # Suspicion alone ends one attempt and no second: an answer may just take long.
+        doubts = all(each.outcome is not Outcome.TIMED_OUT for each in self._failed)
+        try:
+            async with asyncio.timeout(patience_s) as timer:
+                with _Watch(ticket, timer) if doubts else nullcontext():
+                    return await anext(deltas, None)
+        except TimeoutError as error:
+            seconds = loop.time() - began
+            raise DeploymentTimeout(f"no answer began within {seconds:.1f} s") from error
+
     async def _is_worthwhile(
         self, ticket: Ticket, outcome: Outcome, error: HeadraceError, *, was_ready: bool
     ) -> bool:
@@ -240,10 +257,22 @@ class Ask:
         )
 
 
-async def _first(deltas: Deltas, patience_s: float) -> Delta | None:
-    """The first delta, if it comes within so many seconds; None of an answer that is empty."""
-    try:
-        async with asyncio.timeout(patience_s):
-            return await anext(deltas, None)
-    except TimeoutError as error:
-        raise DeploymentTimeout(f"no answer began within {patience_s:.1f} s") from error
+class _Watch:
+    """Ends a wait for a first byte early once the deployment seems to be frozen."""
+
+    def __init__(self, ticket: Ticket, timer: asyncio.Timeout) -> None:
+        self._ticket = ticket
+        self._timer = timer
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> None:
+        self._next = self._loop.call_later(_LOOK_EVERY_S, self._look)
+
+    def __exit__(self, *_: object) -> None:
+        self._next.cancel()
+
+    def _look(self) -> None:
+        if self._ticket.is_hopeless:
+            self._timer.reschedule(self._loop.time())
+        else:
+            self._next = self._loop.call_later(_LOOK_EVERY_S, self._look)

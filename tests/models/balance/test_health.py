@@ -223,3 +223,33 @@ def take(each: Balancer, key: str, outcome: Outcome, error: str = "") -> None:
     ticket = each.try_acquire(Demand(exclude=others))
     assert ticket is not None
     ticket.done(outcome, error=error)
+
+
+def test_a_whole_answer_is_awaited_no_longer_where_nothing_comes_any_more() -> None:
+    clock = Clock()
+    each = balancer(clock, [Member(key="a"), Member(key="b")], BalanceSettings(prefer="order"))
+    whole = Demand(streamed=False)
+    for _ in range(20):
+        ticket = each.try_acquire(whole)
+        assert ticket is not None
+        clock.advance(1.0)
+        ticket.done(Outcome.OK)
+    lost, other = each.try_acquire(whole), each.try_acquire(whole)
+    assert lost is not None
+    assert other is not None
+    for _ in range(20):
+        clock.advance(1.0)
+        other.heard()  # it works on something else, so this one may just take long
+        assert not lost.is_hopeless
+    clock.advance(20.0)
+    assert lost.is_hopeless
+    lost.first_byte()
+    assert not lost.is_hopeless
+
+
+def test_the_only_deployment_is_never_hopeless() -> None:
+    clock = Clock()
+    ticket = balancer(clock, [Member(key="a")]).try_acquire(Demand())
+    assert ticket is not None
+    clock.advance(1000.0)
+    assert not ticket.is_hopeless

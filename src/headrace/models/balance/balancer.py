@@ -29,6 +29,9 @@ _RETRY_AFTER_MAX_S = 60.0
 _PATIENCE_LEAST_S = 5.0
 _PROBE_PATIENCE_LEAST_S = 1.0
 _PATIENCE = 8.0
+_DOUBT_S = 15.0
+"""An answer that may take long by right is given up after so long, if nothing else comes from there
+either: half of the time within which a call is made again."""
 
 
 class Timer(Protocol):
@@ -209,6 +212,21 @@ class Balancer:
         if usual_s is None or not ticket.demand.streamed or len(self._lanes.states) == 1:
             return longest_s
         return min(longest_s, max(least_s, _PATIENCE * usual_s))
+
+    def is_hopeless(self, ticket: Ticket) -> bool:
+        """Whether a call without a first byte is better made elsewhere before its patience ends.
+
+        So it is where all that is there waits as well, although answers usually come: where a
+        whole answer is awaited, or nothing is known yet, no time by itself would say so.
+        """
+        if len(self._lanes.states) == 1 or ticket.first_at is not None:
+            return False
+        now = self._clock()
+        state = ticket.state
+        if not state.is_silent(now):
+            return False
+        usual_s = state.latency.finish_s(ticket.size, 0.0, self._pool, now)
+        return now - ticket.sent_at >= min(_DOUBT_S, max(_PATIENCE_LEAST_S, _PATIENCE * usual_s))
 
     # What operators do
 

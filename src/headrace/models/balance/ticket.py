@@ -40,6 +40,8 @@ class Office(Protocol):
 
     def patience_s(self, ticket: "Ticket") -> float: ...
 
+    def is_hopeless(self, ticket: "Ticket") -> bool: ...
+
 
 class Ticket:
     """One call to one member. `done` must be called once; further calls do nothing."""
@@ -85,6 +87,11 @@ class Ticket:
     def patience_s(self) -> float:
         """How long to wait for the first byte before another member is the better bet."""
         return self._office.patience_s(self)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether another member is the better bet already: it seems to be frozen."""
+        return self._office.is_hopeless(self)
 
     def first_byte(self) -> None:
         """The answer begins."""
