@@ -180,3 +180,40 @@ async def test_no_log_probability_leaves_once_text_was_changed() -> None:
     )
     assert "".join(each.text for each in out) == "a [a] z"
     assert not any(each.logprobs for each in out)
+
+
+async def test_log_probabilities_of_another_text_do_not_leave() -> None:
+    # A server that counts the tokens of its chain of thought in.
+    out = await given_out(
+        new_turn(logprobs=True),
+        [
+            Delta(reasoning="secret ", logprobs=logprobs("secret ")),
+            Delta(text="public ", logprobs=logprobs("public ")),
+            Delta(finish_reason="stop"),
+        ],
+    )
+    assert not any(each.logprobs for each in out)
+
+
+TOOLS = [{"type": "function", "function": {"name": "<A>", "parameters": {}}}]
+
+
+def named(name: str | None, arguments: str | None = None) -> Delta:
+    function = FunctionDelta(name=name, arguments=arguments)
+    return Delta(tool_calls=[ToolCallDelta(index=0, id=name and "c1", function=function)])
+
+
+@pytest.mark.parametrize("end", [named(None, "{}"), Delta(finish_reason="tool_calls")])
+async def test_the_name_of_a_tool_that_nobody_offered_is_filtered_whole(end: Delta) -> None:
+    out = await given_out(new_turn(tools=TOOLS), [named("mail_<"), named("B>"), end])
+    calls = [call for each in out for call in each.tool_calls or ()]
+    assert [c.function.name for c in calls if c.function and c.function.name] == ["mail_[b]"]
+
+
+async def test_the_name_of_an_offered_tool_leaves_at_once_as_it_is() -> None:
+    out = await given_out(new_turn(tools=TOOLS), [named("<A>", ""), named(None, "{}")])
+    calls = [call for each in out for call in each.tool_calls or ()]
+    assert [(c.function.name, c.function.arguments) for c in calls if c.function] == [
+        ("<A>", ""),
+        (None, "{}"),
+    ]

@@ -30,8 +30,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 S = TypeVar("S", bound=Settings)
 
-Channel: TypeAlias = Literal["text", "reasoning", "arguments"]
-"""Which text of an answer flows: the shown answer, the chain of thought, tool-call arguments."""
+Channel: TypeAlias = Literal["text", "reasoning", "arguments", "name"]
+"""Which text of an answer flows: the shown answer, the chain of thought, tool-call arguments, the
+name of a called tool that the request does not offer (offered ones pass as they are)."""
 
 
 class TextFilter(Protocol):

@@ -54,18 +54,19 @@ class _Chain:
 class _Logprobs:
     """Releases a token's log probability once its text has left, and only while text is unchanged.
 
-    A token that a filter held back, masked or dropped must not leave as a log probability; from
-    the first change on, none leave any more.
+    A token that a filter held back, masked or dropped must not leave as a log probability, nor one
+    of another text (a server may count those of its chain of thought in); from the first on that
+    is not just the text that left, none leave any more.
     """
 
     __slots__ = ("_intact", "_left", "_raw", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: deque[TokenLogprob] = deque()
+        self._waiting: deque[tuple[bytes, TokenLogprob]] = deque()
         self._raw = ""
         """Text that came in and has not left yet."""
-        self._left = 0
-        """UTF-8 bytes that have left and belong to waiting tokens (a token may be half a letter)."""
+        self._left = b""
+        """What has left and belongs to waiting tokens (a token may be half a letter)."""
         self._intact = True
 
     def release(
@@ -74,29 +75,34 @@ class _Logprobs:
         if not self._intact:
             return None
         self._raw += pushed
-        if tokens:
-            self._waiting.extend(tokens)
+        self._waiting.extend((_bytes_of(token), token) for token in tokens or ())
         if not self._raw.startswith(left):
-            self._intact = False
-            self._waiting.clear()
-            return None
+            return self._stop([])
         self._raw = self._raw[len(left) :]
-        self._left += len(left.encode())
+        self._left += left.encode()
         ready: list[TokenLogprob] = []
-        while self._waiting and (size := _bytes_of(self._waiting[0])) <= self._left:
-            self._left -= size
-            ready.append(self._waiting.popleft())
+        while self._waiting and len(self._waiting[0][0]) <= len(self._left):
+            said, token = self._waiting.popleft()
+            if not self._left.startswith(said):
+                return self._stop(ready)
+            self._left = self._left[len(said) :]
+            ready.append(token)
+        return ready or None
+
+    def _stop(self, ready: list[TokenLogprob]) -> list[TokenLogprob] | None:
+        self._intact = False
+        self._waiting.clear()
         return ready or None
 
 
-def _bytes_of(token: TokenLogprob) -> int:
-    return len(token.bytes) if token.bytes is not None else len(token.token.encode())
+def _bytes_of(token: TokenLogprob) -> bytes:
+    return bytes(token.bytes) if token.bytes is not None else token.token.encode()
 
 
 class _Choice:
     """The chains of one choice, and whether it has ended."""
 
-    __slots__ = ("arguments", "ended", "logprobs", "reasoning", "refusal", "said", "text")
+    __slots__ = ("arguments", "ended", "logprobs", "names", "reasoning", "refusal", "said", "text")
 
     def __init__(self) -> None:
         self.said = False
@@ -105,6 +111,8 @@ class _Choice:
         self.reasoning: _Chain | None = None
         self.refusal: _Chain | None = None
         self.arguments: dict[int, _Chain] = {}
+        self.names: dict[int, list[str]] = {}
+        """By call: pieces of the name of a tool that nobody offered."""
         self.logprobs = _Logprobs()
         self.ended = False
 
@@ -119,6 +127,7 @@ class _Filters:
         self._steps = steps
         self._busy_s = busy_s
         self._choices: dict[int, _Choice] = {}
+        self._offered = _names_of([*(turn.params.tools or ()), *(turn.template_params.tools or ())])
 
     def apply(self, delta: Delta) -> Delta | None:
         """The delta with its texts filtered; None when nothing of it may leave yet."""
@@ -183,7 +192,7 @@ class _Filters:
                 reasoning += choice.reasoning.finish(delta.finish_reason)
             if choice.refusal is not None:
                 refusal += choice.refusal.finish(delta.finish_reason)
-            calls = self._finish_calls(choice, calls, delta.finish_reason)
+            calls = self._finish_calls(choice, delta.index, calls, delta.finish_reason)
         logprobs = (
             choice.logprobs.release(pushed, delta.logprobs, text)
             if delta.logprobs is not None or self._turn.params.logprobs
@@ -230,26 +239,59 @@ class _Filters:
     def _tool_calls(self, choice: _Choice, delta: Delta) -> list[ToolCallDelta] | None:
         out: list[ToolCallDelta] = []
         for call in delta.tool_calls or ():
-            if call.function is None or not call.function.arguments:
+            if call.function is None:
                 out.append(call)
                 continue
-            chain = choice.arguments.get(call.index)
-            if chain is None:
-                chain = choice.arguments[call.index] = self._chain("arguments", delta.index)
-            arguments = chain.push(call.function.arguments)
-            if arguments or call.id or call.function.name:
-                function = msgspec.structs.replace(call.function, arguments=arguments)
+            name = self._name(choice, delta.index, call.index, call.function)
+            arguments = call.function.arguments
+            if arguments:
+                chain = choice.arguments.get(call.index)
+                if chain is None:
+                    chain = choice.arguments[call.index] = self._chain("arguments", delta.index)
+                arguments = chain.push(arguments)
+            if arguments or call.id or name or call.function.arguments == "":
+                function = msgspec.structs.replace(call.function, name=name, arguments=arguments)
                 out.append(msgspec.structs.replace(call, function=function))
         return out or None
 
+    def _name(self, choice: _Choice, index: int, call: int, function: FunctionDelta) -> str | None:
+        """The tool's name, as far as it may leave: what the model made up is a text like others."""
+        if function.name:
+            if call not in choice.names and function.name in self._offered:
+                return function.name
+            choice.names.setdefault(call, []).append(function.name)
+        return self._made_up(choice, index, call) if function.arguments else None
+
+    def _made_up(self, choice: _Choice, index: int, call: int) -> str | None:
+        """The name that was held back, now that it is whole."""
+        name = "".join(choice.names.pop(call, ()))
+        if not name or name in self._offered:
+            return name or None
+        chain = self._chain("name", index)
+        return (chain.push(name) + chain.finish("stop")) or None
+
     def _finish_calls(
-        self, choice: _Choice, calls: list[ToolCallDelta] | None, reason: FinishReason
+        self,
+        choice: _Choice,
+        index: int,
+        calls: list[ToolCallDelta] | None,
+        reason: FinishReason,
     ) -> list[ToolCallDelta] | None:
-        for index, chain in choice.arguments.items():
+        for call in tuple(choice.names):
+            if name := self._made_up(choice, index, call):
+                function = FunctionDelta(name=name)
+                calls = [*(calls or ()), ToolCallDelta(index=call, function=function)]
+        for call, chain in choice.arguments.items():
             if rest := chain.finish(reason):
                 function = FunctionDelta(arguments=rest)
-                calls = [*(calls or ()), ToolCallDelta(index=index, function=function)]
+                calls = [*(calls or ()), ToolCallDelta(index=call, function=function)]
         return calls
+
+
+def _names_of(tools: Sequence[dict[str, object]]) -> frozenset[str]:
+    functions = (tool.get("function") for tool in tools)
+    names = (each.get("name") for each in functions if isinstance(each, dict))
+    return frozenset(name for name in names if isinstance(name, str))
 
 
 async def filtered(
