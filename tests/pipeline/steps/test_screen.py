@@ -5,6 +5,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from headrace.access.principal import Principal
@@ -15,7 +16,15 @@ from headrace.pipeline.stream import filtered
 from headrace.pipeline.turn import Turn
 from headrace.screening.finding import Side
 from headrace.screening.policy import Policy, PolicyLibrary
-from headrace.types import Delta, FunctionCall, FunctionDelta, Message, ToolCall, ToolCallDelta
+from headrace.types import (
+    Delta,
+    FunctionCall,
+    FunctionDelta,
+    Message,
+    Params,
+    ToolCall,
+    ToolCallDelta,
+)
 
 POLICY = """
 extends: default
@@ -186,3 +195,40 @@ async def test_a_policy_that_finds_nothing_costs_the_answer_nothing(tmp_path: Pa
     turn = turn_of(user("kim@example.org"))
     assert screen(empty, "output").filter(turn, "text", 0) is None
     assert screen(empty, "output").digest_inputs() == {"policy": "strict", "digest": empty.digest}
+
+
+async def test_no_part_of_a_message_reaches_the_model_unscreened(policy: Policy) -> None:
+    address = "kim@example.org"
+    message = Message(
+        role="assistant",
+        name=address,
+        refusal=f"Not for {address}",
+        reasoning_content=f"{address} asks",
+        content=[{"type": "text", "text": address}],
+        tool_calls=[ToolCall("c1", FunctionCall("send", f'{{"{address}": 1}}'))],
+    )
+    turn = turn_of(message)
+    turn.params = Params(stop=[f"{address}:"])
+    await screen(policy, "input").prepare(turn)
+    sent = msgspec.json.encode([turn.messages, turn.params]).decode()
+    assert address not in sent
+    assert turn.messages[0].name == "EMAIL_1"
+    assert turn.params.stop == ["<EMAIL_1>:"]
+    assert len(turn.findings) == 6
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("side", ["input", "output"])
+async def test_arguments_of_many_short_strings_take_little_time(policy: Policy, side: Side) -> None:
+    arguments = '["a",' * 20_000 + "1"
+    call = ToolCall("c1", FunctionCall("f", arguments))
+    turn = turn_of(Message(role="assistant", tool_calls=[call]))
+    if side == "input":
+        await screen(policy, "input").prepare(turn)
+        assert turn.messages[0].tool_calls == [call]
+        return
+    function = FunctionDelta(name="f", arguments=arguments)
+    deltas = [Delta(tool_calls=[ToolCallDelta(0, "c1", function=function)])]
+    out = await answered(turn, [screen(policy, "output")], [*deltas, Delta(finish_reason="stop")])
+    said = [call.function.arguments for d in out for call in d.tool_calls or () if call.function]
+    assert "".join(filter(None, said)) == arguments

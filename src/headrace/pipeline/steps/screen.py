@@ -17,6 +17,7 @@ from headrace.pipeline.turn import Turn
 from headrace.screening.answer import AnswerScreen
 from headrace.screening.arguments import ArgumentsScreen, ScreenText, screen_arguments
 from headrace.screening.finding import Action, Finding, Side
+from headrace.screening.match import find_matches
 from headrace.screening.policy import Policy
 from headrace.screening.prompt import screen_prompt
 from headrace.screening.rule import NO_RULES
@@ -25,6 +26,8 @@ from headrace.types import Message, ToolCall
 __all__ = ["ScreenSettings", "ScreenStep"]
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_BRACKET = re.compile(r"[<\[&＜〈《【［]")
+"""Every placeholder has one in front."""
 _ORDER: tuple[Action, ...] = ("flag", "mask", "block")
 
 
@@ -68,7 +71,7 @@ class ScreenStep(Step[ScreenSettings]):
 
     async def prepare(self, turn: Turn) -> None:
         """Screen every message; raises PolicyBlocked with the policy's words."""
-        turn.masks.reserve(_texts(turn.messages))
+        turn.masks.reserve((*_texts(turn.messages), *(turn.params.stop or ())))
         found: list[Finding] = []
         turn.messages = [
             self._screened(message, index, turn, found)
@@ -76,6 +79,10 @@ class ScreenStep(Step[ScreenSettings]):
             else message
             for index, message in enumerate(turn.messages)
         ]
+        if turn.params.stop:
+            # What the model writes has placeholders, so that is what it must stop at.
+            stop = [self._screened_text(each, turn, found) for each in turn.params.stop]
+            turn.params = msgspec.structs.replace(turn.params, stop=stop)
         turn.findings.extend(found)
         self._summarise(turn)
         if any(finding.action == "block" for finding in found):
@@ -97,7 +104,14 @@ class ScreenStep(Step[ScreenSettings]):
                 wrap=wrap,
             )
 
+        detectors = (*rules.acting, *rules.noting)
+
         def screen_whole(text: str, *, wrap: Callable[[str], str]) -> str:
+            # Most strings are keys and plain words: one look each, for there may be thousands.
+            if not (turn.masks and _BRACKET.search(text)) and not find_matches(
+                text, 0, detectors, rules
+            ):
+                return text
             whole = screen(wrap)
             return whole.push(text) + whole.finish("stop")
 
@@ -111,11 +125,22 @@ class ScreenStep(Step[ScreenSettings]):
         def screen(text: str, *, wrap: Callable[[str], str] = str) -> str:
             return screen_prompt(text, self._rules, turn.masks, found, message=index, wrap=wrap)
 
+        def screen_name(text: str) -> str:
+            # Providers take letters, digits, `_` and `-` for a name, so no brackets.
+            return screen(text, wrap=lambda placeholder: placeholder.strip("<>"))
+
         screened = message.map_text(screen)
-        if message.tool_calls:
-            calls = [_with_arguments(call, screen) for call in message.tool_calls]
-            screened = msgspec.structs.replace(screened, tool_calls=calls)
-        return screened
+        return msgspec.structs.replace(
+            screened,
+            name=_changed(message.name, screen_name),
+            refusal=_changed(message.refusal, screen),
+            reasoning_content=_changed(message.reasoning_content, screen),
+            tool_calls=message.tool_calls
+            and [_with_arguments(call, screen) for call in message.tool_calls],
+        )
+
+    def _screened_text(self, text: str, turn: Turn, found: list[Finding]) -> str:
+        return screen_prompt(text, self._rules, turn.masks, found)
 
     def _summarise(self, turn: Turn) -> None:
         """What this side found, for the span: the count of each kind, and the strongest action."""
@@ -131,6 +156,10 @@ class ScreenStep(Step[ScreenSettings]):
         )
 
 
+def _changed(text: str | None, change: Callable[[str], str]) -> str | None:
+    return text and change(text)
+
+
 def _with_arguments(call: ToolCall, screen: ScreenText) -> ToolCall:
     function = call.function
     arguments = screen_arguments(function.arguments, screen)
@@ -143,6 +172,7 @@ def _texts(messages: Sequence[Message]) -> Iterator[str]:
     """Everything the model gets to read, so that no placeholder repeats what is there already."""
     for message in messages:
         yield message.text()
+        yield from filter(None, (message.name, message.refusal, message.reasoning_content))
         for call in message.tool_calls or ():
             yield call.function.arguments
 
