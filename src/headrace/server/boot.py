@@ -33,7 +33,7 @@ from headrace.storage.writer import BatchWriter
 from headrace.telemetry.feedback import FeedbackStore, feedback_handlers
 from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.recorder import TRACE_END, TraceRecorder
-from headrace.telemetry.store import TraceStore, trace_handlers
+from headrace.telemetry.store import TraceStore, joint_trace_handlers, trace_handlers
 
 if TYPE_CHECKING:
     from headrace.telemetry.exporter import TraceExporter
@@ -100,6 +100,7 @@ async def boot(
                 **conversation_handlers(),
                 **limit_handlers(),
             },
+            together=joint_trace_handlers(),
             committed={TRACE_END: exporter.committed} if exporter is not None else None,
         )
         # Emptying the journal may take seconds; the event loop still has answers to end then.

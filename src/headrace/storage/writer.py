@@ -28,11 +28,19 @@ from headrace.storage.journal import CAPACITY_BYTES, Batch, Journal
 from headrace.storage.lock import HomeLock
 from headrace.storage.reject import RejectFile
 
-__all__ = ["BatchWriter", "CommittedHandler", "RecordHandler", "RecordWriter"]
+__all__ = [
+    "BatchWriter",
+    "CommittedHandler",
+    "JointHandler",
+    "RecordHandler",
+    "RecordWriter",
+]
 
 RecordHandler: TypeAlias = Callable[[Connection, Sequence[bytes]], None]
 """Writes records of one kind. May be called again with the same records, so it must be
 idempotent (insert-or-ignore by id, upsert). Order holds within a kind, not between kinds."""
+JointHandler: TypeAlias = Callable[[Connection, Sequence[Sequence[bytes]]], None]
+"""The same for a batch's records of several kinds, a group for each."""
 CommittedHandler: TypeAlias = Callable[[Sequence[bytes]], None]
 """Told of records once they are committed; at most once each."""
 
@@ -63,9 +71,14 @@ class BatchWriter:
         handlers: Mapping[str, RecordHandler],
         *,
         committed: Mapping[str, CommittedHandler] | None = None,
+        together: Mapping[tuple[str, ...], JointHandler] | None = None,
         capacity_bytes: int = CAPACITY_BYTES,
     ) -> None:
         """Open the journal and keep other services out of the home.
+
+        Args:
+            together: who writes a batch's records of several kinds at once; `handlers` has those
+                kinds too, for records that are written one by one.
 
         Raises:
             HomeInUse: a service already runs on this home.
@@ -74,6 +87,7 @@ class BatchWriter:
         self._database = database
         self._handlers = dict(handlers)
         self._committed = dict(committed or {})
+        self._together = dict(together or {})
         self._lock = HomeLock.acquire(journal_path.with_suffix(".lock"))
         try:
             self._journal = Journal.open(journal_path, capacity_bytes)
@@ -213,6 +227,10 @@ class BatchWriter:
             return
         try:
             with self._database.write() as connection:
+                for kinds, handler in self._together.items():
+                    joint = [groups.pop(kind, []) for kind in kinds]
+                    if any(joint):
+                        handler(connection, joint)
                 for kind, payloads in groups.items():
                     self._handlers[kind](connection, payloads)
         except Exception as error:

@@ -6,20 +6,23 @@ is what the writer has committed; a turn that has just ended appears within a te
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, delete, func, select
+from sqlalchemy import Connection, Dialect, RowMapping, Select, delete, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from headrace.errors import NotFound
 from headrace.storage.database import Database, insert_or_ignore
 from headrace.storage.tables import feedback, open_traces, traces
-from headrace.storage.writer import RecordHandler
+from headrace.storage.writer import JointHandler, RecordHandler
 from headrace.telemetry.record import Detail, TraceBegin, TraceEnd
 from headrace.telemetry.recorder import TRACE_BEGIN, TRACE_END
 from headrace.telemetry.seal import Sealer
 from headrace.telemetry.trace import Trace, TraceStatus
 
-__all__ = ["Pruned", "TraceStore", "trace_handlers"]
+__all__ = ["Pruned", "TraceStore", "joint_trace_handlers", "trace_handlers"]
 
 _DELETE_ROWS = 500
 """Rows a pruning transaction takes, so that the writer never waits long for the lock."""
@@ -195,6 +198,27 @@ def trace_handlers() -> dict[str, RecordHandler]:
     return {TRACE_BEGIN: _write_begins, TRACE_END: _write_ends}
 
 
+def joint_trace_handlers() -> dict[tuple[str, ...], JointHandler]:
+    """What it does with a batch of them: a turn that ended in it need not be noted as begun."""
+    return {(TRACE_BEGIN, TRACE_END): _write_turns}
+
+
+def _write_turns(connection: Connection, groups: Sequence[Sequence[bytes]]) -> None:
+    begins = [_decode_begin(payload) for payload in groups[0]]
+    ends = [_decode_end(payload) for payload in groups[1]]
+    ended = {end.trace.id for end in ends}
+    still_open = [
+        payload for begin, payload in zip(begins, groups[0], strict=True) if begin.id not in ended
+    ]
+    if still_open:
+        _write_begins(connection, still_open)
+    if ends:
+        _insert_ends(connection, ends)
+        begun_before = ended.difference(begin.id for begin in begins)
+        if begun_before:
+            connection.execute(delete(open_traces).where(open_traces.c.id.in_(begun_before)))
+
+
 def _write_begins(connection: Connection, payloads: Sequence[bytes]) -> None:
     begins = [(_decode_begin(payload), payload) for payload in payloads]
     # After a crash a begin may come again although its turn's end is stored; it must not reopen.
@@ -209,10 +233,33 @@ def _write_begins(connection: Connection, payloads: Sequence[bytes]) -> None:
 
 
 def _write_ends(connection: Connection, payloads: Sequence[bytes]) -> None:
-    rows = [_row(_decode_end(payload)) for payload in payloads]
-    connection.execute(insert_or_ignore(connection, traces), rows)
-    ids = [row["id"] for row in rows]
+    ends = [_decode_end(payload) for payload in payloads]
+    _insert_ends(connection, ends)
+    ids = [end.trace.id for end in ends]
     connection.execute(delete(open_traces).where(open_traces.c.id.in_(ids)))
+
+
+def _insert_ends(connection: Connection, ends: Sequence[TraceEnd]) -> None:
+    sql, names = _insertion(connection.dialect)
+    if names is None:
+        connection.execute(insert_or_ignore(connection, traces), [_row(end) for end in ends])
+    else:
+        # Past SQLAlchemy's handling of each value, which costs more than the database does.
+        connection.exec_driver_sql(sql, [tuple(map(_row(end).get, names)) for end in ends])
+
+
+@cache
+def _insertion(dialect: Dialect) -> tuple[str, Sequence[str] | None]:
+    """The statement as the driver takes it, and its parameters' names in order.
+
+    None where the driver wants them by name: what SQLAlchemy does then is right.
+    """
+    statement = sqlite.insert(traces).on_conflict_do_nothing()
+    if dialect.name != "sqlite":
+        return "", None
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    return str(compiled), compiled.positiontup
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
