@@ -3,13 +3,40 @@
 import time
 from collections.abc import Iterator
 
-import msgspec
-
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
-from headrace.types import Choice, Delta, FinishReason, FunctionCall, TokenLogprob, ToolCall
+from headrace.types import (
+    Choice,
+    Delta,
+    FinishReason,
+    FunctionCall,
+    TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
+)
 
 __all__ = ["AnswerGatherer"]
+
+
+class _Call:
+    """One tool call in the making."""
+
+    __slots__ = ("arguments", "id", "name")
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name: list[str] = []
+        self.arguments: list[str] = []
+
+    def add(self, piece: ToolCallDelta) -> None:
+        self.id = self.id or piece.id or ""
+        if piece.function is not None:
+            self.name.append(piece.function.name or "")
+            self.arguments.append(piece.function.arguments or "")
+
+    def whole(self) -> ToolCall:
+        function = FunctionCall(name="".join(self.name), arguments="".join(self.arguments))
+        return ToolCall(id=self.id, function=function)
 
 
 class _Parts:
@@ -21,7 +48,7 @@ class _Parts:
         self.text: list[str] = []
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
-        self.calls: dict[int, ToolCall] = {}
+        self.calls: dict[int, _Call] = {}
         self.logprobs: list[TokenLogprob] = []
         self.finish_reason: FinishReason | None = None
 
@@ -35,6 +62,7 @@ class AnswerGatherer:
         self._began = time.perf_counter()
         self._first: float | None = None
         self._last: float | None = None
+        self._has_usage = False
 
     @property
     def first_s(self) -> float | None:
@@ -44,6 +72,7 @@ class AnswerGatherer:
     def add(self, delta: Delta) -> None:
         if delta.usage is not None:
             self._turn.usage = delta.usage
+            self._has_usage = True
             return
         parts = self._parts.get(delta.index)
         if parts is None:
@@ -60,8 +89,11 @@ class AnswerGatherer:
             parts.refusal.append(delta.refusal)
         if delta.logprobs:
             parts.logprobs.extend(delta.logprobs)
-        if delta.tool_calls:
-            self._add_calls(parts, delta)
+        for piece in delta.tool_calls or ():
+            call = parts.calls.get(piece.index)
+            if call is None:
+                call = parts.calls[piece.index] = _Call()
+            call.add(piece)
         if delta.finish_reason is not None:
             parts.finish_reason = delta.finish_reason
 
@@ -70,13 +102,21 @@ class AnswerGatherer:
         self._parts.clear()
         self._first = self._last = None
 
-    def close(self, reason: FinishReason) -> Iterator[Delta]:
-        """End every choice that has not ended, with a delta for each; then the usage."""
+    def is_whole(self) -> bool:
+        """Whether every choice that was asked for has ended."""
+        ended = [parts.finish_reason is not None for parts in self._parts.values()]
+        return len(ended) >= (self._turn.params.n or 1) and all(ended)
+
+    def close(self, reason: FinishReason | None) -> Iterator[Delta]:
+        """What the client must still hear: the end of choices without one, if there is a `reason`;
+        then the usage, if the model did not come to say it."""
         for index, parts in self._parts.items():
-            if parts.finish_reason is None:
+            if reason is not None and parts.finish_reason is None:
                 parts.finish_reason = reason
                 yield Delta(index=index, finish_reason=reason)
-        yield Delta(usage=self._turn.usage)
+        if not self._has_usage:
+            self._has_usage = True
+            yield Delta(usage=self._turn.usage)
 
     def choices(self) -> list[Choice]:
         return [
@@ -85,7 +125,7 @@ class AnswerGatherer:
                 text="".join(parts.text),
                 reasoning="".join(parts.reasoning),
                 refusal="".join(parts.refusal),
-                tool_calls=list(parts.calls.values()),
+                tool_calls=[call.whole() for call in parts.calls.values()],
                 logprobs=parts.logprobs or None,
                 finish_reason=parts.finish_reason,
             )
@@ -105,21 +145,3 @@ class AnswerGatherer:
             tokens = usage.completion_tokens
             if tokens > 1:
                 trace.tpot_s = (self._last - self._first) / (tokens - 1)
-
-    @staticmethod
-    def _add_calls(parts: _Parts, delta: Delta) -> None:
-        for piece in delta.tool_calls or ():
-            call = parts.calls.get(piece.index)
-            if call is None:
-                call = parts.calls[piece.index] = ToolCall(
-                    id=piece.id or "", function=FunctionCall(name="", arguments="")
-                )
-            if piece.id and not call.id:
-                call.id = piece.id
-            if piece.function is not None:
-                function = call.function
-                call.function = msgspec.structs.replace(
-                    function,
-                    name=function.name + (piece.function.name or ""),
-                    arguments=function.arguments + (piece.function.arguments or ""),
-                )

@@ -110,9 +110,8 @@ class Pipeline:
                 async with aclosing(self._generated(turn, gathered, span, busy_s)) as deltas:
                     async for delta in deltas:
                         yield delta
-                if turn.stop_generation:
-                    for delta in gathered.close("stop"):
-                        yield delta
+                for delta in gathered.close("stop" if turn.stop_generation else None):
+                    yield delta
             self._observe(turn, span)
             await self._complete(turn, gathered, span, busy_s)
             status = "blocked" if turn.blocked is not None else "ok"
@@ -152,15 +151,19 @@ class Pipeline:
         """
         before = _Snapshot(turn)
         while True:
-            deltas = self._layers.over(turn, self._generate.deltas(turn, span), busy_s)
+            model = self._generate.deltas(turn, span)
+            deltas = self._layers.over(turn, model, busy_s)
             try:
-                async with aclosing(deltas):
+                # The model apart, because a step of someone's own may forget to close it.
+                async with aclosing(model), aclosing(deltas):
                     async for delta in deltas:
                         gathered.add(delta)
                         yield delta
                         if turn.stop_generation:
                             return
             except ModelUnavailable:
+                if gathered.is_whole():
+                    return  # All was said; only the usage did not come.
                 if turn.stream or gathered.first_s is None or before.is_restored:
                     raise
                 before.restore()
@@ -201,6 +204,9 @@ class Pipeline:
 
     def _end(self, turn: Turn, gathered: AnswerGatherer, status: TraceStatus) -> None:
         trace = turn.trace
+        if status == "cancelled" and gathered.is_whole():
+            # The client read all of its answer and left without waiting for our goodbye.
+            status = "blocked" if turn.blocked is not None else "ok"
         trace.status = status
         trace.duration_s = trace.elapsed_s()
         trace.language = turn.language or ""
