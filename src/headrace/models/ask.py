@@ -7,7 +7,7 @@ that has begun to answer never is.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -201,11 +201,13 @@ class Ask:
         """The first delta, if it comes in time; None of an answer that is empty."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        # Suspicion alone ends one attempt and no second: an answer may just take long.
-        doubts = all(each.outcome is not Outcome.TIMED_OUT for each in self._failed)
+        # Suspicion alone ends one attempt and no second, as an answer may just take long; unless
+        # there is no time left for another.
+        is_first = all(each.outcome is not Outcome.TIMED_OUT for each in self._failed)
+        from_s = 0.0 if is_first else self._deadline - time.monotonic()
         try:
             async with asyncio.timeout(patience_s) as timer:
-                with _Watch(ticket, timer) if doubts else nullcontext():
+                with _Watch(ticket, timer, from_s):
                     return await anext(deltas, None)
         except TimeoutError as error:
             seconds = loop.time() - began
@@ -260,13 +262,18 @@ class Ask:
 class _Watch:
     """Ends a wait for a first byte early once the deployment seems to be frozen."""
 
-    def __init__(self, ticket: Ticket, timer: asyncio.Timeout) -> None:
+    def __init__(self, ticket: Ticket, timer: asyncio.Timeout, from_s: float) -> None:
+        """
+        Args:
+            from_s: seconds from now before which nothing is suspected.
+        """
         self._ticket = ticket
         self._timer = timer
+        self._first_s = max(_LOOK_EVERY_S, from_s)
         self._loop = asyncio.get_running_loop()
 
     def __enter__(self) -> None:
-        self._next = self._loop.call_later(_LOOK_EVERY_S, self._look)
+        self._next = self._loop.call_later(self._first_s, self._look)
 
     def __exit__(self, *_: object) -> None:
         self._next.cancel()
