@@ -87,6 +87,13 @@ def test_the_digest_follows_the_meaning_not_the_wording(tmp_path: Path) -> None:
         ),
         ("both:\n  email: 3", "own.yaml:2: both.email: expected an action, found 3", "flag"),
         ("both:\n  email: {action: mask, treshold: 1}", "own.yaml:2: both.email", "'threshold'?"),
+        (
+            "both:\n  email: [mask]",
+            "own.yaml:2: both.email[0]: expected a rule, found 'mask'",
+            "alone",
+        ),
+        ("both:\n  email: [[mask]]", "own.yaml:2: both.email[0]: expected a rule", "action: mask"),
+        ("both:\n  email: []", "own.yaml:2: both.email: there is no rule", "mask"),
         ("both: [email]", "own.yaml:1: both: expected a mapping", ""),
         ("\ninputs: {}", "own.yaml:2: inputs", "'input'?"),
         ("- email", "own.yaml:1: a policy is a mapping", "docs/screening.md"),
@@ -99,7 +106,7 @@ def test_the_digest_follows_the_meaning_not_the_wording(tmp_path: Path) -> None:
             "term.a",
         ),
         (
-            "both:\n  email:\n    - mask\n    - block",
+            "both:\n  email:\n    - {action: mask}\n    - {action: block}",
             "own.yaml:4: both.email[1]: this rule is never reached",
             "highest threshold",
         ),

@@ -211,7 +211,9 @@ def _mapping(node: Node, section: str) -> dict[str, Node]:
 
 def _rule(node: Node) -> RuleSpec:
     if isinstance(node.value, list):
-        rules = [_as_rule(_rule(node.child(i))) for i in range(len(node.value))]
+        rules = [_one_rule(node.child(i)) for i in range(len(node.value))]
+        if not rules:
+            raise node.error("there is no rule in this list", hint=_ACTIONS_HINT)
         for i, (before, rule) in enumerate(itertools.pairwise(rules), start=1):
             if rule.threshold >= before.threshold:
                 raise node.error(
@@ -221,13 +223,23 @@ def _rule(node: Node) -> RuleSpec:
                 )
         return rules
     if isinstance(node.value, dict):
-        action = node.value.get("action")
-        if isinstance(action, str):
-            _check_action(node.child("action"), action)
-        return node.convert(Rule)
+        return _one_rule(node)
     if not isinstance(node.value, str):
         raise node.error(f"expected an action, found {node.value!r}", hint=_ACTIONS_HINT)
     return _check_action(node, node.value)
+
+
+def _one_rule(node: Node) -> Rule:
+    if not isinstance(node.value, dict):
+        raise node.error(
+            f"expected a rule, found {node.value!r}",
+            hint="in a list, write `- {action: mask, threshold: 0.5}`; "
+            "an action alone needs no list",
+        )
+    action = node.value.get("action")
+    if isinstance(action, str):
+        _check_action(node.child("action"), action)
+    return node.convert(Rule)
 
 
 _ACTIONS: tuple[Action, ...] = get_args(Action)
