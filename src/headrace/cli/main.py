@@ -44,6 +44,11 @@ COMMANDS: dict[str, Lazy] = {
         "limits",
         "See how much of each limit is used: by key, team and model.",
     ),
+    "cache": Lazy(
+        "headrace.cli.cache",
+        "cache",
+        "See what the answer cache does, empty it, and find a threshold for it.",
+    ),
     "models": Lazy(
         "headrace.cli.models.group",
         "models",

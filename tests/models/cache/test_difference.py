@@ -50,6 +50,7 @@ def test_the_same_in_other_words_passes(one: str, other: str) -> None:
         ("what is my balance", "what is your balance", "owner"),
         ("capital of france", "please tell me the capital of spain", "subject"),
         ("what is the weather", "what is the time", "subject"),
+        ("What's gravity?", "Please explain magnetism", "subject"),
         ("convert celsius to fahrenheit", "convert fahrenheit to celsius", "subject"),
         ("the president of the company", "the former president of the company", "subject"),
         ("北京的人口", "天津的人口", "subject"),

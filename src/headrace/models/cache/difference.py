@@ -6,8 +6,8 @@ quoted text, negations, opposites and the kind of question must be the same, in 
 where much of the rest is the same, all of it must be, but for words without a subject of their own
 ("please", "what is", "请问") and the form of a word.
 
-Not caught: a name in lower case, or in Chinese, in a question that shares few words with the other.
-That is left to the threshold.
+Not caught: a name in lower case, or in Chinese, in a longer question that shares few words with the
+other. That is left to the threshold.
 """
 
 import difflib
@@ -106,10 +106,11 @@ def _names(text: str) -> set[str]:
 
 
 def _subject(one: Sequence[str], other: Sequence[str]) -> str | None:
-    """`subject` where much is the same, and not all that says something."""
+    """`subject` where much is the same, or one word is all there is, and it is not the same."""
     here = [each for each in one if each not in _SAYS_NOTHING]
     there = [each for each in other if each not in _SAYS_NOTHING]
-    if max(_shared(one, other), _shared(here, there)) < NEARLY_SAME:
+    has_one_subject = min(len(here), len(there)) == 1
+    if not has_one_subject and max(_shared(one, other), _shared(here, there)) < NEARLY_SAME:
         return None
     is_same = len(here) == len(there) and all(map(_is_form_of, here, there))
     return None if is_same else "subject"

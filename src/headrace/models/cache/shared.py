@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from headrace.errors import ConfigError
+from headrace.models.cache.errors import SharedCacheAway
 from headrace.models.cache.settings import CacheRedisSettings
 
 __all__ = ["SharedStore"]
@@ -116,17 +117,23 @@ class SharedStore:
         """Delete every gateway's answers; how many there were.
 
         Raises:
-            RedisError, OSError: it does not answer.
+            SharedCacheAway: it does not answer.
         """
-        # First out of reach for all gateways, then gone.
-        await self._client.incr(f"{self._prefix}:generation")
         count = 0
-        async for name in self._client.scan_iter(f"{self._prefix}:a:*", count=500):
-            count += await self._client.unlink(name)
+        try:
+            # First out of reach for all gateways, then gone.
+            await self._client.incr(f"{self._prefix}:generation")
+            async for name in self._client.scan_iter(f"{self._prefix}:a:*", count=500):
+                count += await self._client.unlink(name)
+        except _AWAY as error:
+            raise SharedCacheAway(
+                f"the Redis of cache.redis does not answer: {error}",
+                hint="check cache.redis.url, and that it runs",
+            ) from error
         return count
 
     async def count(self) -> int:
-        """How many answers are there; raises as `clear`."""
+        """How many answers are there."""
         return len(
             [name async for name in self._client.scan_iter(f"{self._prefix}:a:*", count=500)]
         )
