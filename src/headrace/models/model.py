@@ -2,10 +2,12 @@
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from random import Random
 
-from headrace.models.ask import Ask
+from headrace.errors import ModelUnavailable
+from headrace.models.ask import WITHIN_S, Ask
 from headrace.models.backend import Call, Embeddings
 from headrace.models.balance.balancer import Balancer
 from headrace.models.balance.member import Demand
@@ -36,6 +38,11 @@ class Target(ABC):
         """The models that may answer; each later one is the fall-back of those before."""
 
     @property
+    @abstractmethod
+    def first(self) -> "Model":
+        """The model that stands for this name wherever it must always be the same one."""
+
+    @property
     def context_tokens(self) -> int:
         """Longest prompt plus answer that every deployment takes, in tokens."""
         return min(
@@ -53,8 +60,8 @@ class Target(ABC):
         Raises:
             ModelUnavailable: down for longer than a request waits.
         """
-        # Vectors of different models cannot be compared, so there is no fall-back here.
-        ask = Ask(self.order()[:1], Demand(streamed=False, regions=self.regions))
+        # Vectors of different models cannot be compared: always the same one, and no fall-back.
+        ask = Ask([self.first], Demand(streamed=False, regions=self.regions))
         made = await ask.result(lambda backend: backend.embed(inputs))
         assert ask.deployment is not None
         return made, ask.deployment
@@ -65,8 +72,26 @@ class Target(ABC):
         Raises:
             ModelUnavailable: down for longer than a request waits.
         """
-        ask = Ask(self.order()[:1], Demand(streamed=False, regions=self.regions))
-        return await ask.result(lambda backend: backend.count_tokens(messages))
+        # Past the balancer: counting takes nobody's room, and who can count need not be able to
+        # answer, so that it must not pass for healthy.
+        places = list(self._permitted())
+        for each in places:
+            if each.backend.is_ready():
+                with suppress(ModelUnavailable):
+                    return await _counted(each, messages)
+        for each in places:
+            if await each.backend.wait_ready(WITHIN_S):
+                return await _counted(each, messages)
+        raise ModelUnavailable(f"nobody is there to count the tokens of a prompt for {self.name!r}")
+
+    def _permitted(self) -> Iterator[Deployment]:
+        """Every deployment that a prompt may go to, those that are preferred first."""
+        first = self.first
+        for model in (first, *(each for each in self.order() if each is not first)):
+            for each in model.deployments:
+                region = each.place.region
+                if all(some is None or region in some for some in (self.regions, model.regions)):
+                    yield each
 
     def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
         """At most this many tokens, known at once; None where that cannot be promised."""
@@ -105,31 +130,36 @@ class Model(Target):
         self.deployments = tuple(deployments)
         self.params = params
         self.regions = regions
+        self.here = here
         self.balancer = Balancer(
             [each.member() for each in deployments], balance or BalanceSettings(), here=here
         )
-        self._by_key = {each.key: each for each in deployments}
+        self.known = {each.key: each for each in deployments}
+        """Deployments by their key, those of the configurations before and after included."""
 
     def order(self) -> Sequence["Model"]:
         return (self,)
 
+    @property
+    def first(self) -> "Model":
+        return self
+
     def deployment(self, key: str) -> Deployment:
-        return self._by_key[key]
+        return self.known[key]
 
     def succeed(self, old: "Model") -> None:
         """Take over what `old`, of an earlier configuration, has learned of the deployments.
 
         Turns that still run on `old` go on with the same balancer, so that each counts once.
         """
-        if old.balancer.settings != self.balancer.settings:
+        if old.balancer.settings != self.balancer.settings or old.here != self.here:
             return
         old.balancer.update_members([each.member() for each in self.deployments])
         self.balancer = old.balancer
-        old.learn(self)
-
-    def learn(self, new: "Model") -> None:
-        """Know the deployments of the configuration that follows: its balancer may pick them."""
-        self._by_key = {**self._by_key, **{each.key: each for each in new.deployments}}
+        # One mapping for all that share a balancer: whatever it picks, each of them knows, a turn
+        # that has waited through several configurations too.
+        old.known.update(self.known)
+        self.known = old.known
 
     def describe(self) -> object:
         return {
@@ -175,6 +205,10 @@ class Route(Target):
         return self._models
 
     @property
+    def first(self) -> Model:
+        return self._models[0]
+
+    @property
     def context_tokens(self) -> int:
         return min(model.context_tokens for model in self._models)
 
@@ -191,6 +225,11 @@ class Route(Target):
             "weights": self._weights,
             "by_latency": self._by_latency,
         }
+
+
+async def _counted(deployment: Deployment, messages: Sequence[Message]) -> int:
+    with deployment.runner.leases.hold():
+        return await deployment.backend.count_tokens(messages)
 
 
 def _expected_s(model: Model) -> float:
