@@ -122,3 +122,25 @@ async def test_a_new_region_of_this_service_counts_after_a_reload() -> None:
     assert ticket is not None
     assert ticket.member.region == "us"
     ticket.done(Outcome.CANCELLED)
+
+
+async def test_who_moves_up_in_the_list_inherits_nothing_from_who_was_there() -> None:
+    sick = ScriptedBackend(fails)
+    spare = Runner(ScriptedBackend(answers))
+    old = Model(
+        "m",
+        [Deployment(key="m-0", runner=Runner(sick)), Deployment(key="m-1", runner=spare)],
+        Params(),
+        balance=BalanceSettings(prefer="order"),
+    )
+    while not old.balancer.snapshot()[0].ejected_for_s:
+        assert await asked(old) == "Hello"
+    new = Model(
+        "m",
+        [Deployment(key="m-0", runner=spare)],
+        Params(),
+        balance=BalanceSettings(prefer="order"),
+    )
+    new.succeed(old)
+    (now,) = new.balancer.snapshot()
+    assert not now.ejected_for_s

@@ -53,4 +53,5 @@ class Deployment:
             weight=self.place.weight,
             region=self.place.region,
             usd_per_million=price.input * _INPUT_SHARE + price.output * (1 - _INPUT_SHARE),
+            identity=id(self.runner),
         )

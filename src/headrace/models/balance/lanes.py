@@ -41,7 +41,7 @@ class Lanes:
         states: dict[str, MemberState] = {}
         for member in members:
             state = self.states.get(member.key)
-            if state is None:
+            if state is None or state.member.identity != member.identity:
                 state = MemberState(member, self._settings.health)
             else:
                 if state.member.capacity != member.capacity:

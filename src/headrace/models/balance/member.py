@@ -21,6 +21,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """Tier 0 is asked first; a higher one only when all below it are full or sick."""
     usd_per_million: float = 0.0
     """Price of a million tokens, in any blend that is the same for all (`prefer: cost`)."""
+    identity: int = 0
+    """Who is behind the key: another one there inherits nothing of what was learned."""
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
