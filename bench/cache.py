@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from headrace.access.principal import Principal
-from headrace.models.backend import Call, Embeddings, ListedModel
+from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.cache.cache import AnswerCache
 from headrace.models.cache.difference import difference
 from headrace.models.cache.memory import OVERHEAD_BYTES, MemoryStore
@@ -41,7 +41,7 @@ class Ready:
     provider = "bench"
     context_tokens = 4096
     digest = "0" * 64
-    rate_limits = None
+    rate_limits: RateLimits | None = None
     capacity: int | None = None
 
     async def start(self, progress: object = None) -> None:

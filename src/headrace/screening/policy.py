@@ -60,6 +60,9 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Values that are never findings, by kind."""
     roles: list[Role] | None = None
     """Whose messages are screened on the input side. Absent: user, assistant, tool, function."""
+    cache: bool | None = None
+    """Whether answers to prompts that it screens may be given again (`cache:` in headrace.yaml).
+    Absent: yes."""
     messages: dict[str, str] = {}
     """What the user is told when a rule blocks, by language (ISO 639-1); `en` is the fallback."""
 
@@ -80,6 +83,8 @@ class Policy:
     output: SideRules
     roles: frozenset[Role]
     messages: Mapping[str, str]
+    caches: bool = True
+    """Whether answers to prompts that it screens may be given again."""
 
     def message(self, language: str | None) -> str:
         """What the user is told when the policy blocks."""
@@ -113,6 +118,7 @@ class PolicyReader:
             output=_side("output", resolved.both | resolved.output, terms, allowed),
             roles=frozenset(DEFAULT_ROLES if resolved.roles is None else resolved.roles),
             messages=resolved.messages,
+            caches=resolved.cache is not False,
         )
 
     def _lineage(self, name: str) -> list[Node]:
@@ -307,6 +313,7 @@ def _merged(base: PolicyFile, top: PolicyFile) -> PolicyFile:
             for kind in base.allow | top.allow
         },
         roles=base.roles if top.roles is None else top.roles,
+        cache=base.cache if top.cache is None else top.cache,
         messages=base.messages | top.messages,
     )
 

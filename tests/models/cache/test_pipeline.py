@@ -45,18 +45,25 @@ class Traces:
 class Service:
     """A pipeline that masks, asks, and screens, with a cache."""
 
-    def __init__(self, root: Path, backend: ScriptedBackend, *, release: str = "sha256:1") -> None:
+    def __init__(
+        self,
+        root: Path,
+        backend: ScriptedBackend,
+        *,
+        release: str = "sha256:1",
+        policy: str = POLICY,
+    ) -> None:
         (root / "policies").mkdir(exist_ok=True)
-        (root / "policies" / "own.yaml").write_text(POLICY)
-        policy = PolicyLibrary.load(root, {}).get("own")
+        (root / "policies" / "own.yaml").write_text(policy)
+        own = PolicyLibrary.load(root, {}).get("own")
         self.cache = AnswerCache(CacheSettings())
         self.traces = Traces()
         models = ModelBox({"m": model_of(backend)}, {}, {})
         settings = ScreenSettings(policy="own")
         steps: list[Step[Settings]] = [
-            ScreenStep(settings, policy, side="input", restores=False),  # type: ignore[list-item]
+            ScreenStep(settings, own, side="input", restores=False),  # type: ignore[list-item]
             GenerateStep(GenerateSettings(), models, self.cache),  # type: ignore[list-item]
-            ScreenStep(settings, policy, side="output", restores=True),  # type: ignore[list-item]
+            ScreenStep(settings, own, side="output", restores=True),  # type: ignore[list-item]
         ]
         self.pipeline = Pipeline(
             steps, models, release=release, recorder=self.traces, unlock=self.unlock
@@ -171,6 +178,17 @@ async def test_another_release_asks_anew(tmp_path: Path) -> None:
     turn = await after.ask("Hello")
     assert after.said(turn)["result"] == "miss"
     assert cache.entries == 2
+
+
+async def test_a_policy_may_forbid_that_answers_are_kept(tmp_path: Path) -> None:
+    backend = ScriptedBackend(echoes)
+    service = Service(tmp_path, backend, policy=POLICY + "cache: false\n")
+    for _ in range(2):
+        turn = await service.ask("Hello")
+        assert service.said(turn) == {"result": "bypass", "reason": "no-store"}
+    assert backend.calls == 2
+    (tmp_path / "policies" / "child.yaml").write_text("extends: own\n")
+    assert not PolicyLibrary.load(tmp_path, {}).get("child").caches
 
 
 async def test_a_prompt_that_a_policy_refuses_reaches_no_cache(tmp_path: Path) -> None:

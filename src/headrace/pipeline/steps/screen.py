@@ -72,6 +72,8 @@ class ScreenStep(Step[ScreenSettings]):
     async def prepare(self, turn: Turn) -> None:
         """Screen every message; raises PolicyBlocked with the policy's words."""
         turn.masks.reserve((*_texts(turn.messages), *(turn.params.stop or ())))
+        if not self._policy.caches:
+            turn.cache_control = "no-store"
         found: list[Finding] = []
         turn.messages = [
             self._screened(message, index, turn, found)
