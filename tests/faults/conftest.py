@@ -61,12 +61,12 @@ def started(root: Path, count: int) -> Iterator[Fleet]:
         (root / "headrace.yaml").write_text(config_of([each.url for each in servers], IDLE))
         home = root / "home"
         home.mkdir(mode=0o700, exist_ok=True)
-        service = ServiceProcess.start(root, home)
+        fleet = Fleet(ServiceProcess.start(root, home), servers)
         try:
-            yield Fleet(service, servers)
+            yield fleet
         finally:
-            if service.process.poll() is None:
-                service.kill()
+            if fleet.service.process.poll() is None:
+                fleet.service.kill()
 
 
 @pytest.fixture(scope="module")
