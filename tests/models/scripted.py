@@ -20,6 +20,7 @@ class ScriptedBackend:
     context_tokens = 1024
     digest = "0" * 64
     rate_limits: RateLimits | None = None
+    rtt_s: float | None = None
     capacity: int | None = None
 
     def __init__(self, *scripts: Script, comes_back: bool = True) -> None:

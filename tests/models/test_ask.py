@@ -6,10 +6,15 @@ from contextlib import aclosing
 import pytest
 
 from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
-from headrace.models.ask import Ask
+from headrace.models.ask import Ask, Asking
 from headrace.models.balance.errors import Overloaded
 from headrace.models.balance.member import Demand
-from headrace.models.balance.settings import BalanceSettings, QueueSettings, RetrySettings
+from headrace.models.balance.settings import (
+    BalanceSettings,
+    HedgeSettings,
+    QueueSettings,
+    RetrySettings,
+)
 from headrace.models.errors import (
     DeploymentMisconfigured,
     DeploymentThrottled,
@@ -35,7 +40,7 @@ def ask_of(*models: Model, within_s: float = 5.0) -> Ask:
     return Ask(models, Demand(), within_s=within_s)
 
 
-async def text_of(ask: Ask) -> str:
+async def text_of(ask: Asking) -> str:
     return "".join([delta.text async for delta in ask.deltas(lambda _: CALL)])
 
 
@@ -270,3 +275,65 @@ def test_weights_decide_how_often_a_model_comes_first() -> None:
     first = [route.order()[0].name for _ in range(2000)]
     assert 1050 < first.count("a") < 1350
     assert {model.name for model in route.order()} == {"a", "b", "c"}
+
+
+HEDGED = BalanceSettings(prefer="order", hedge=HedgeSettings(share=0.5))
+
+
+async def warmed(model: Model) -> Model:
+    """The balancer knows by then how long a first byte usually takes."""
+    for _ in range(128):
+        await text_of(ask_of(model))
+    assert model.balancer.hedge.delay_s is not None
+    return model
+
+
+async def test_a_call_that_is_slow_to_begin_is_made_elsewhere_as_well() -> None:
+    let_go = asyncio.Event()
+
+    async def slow() -> Deltas:
+        await let_go.wait()
+        yield Delta(text="late")
+
+    one, two = ScriptedBackend(answers), ScriptedBackend(answers)
+    model = await warmed(model_of(one, two, balance=HEDGED))
+    one.script(slow)
+    ask = model.ask(CALL)
+    got = "".join([delta.text async for delta in ask.deltas(lambda _: CALL)])
+    assert got == "Hello"
+    assert ask.deployment is not None
+    assert ask.deployment.key == "m-1"
+    assert ask.reason.startswith("hedged")
+    assert [each.outstanding for each in model.balancer.snapshot()] == [0, 0]
+
+
+async def test_leaving_a_call_that_went_to_two_frees_both() -> None:
+    async def silent() -> Deltas:
+        await asyncio.Event().wait()
+        yield Delta()
+
+    one, two = ScriptedBackend(answers), ScriptedBackend(answers)
+    model = await warmed(model_of(one, two, balance=HEDGED))
+    one.script(silent)
+    two.script(silent)
+
+    async def listen() -> None:
+        async with aclosing(model.ask(CALL).deltas(lambda _: CALL)) as deltas:
+            await anext(deltas)
+
+    listening = asyncio.create_task(listen())
+    while [each.outstanding for each in model.balancer.snapshot()] != [1, 1]:
+        await asyncio.sleep(0)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    assert [each.outstanding for each in model.balancer.snapshot()] == [0, 0]
+
+
+async def test_where_both_fail_the_first_failure_counts() -> None:
+    one, two = ScriptedBackend(answers), ScriptedBackend(answers)
+    model = await warmed(model_of(one, two, balance=HEDGED))
+    one.script(refuses)
+    two.script(refuses)
+    with pytest.raises(InvalidRequest):
+        async for _ in model.ask(CALL).deltas(lambda _: CALL):
+            pass

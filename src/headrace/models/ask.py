@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ from headrace.types import Delta, Deltas, Usage
 if TYPE_CHECKING:
     from headrace.models.model import Model
 
-__all__ = ["Ask", "outcome_of"]
+__all__ = ["Ask", "Asking", "outcome_of"]
 
 WITHIN_S = 30.0
 """A call that finds no deployment waits this long for one to take it."""
@@ -51,6 +51,34 @@ def outcome_of(error: HeadraceError) -> Outcome:
     if isinstance(error, DeploymentTimeout):
         return Outcome.TIMED_OUT
     return Outcome.FAILED if isinstance(error, ModelUnavailable) else Outcome.REFUSED
+
+
+class Asking(Protocol):
+    """A call on its way to whoever answers it."""
+
+    @property
+    def model(self) -> "Model":
+        """Of the models that may answer the one that was asked last."""
+        ...
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """The one that was asked last; None before the first."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why that one, in a word or two for the trace."""
+        ...
+
+    @property
+    def tried(self) -> list[str]:
+        """Every attempt that failed, in order: `chat-0: timed_out`."""
+        ...
+
+    def deltas(self, call_for: Callable[["Model"], Call]) -> Deltas:
+        """The answer, piece by piece."""
+        ...
 
 
 class Ask:
@@ -157,6 +185,7 @@ class Ask:
     def _succeeded(self, ticket: Ticket, backend: Backend, usage: Usage | None) -> None:
         tokens = 0 if usage is None else usage.completion_tokens
         ticket.done(Outcome.OK, tokens=tokens, limits=backend.rate_limits)
+        self.model.saw_rtt(ticket.member.key, backend.rtt_s)
 
     async def _acquire(self) -> Ticket:
         """A deployment for the next attempt."""

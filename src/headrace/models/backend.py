@@ -68,6 +68,11 @@ class Backend(Protocol):
     rate_limits: RateLimits | None
     """As the latest response said; None where the provider says nothing of the kind."""
 
+    @property
+    def rtt_s(self) -> float | None:
+        """The latest round trip to its server; None where nobody knows."""
+        ...
+
     async def start(self, progress: Callable[[str, int, int | None], None] | None = None) -> None:
         """Make ready to serve; raises a HeadraceError that says what to mend."""
         ...

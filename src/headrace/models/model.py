@@ -7,13 +7,14 @@ from contextlib import suppress
 from random import Random
 
 from headrace.errors import ModelUnavailable
-from headrace.models.ask import WITHIN_S, Ask
+from headrace.models.ask import WITHIN_S, Ask, Asking
 from headrace.models.backend import Call, Embeddings
 from headrace.models.balance.balancer import Balancer
 from headrace.models.balance.member import Demand
 from headrace.models.balance.settings import BalanceSettings
 from headrace.models.deployment import Deployment
 from headrace.models.estimate import estimate_tokens
+from headrace.models.hedge import HedgedAsk
 from headrace.types import Message, Params
 
 __all__ = ["Model", "Route", "Target", "prefix_of"]
@@ -49,10 +50,13 @@ class Target(ABC):
             each.backend.context_tokens for model in self.order() for each in model.deployments
         )
 
-    def ask(self, call: Call) -> Ask:
+    def ask(self, call: Call) -> Asking:
         """A call on its way: iterate its `deltas`."""
         models = self.order()
-        return Ask(models, _demand(models, call, self.regions))
+        demand = _demand(models, call, self.regions)
+        if len(models[0].deployments) > 1 and models[0].balancer.hedge.delay_s is not None:
+            return HedgedAsk(models, demand)
+        return Ask(models, demand)
 
     async def embed(self, inputs: Sequence[str]) -> tuple[Embeddings, Deployment]:
         """One vector per input, and who made them.
@@ -134,6 +138,7 @@ class Model(Target):
         self.balancer = Balancer(
             [each.member() for each in deployments], balance or BalanceSettings(), here=here
         )
+        self._rtt_s: dict[str, float] = {}
         self.known = {each.key: each for each in deployments}
         """Deployments by their key, those of the configurations before and after included."""
 
@@ -160,6 +165,12 @@ class Model(Target):
         # that has waited through several configurations too.
         old.known.update(self.known)
         self.known = old.known
+
+    def saw_rtt(self, key: str, rtt_s: float | None) -> None:
+        """How long a round trip to a deployment took, if anybody knows."""
+        if rtt_s is not None and self._rtt_s.get(key) != rtt_s:
+            self._rtt_s[key] = rtt_s
+            self.balancer.saw_rtt(key, rtt_s)
 
     def describe(self) -> object:
         return {

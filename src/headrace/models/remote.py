@@ -203,6 +203,11 @@ class RemoteBackend:
         async with self._sent(request) as reply:
             return self.wire.listed(await reply.read())
 
+    @property
+    def rtt_s(self) -> float | None:
+        """The latest round trip to the server, in seconds; None where nobody knows."""
+        return None if self._client is None else self._client.rtt_s
+
     def saw(self, head: Head) -> None:
         """Learn from a response that somebody else has asked for."""
         if any(name[:11].lower() == b"x-ratelimit" for name, _ in head.raw):

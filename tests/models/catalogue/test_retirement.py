@@ -36,6 +36,7 @@ class ListingBackend(Backend):
     digest = ""
     capacity: int | None = None
     rate_limits: RateLimits | None = None
+    rtt_s: float | None = None
 
     def __init__(self, *listed: ListedModel, down: bool = False) -> None:
         self._listed = listed

@@ -14,7 +14,7 @@ from contextlib import aclosing
 import msgspec
 
 from headrace.errors import ModelUnavailable
-from headrace.models.ask import Ask
+from headrace.models.ask import Asking
 from headrace.types import Delta, Deltas
 
 __all__ = ["Flight", "Listener"]
@@ -59,7 +59,7 @@ class Flight:
     """See the module. `take_off` it, then `join` it as often as wanted."""
 
     def __init__(
-        self, ask: Ask, deltas: Deltas, *, max_bytes: int, ended: Callable[["Flight"], None]
+        self, ask: Asking, deltas: Deltas, *, max_bytes: int, ended: Callable[["Flight"], None]
     ) -> None:
         """
         Args:

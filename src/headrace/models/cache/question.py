@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from headrace.access.principal import Principal
-from headrace.models.ask import Ask
+from headrace.models.ask import Asking
 from headrace.models.backend import Call, Embeddings
 from headrace.models.deployment import Deployment
 from headrace.models.model import Model
@@ -35,7 +35,7 @@ class Question:
     """Whether placeholders stand for masked values in the prompt."""
     control: str = ""
     """The client's `cache-control`."""
-    ask: Callable[[], Ask]
+    ask: Callable[[], Asking]
     call_for: Callable[[Model], Call]
     embed: Embed | None = None
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
-from headrace.models.ask import Ask
+from headrace.models.ask import Asking
 from headrace.models.cache.entry import Entry, replay
 from headrace.telemetry.trace import AttributeValue
 from headrace.types import Deltas
@@ -23,7 +23,7 @@ class Source:
         result: Result,
         deltas: Deltas,
         *,
-        ask: Ask | None = None,
+        ask: Asking | None = None,
         entry: Entry | None = None,
         pays: Callable[[], bool] = lambda: True,
     ) -> None:

@@ -79,6 +79,11 @@ class HttpClient:
         """How many connections there are, and how many requests wait for one."""
         return self._pool.state
 
+    @property
+    def rtt_s(self) -> float | None:
+        """The latest round trip to the server, as a connection opened; None where nobody knows."""
+        return self._pool.rtt_s
+
     def head(
         self,
         method: str,

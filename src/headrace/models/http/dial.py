@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -27,6 +28,8 @@ class Dialer:
         self._peer = peer
         self._resolver = resolver
         self._context_is_made = False
+        self.rtt_s: float | None = None
+        """How long the latest TCP connection took to stand: a round trip. None through a proxy."""
 
     async def dial(self, owner: Owner) -> Connection:
         """A new connection; cancelling leaves nothing open.
@@ -107,14 +110,21 @@ class Dialer:
         endpoints, is_new = await self._resolver.endpoints(host, port)
         stage[0] = "connecting"
         try:
-            return await _first(endpoints)
+            return await self._timed(endpoints)
         except OSError:
             if is_new:
                 raise
             renewed, _ = await self._resolver.endpoints(host, port, anew=True)
             if set(renewed) == set(endpoints):
                 raise
-            return await _first(renewed)
+            return await self._timed(renewed)
+
+    async def _timed(self, endpoints: Sequence[Endpoint]) -> socket.socket:
+        began = time.monotonic()
+        connected = await _first(endpoints)
+        if self._peer.proxy is None:
+            self.rtt_s = time.monotonic() - began
+        return connected
 
     async def _tunnel(self, sock: socket.socket) -> None:
         """Have the proxy connect this socket with the server."""

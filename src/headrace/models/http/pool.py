@@ -53,6 +53,11 @@ class Pool:
         self._closed = False
 
     @property
+    def rtt_s(self) -> float | None:
+        """The latest round trip to the server; None as long as it is not known."""
+        return self._dialer.rtt_s
+
+    @property
     def state(self) -> PoolState:
         return PoolState(self._open, len(self._idle), len(self._dials), len(self._waiting))
 

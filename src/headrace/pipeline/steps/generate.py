@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from headrace.errors import InvalidRequest
-from headrace.models.ask import Ask
+from headrace.models.ask import Asking
 from headrace.models.backend import Call, Embeddings
 from headrace.models.box import ModelBox
 from headrace.models.cache.cache import AnswerCache
@@ -138,7 +138,7 @@ def _describe(turn: Turn, source: Source, span: Span) -> None:
         _describe_ask(turn, source.ask, span, pays=source.pays())
 
 
-def _describe_ask(turn: Turn, ask: Ask, span: Span, *, pays: bool) -> None:
+def _describe_ask(turn: Turn, ask: Asking, span: Span, *, pays: bool) -> None:
     """Which deployment answered, why that one, and what was tried before it."""
     deployment = ask.deployment or ask.model.deployments[0]
     turn.trace.provider = deployment.backend.provider
