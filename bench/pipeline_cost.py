@@ -72,6 +72,7 @@ class Memory:
     digest = "memory"
     capacity: int | None = 64
     rate_limits: RateLimits | None = None
+    rtt_s: float | None = None
 
     def __init__(self, pieces: list[str], pause_s: float) -> None:
         self.pieces, self.pause_s = pieces, pause_s
@@ -122,7 +123,7 @@ class Bench:
     def __init__(self, root: Path, pause_s: float) -> None:
         environ = {"HEADRACE_HOME": str(root / "home")}
         self.pause_s = pause_s
-        self.pieces = re.findall(r" ?\w{1,4}|[^\w ]| ", sized(ANSWER))
+        self.pieces = re.findall(r" ?\w{1,8}|[^\w ]| ", sized(ANSWER))
         deployment = Deployment(key="m-0", runner=Runner(Memory(self.pieces, pause_s)))
         self._models = ModelBox({"m": Model("m", [deployment], Params())}, {}, {})
         self._config = load_service(root, environ)

@@ -49,6 +49,7 @@ PARTS = [
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P", "eyJ",
     "postgres://u:s3cr3t!@db.host/x", "https://example.com:8080/x", "://",
     "password = hunter22", "api_key: 'f3A9k2LmQ8x7Zp0Rt5Vw'", "密码是abc12345", "password is", "token=",
+    "authorization: Bearer a1b2c3d4e5f6g7h8i9", "Bearer ", "basic ", "secret: ", "'", "x1y2z3w4v5", "SG.",
     PEM, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn",
     "moonshot", "moon", "dark  horse", "坏人", "坏", "bad", "badge", "badge holder", "BAD",
     "<EMAIL_1>", "<email_1", "[EMAIL_1]", "&lt;PHONE_1&gt;", "<EMAIL_7>", "\\<EMAIL\\_1\\>", "<", "[", "＜EMAIL_1＞",
@@ -106,6 +107,44 @@ def test_the_answer_does_not_depend_on_where_it_is_cut(text: str, places: list[i
 @given(text=TEXTS)
 def test_character_by_character_is_the_same_as_whole(text: str) -> None:
     assert screened(list(text)) == screened([text])
+
+
+QUIET = SideRules(
+    "output",
+    tuple(each for each in EVERYTHING.acting if hasattr(each, "wakes")),
+    (),
+    EVERYTHING.rules,
+    {},
+)
+"""Those that let plain words pass with one look."""
+
+
+@given(
+    texts=st.lists(
+        st.one_of(
+            st.sampled_from(PARTS),
+            st.sampled_from(
+                ["the wheel", " is", " turns, ", "as", "basic", "AK", "IA", "da", "pi"]
+            ),
+            st.text("aAiIsSKDLTzG.yJ e', \n是好", max_size=6),
+        ),
+        max_size=12,
+    ),
+    places=CUTS,
+)
+def test_plain_words_that_pass_with_one_look_are_the_same_as_whole(
+    texts: list[str], places: list[int]
+) -> None:
+    assert QUIET.plain is not None
+    whole = "".join(texts)
+    for pieces in (texts, list(whole), cut(whole, places)):
+        assert screened(pieces, QUIET) == screened([whole], QUIET)
+
+
+def test_plain_words_leave_at_once() -> None:
+    screen = AnswerScreen(QUIET, masks(), [], lambda: PolicyBlocked("no"))
+    said = ["The", " wheel", " turns", ",", " and", " the", " mill", "er", " sleeps", ".\n", "Yes!"]
+    assert [screen.push(piece) for piece in said] == said
 
 
 @pytest.mark.parametrize("detector", EVERYTHING.acting, ids=lambda each: each.name)

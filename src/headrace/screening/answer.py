@@ -68,9 +68,30 @@ class AnswerScreen:
         self._at = 0
         self._noted = 0
         self._stop: PolicyBlocked | None = None
+        self._is_calm = False
+        """Whether all has left, and plain text may leave with one look (see plain.py)."""
 
     def push(self, text: str) -> str:
         """What may leave now. Raises PolicyBlocked once the text before a block has left."""
+        plain = self._rules.plain
+        if plain is None or self._waits or self._judging:
+            return self._push(text)
+        whole = self._text + text
+        if not plain.fullmatch(whole, len(self._text)):
+            self._is_calm = False
+            return self._push(text)
+        if not self._is_calm:
+            left = self._push(text)
+            self._is_calm = self._at == len(self._text) and any(map(str.isalpha, text))
+            return left
+        self._text = whole
+        self._at = len(whole)
+        if self._at - self._noted > _NOTE_EVERY:
+            self._note()
+            self._forget()
+        return text
+
+    def _push(self, text: str) -> str:
         self._refuse()
         if self._judging:
             self._whole.append(text)

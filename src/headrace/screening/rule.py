@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from headrace.screening.finding import Action, Detector, Side, Span, StreamDetector
+from headrace.screening.plain import plain_pattern
 
 __all__ = ["NO_RULES", "Pending", "Rule", "SideRules", "pending_of"]
 
@@ -37,9 +38,12 @@ class SideRules:
     allowed: Mapping[str, re.Pattern[str]]
     pending: tuple[Pending, ...] = field(init=False)
     """For each acting detector, in order."""
+    plain: re.Pattern[str] | None = field(init=False)
+    """Text that no acting detector waits for, see plain.py."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pending", tuple(map(pending_of, self.acting)))
+        object.__setattr__(self, "plain", plain_pattern(self.acting))
 
     def action(self, span: Span, text: str) -> Action:
         """What happens to a match in `text`."""

@@ -61,6 +61,15 @@ class ApiKeyDetector:
     name = "api_key"
     kinds = ("secret",)
     window = _WINDOW
+    wakes = (
+        ("A(?:KI|SI|ID|RO|GP|NP)", "A"),
+        ("AIz", "a"),
+        ("dap", "i"),
+        ("LTA", "I"),
+        ("AKI", "D"),
+        ("SG", "."),
+    )
+    """Prefixes that are all letters."""
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         at = max(0, start - _LONGEST_HEAD)

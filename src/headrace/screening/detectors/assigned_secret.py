@@ -53,6 +53,13 @@ class AssignedSecretDetector:
     name = "assigned_secret"
     kinds = ("secret",)
     window = _WINDOW
+    wakes = (
+        (r"\b[iI]", "sS"),
+        ("", "是为"),
+        ("[bB][eE][aA][rR][eE][rR]", " \n"),
+        ("[bB][aA][sS][iI][cC]", " \n"),
+    )
+    """Words for the equals sign, and what may stand behind it."""
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

@@ -55,6 +55,7 @@ class CardDetector:
     name = "card"
     kinds = ("card",)
     window = _WINDOW
+    wakes = ()
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

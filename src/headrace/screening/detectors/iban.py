@@ -41,6 +41,7 @@ class IbanDetector:
     name = "iban"
     kinds = ("iban",)
     window = _WINDOW
+    wakes = ()
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

@@ -27,6 +27,7 @@ class JwtDetector:
     name = "jwt"
     kinds = ("secret",)
     window = _WINDOW
+    wakes = (("ey", "J"),)
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         at = max(0, start - 3)

@@ -48,6 +48,7 @@ class NationalIdDetector:
     name = "national_id"
     kinds = ("national_id",)
     window = _WINDOW + 1
+    wakes = ()
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

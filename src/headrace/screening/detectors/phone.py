@@ -50,6 +50,7 @@ class PhoneDetector:
     name = "phone"
     kinds = ("phone",)
     window = _WINDOW
+    wakes = ()
 
     def __init__(self) -> None:
         # Here, at load: on the path it would read files and compile long patterns.

@@ -28,6 +28,7 @@ class UrlPasswordDetector:
     name = "url_password"
     kinds = ("secret",)
     window = _WINDOW
+    wakes = ()
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         at = max(0, start - _LONGEST_LEAD)

@@ -1,0 +1,40 @@
+"""Plain words: what an answer is mostly made of, and what no detector waits for or finds.
+
+A detector that has `wakes` promises this. Plain text is letters, spaces and the punctuation
+below. Once a stretch of it with a letter in it has left, no more of it is waited for, and nothing
+is found in it, for as long as plain text follows; except behind the detector's wakes: plain words
+that may lead to what it looks for, each as `(pattern of what stands before, last characters)`. So
+a piece of plain text may leave with one look.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from headrace.screening.finding import Detector
+
+__all__ = ["plain_pattern"]
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_CHARACTERS = f"{_LETTERS}{_LETTERS.upper()} \n,.!?;)*'…，。！？；、）”’"
+_RANGES = r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u4e00-\u9fff"
+
+
+def plain_pattern(detectors: Sequence[Detector]) -> re.Pattern[str] | None:
+    """Matches plain text that wakes none of them; None when one of them has to see everything."""
+    wakes: dict[str, list[str]] = {}
+    for each in detectors:
+        said: Iterable[tuple[str, str]] | None = getattr(each, "wakes", None)
+        if said is None:
+            return None
+        for before, last in said:
+            for char in last:
+                wakes.setdefault(char, []).append(before)
+    calm = "".join(re.escape(char) for char in _CHARACTERS if char not in wakes)
+    guarded = [
+        "".join(f"(?<!{before})" for before in befores) + re.escape(char)
+        for char, befores in wakes.items()
+        if "" not in befores
+    ]
+    never = "".join(char for char, befores in wakes.items() if "" in befores)
+    ranges = f"(?![{never}])[{_RANGES}]" if never else f"[{_RANGES}]"
+    return re.compile("|".join((f"(?:[{calm}]++", *guarded, ranges)) + ")++")
