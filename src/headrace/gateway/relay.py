@@ -487,6 +487,7 @@ class _Call:
             limits=deployment.backend.rate_limits,
             error="" if error is None else error.message,
         )
+        self._model.saw_rtt(deployment.key, deployment.backend.rtt_s)
         deployment.runner.leases.give_back()
         self._admission.settle(usage.prompt_tokens + usage.completion_tokens, trace.cost_usd)
         self._admission.release()
