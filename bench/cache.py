@@ -43,6 +43,7 @@ class Ready:
     digest = "0" * 64
     rate_limits: RateLimits | None = None
     capacity: int | None = None
+    rtt_s: float | None = None
 
     async def start(self, progress: object = None) -> None:
         pass

@@ -1,5 +1,6 @@
 """Questions that mean the same: found by their vectors, refused by their words."""
 
+import asyncio
 import random
 
 import pytest
@@ -12,7 +13,7 @@ from headrace.models.cache.semantic import Meaning, SemanticIndex
 from headrace.models.cache.settings import SemanticSettings
 from headrace.models.deployment import Deployment
 from headrace.types import Message, Params
-from tests.models.cache.conftest import MakeCache, listen, question, speaks, vectors
+from tests.models.cache.conftest import Clock, MakeCache, listen, question, speaks, vectors
 from tests.models.scripted import ScriptedBackend, model_of
 
 ASKED, AGAIN = "What is the capital of France?", "Please, what's the capital of France"
@@ -57,14 +58,33 @@ async def test_more_than_the_words_must_be_the_same(
     assert (await listen(cache, again)).result == "miss"
 
 
-async def test_without_embeddings_the_model_is_asked(make_cache: MakeCache) -> None:
+async def test_without_embeddings_the_model_is_asked(make_cache: MakeCache, clock: Clock) -> None:
+    asked = 0
+
     async def down(model: str, text: str) -> tuple[Embeddings, Deployment]:
+        nonlocal asked
+        asked += 1
         raise ModelUnavailable("down")
 
     model, cache = model_of(ScriptedBackend(speaks)), make_cache(semantic=SEMANTIC)
     assert (await listen(cache, question(model, ASKED, embed=down))).result == "miss"
     assert (await listen(cache, question(model, ASKED, embed=down))).result == "hit"
     assert (await listen(cache, question(model, AGAIN, embed=down))).result == "miss"
+    assert asked == 1, "not every question waits for what does not come"
+    clock.now += 11
+    assert (await listen(cache, question(model, FAR, embed=EMBED))).result == "miss"
+    assert (await listen(cache, question(model, OTHER, embed=down))).result == "miss"
+    assert asked == 2
+
+
+async def test_a_slow_embedding_is_not_waited_for(make_cache: MakeCache) -> None:
+    async def slow(model: str, text: str) -> tuple[Embeddings, Deployment]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    settings = SemanticSettings(model="embedder", threshold=0.95, timeout_s=0.01)
+    model, cache = model_of(ScriptedBackend(speaks)), make_cache(semantic=settings)
+    assert (await listen(cache, question(model, ASKED, embed=slow))).result == "miss"
 
 
 async def test_a_meaning_leaves_with_its_answer(make_cache: MakeCache) -> None:

@@ -33,6 +33,8 @@ __all__ = ["CLEARED_FILE", "AnswerCache"]
 CLEARED_FILE = "cache.cleared"
 """In the service's home; `headrace cache clear` touches it."""
 LOOK_EVERY_S = 1.0
+EMBEDDING_PAUSE_S = 10.0
+"""After an embedding that failed or took too long, questions are compared as they are."""
 MIN_FLIGHT_BYTES = 256 * 1024
 """Of an answer that others may join, where less is kept."""
 
@@ -69,7 +71,8 @@ class AnswerCache:
         """Calls that nobody may join."""
         self._epoch = 0
         """Counts clearings: an answer that was asked for before one is not kept after it."""
-        self._embedding_failed = False
+        self._embeds_from = 0.0
+        """When a model that made no embeddings is asked again."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -171,7 +174,7 @@ class AnswerCache:
             if entry is not None:
                 return self._replay("hit", entry, key)
         semantic = self.settings.semantic
-        if semantic is None or not _has_meaning(question):
+        if semantic is None or not _has_meaning(question) or self._clock() < self._embeds_from:
             return self._flown(question, key, None, joins=True)
         partition = partition_of(question, scope)
         meaning, usd = await self._meaning(question, semantic)
@@ -228,11 +231,12 @@ class AnswerCache:
             async with asyncio.timeout(semantic.timeout_s):
                 made, deployment = await question.embed(semantic.model, text)
         except (HeadraceError, TimeoutError) as error:
-            if not self._embedding_failed:
-                _log.error("cache.semantic: %s makes no embeddings: %s", semantic.model, error)
-            self._embedding_failed = True
+            # Or every question would wait for it.
+            self._embeds_from = self._clock() + EMBEDDING_PAUSE_S
+            _log.error(
+                "cache.semantic: no embedding by %s: %s", semantic.model, error or "too slow"
+            )
             return None, 0.0
-        self._embedding_failed = False
         return Meaning(text, made.vectors[0]), deployment.cost_usd(made.usage)
 
     def _replay(self, result: Result, entry: Entry, key: bytes) -> Source:

@@ -78,6 +78,8 @@ class Flight:
         self._base = 0
         """Pieces that were let go of at the beginning."""
         self._bytes = 0
+        self._furthest = 0
+        """Pieces that the quickest listener has taken."""
         self._is_over = False
         self._error: Exception | None = None
         self._room: asyncio.Future[None] | None = None
@@ -104,6 +106,8 @@ class Flight:
         if at >= len(self.pieces):
             return None
         listener.at += 1
+        if listener.at > self._furthest:
+            self._furthest = listener.at
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         return _copy(self.pieces[at])
@@ -132,9 +136,8 @@ class Flight:
             next(iter(self._listeners)).pays = True
         if not self._listeners:
             await self.cancel()
-        elif self._room is not None and not self._room.done():
-            # It may have been the quickest.
-            self._room.set_result(None)
+            return
+        self._furthest = max(each.at for each in self._listeners)
 
     async def cancel(self) -> None:
         """Break the call off, if it has not ended."""
@@ -181,11 +184,10 @@ class Flight:
 
     def _forget(self) -> None:
         """Let go of what all have heard, and of those who are too far behind."""
-        furthest = max((each.at for each in self._listeners), default=0)
         behind = min((each.at for each in self._listeners), default=0)
         # Twice the bound, so that a listener which keeps up never loses what it has yet to hear.
         if self._bytes > 2 * self._max_bytes:
-            behind = furthest
+            behind = self._furthest
         # Those let go of before are still here until they ask for more.
         behind = max(behind, self._base)
         for delta in self.pieces[: behind - self._base]:
@@ -194,10 +196,7 @@ class Flight:
         self._base = behind
 
     def _is_ahead(self) -> bool:
-        if not self._listeners:
-            return False
-        furthest = max(each.at for each in self._listeners)
-        return self._base + len(self.pieces) - furthest >= AHEAD
+        return self._base + len(self.pieces) - self._furthest >= AHEAD
 
     async def _taken(self) -> None:
         """Until a listener has taken a piece, or one has left."""
