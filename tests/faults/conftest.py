@@ -16,6 +16,10 @@ PER_S = 60.0
 DEPLOYMENT = '      - {{backend: openai_compatible, model: m, base_url: "{url}", api_key: sk-faults{more}}}\n'
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak: random faults under load for half a minute")
+
+
 def config_of(urls: list[str], more: str = "", head: str = "", balance: str = "{}") -> str:
     """A headrace.yaml with these deployments of `chat`."""
     deployments = "".join(DEPLOYMENT.format(url=url, more=more) for url in urls)

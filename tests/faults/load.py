@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Literal, Self, TypeAlias
 
 import httpx
@@ -18,9 +19,10 @@ import msgspec
 
 __all__ = ["Kind", "Load", "Said", "counted"]
 
-Kind: TypeAlias = Literal["ok", "refused", "broken", "unanswered", "wrong"]
+Kind: TypeAlias = Literal["ok", "refused", "broken", "unanswered", "wrong", "left"]
 """Whole and right; an error status; a stream that had begun and ended in an error or cut off; no
-answer to the request, or less than its headers promised; somebody else's answer."""
+answer to the request, or less than its headers promised; somebody else's answer; given up by the
+client."""
 
 PATIENCE_S = 40.0
 
@@ -81,6 +83,8 @@ class Load:
     """Begins every question, so that several loads can be told apart."""
     streams: bool | None = None
     """Whether all are streamed; None: half of them."""
+    leaves: float = 0.0
+    """Share of the streams whose client goes away after the first piece."""
     model: str = "chat"
     said: list[Said] = field(default_factory=list)
     """All that have ended, in the order of their ends."""
@@ -88,6 +92,7 @@ class Load:
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
+        self._random = Random(1)
         self._thread = threading.Thread(target=self._work, name="load", daemon=True)
 
     def __enter__(self) -> Self:
@@ -174,7 +179,11 @@ class Load:
                 error = _event(await reply.aread()).error or _Error()
                 said.kind, said.detail = "refused", f"{error.code}: {error.message}"
                 return
+            leaves = self._random.random() < self.leaves
             async for line in reply.aiter_lines():
+                if leaves and said.text:
+                    said.kind = "left"
+                    return
                 data = line.removeprefix("data: ")
                 if data == "[DONE]":
                     said.kind = _judged(said)
