@@ -1,15 +1,20 @@
 """A model server that costs next to nothing: it answers chats at once, or in paced chunks.
 
-    python bench/gateway/upstream.py PORT [--chunks 30] [--every-ms 20]
+    python bench/gateway/upstream.py PORT [PORT ...]
 
-Speaks OpenAI's wire format, whole and streamed, over keep-alive connections.
+Speaks OpenAI's wire format, whole and streamed, over keep-alive connections, on every port given.
+A request says itself how its stream should be: `max_tokens` chunks, one every `seed` milliseconds.
+Not covered: chunked request bodies, and whatever else no gateway sends to a model server.
 """
 
-import argparse
 import asyncio
+import re
+import sys
+from typing import cast
 
-import httptools
 import uvloop
+
+__all__ = ["main"]
 
 BODY = (
     b'{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{'
@@ -17,11 +22,19 @@ BODY = (
     b'banks of the Seine.","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":'
     b'{"prompt_tokens":20,"completion_tokens":14,"total_tokens":34}}'
 )
-WHOLE = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-    % (len(BODY), BODY)
+MODELS = b'{"object":"list","data":[{"id":"m","object":"model","created":1700000000}]}'
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+WHOLE = HEAD % (len(BODY), BODY)
+OTHER = HEAD % (len(MODELS), MODELS)
+# nginx sends a stream on as it comes only if told so; the others do by themselves.
+STREAM = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-accel-buffering: no\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
 )
-STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *(\d+)")
+CHUNKS = re.compile(rb'"max_(?:completion_)?tokens": ?(\d+)')
+EVERY_MS = re.compile(rb'"seed": ?(\d+)')
+CHAT = b"POST /v1/chat/completions "
 
 
 def chunk(delta: bytes, finish: bytes = b"null") -> bytes:
@@ -45,29 +58,39 @@ END = b"%x\r\n%b\r\ne\r\ndata: [DONE]\n\n\r\n0\r\n\r\n" % (len(USAGE), USAGE)
 class Upstream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, chunks: int, every_s: float) -> None:
-        self._chunks = chunks
-        self._every_s = every_s
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._held = b""
+        self._left = 0
+        self._every_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
-        self._parser = httptools.HttpRequestParser(self)
-        self._body = b""
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
+        if self._held:
+            data, self._held = self._held + data, b""
+        while data:
+            end = data.find(b"\r\n\r\n")
+            found = LENGTH.search(data, 0, end) if end > 0 else None
+            size = end + 4 + (int(found[1]) if found is not None else 0)
+            if end < 0 or len(data) < size:
+                self._held = data
+                return
+            self._answer(data, end)
+            data = data[size:]
 
-    def on_body(self, body: bytes) -> None:
-        self._body += body
-
-    def on_message_complete(self) -> None:
-        body, self._body = self._body, b""
-        if b'"stream":true' not in body and b'"stream": true' not in body:
+    def _answer(self, data: bytes, end: int) -> None:
+        if not data.startswith(CHAT):
+            self._transport.write(OTHER)
+            return
+        if data.find(b'"stream":true', end) < 0 and data.find(b'"stream": true', end) < 0:
             self._transport.write(WHOLE)
             return
+        chunks, every_ms = CHUNKS.search(data, end), EVERY_MS.search(data, end)
+        self._left = int(chunks[1]) if chunks is not None else 30
+        self._every_s = int(every_ms[1]) / 1e3 if every_ms is not None else 0.02
         self._transport.write(STREAM + FIRST)
-        self._left = self._chunks
         self._loop.call_later(self._every_s, self._next)
 
     def _next(self) -> None:
@@ -81,22 +104,12 @@ class Upstream(asyncio.Protocol):
             self._transport.write(LAST + END)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("port", type=int)
-    parser.add_argument("--chunks", type=int, default=30)
-    parser.add_argument("--every-ms", type=float, default=20)
-    options = parser.parse_args()
+async def main(ports: list[int]) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Upstream(options.chunks, options.every_ms / 1e3),
-        "127.0.0.1",
-        options.port,
-        backlog=4096,
-        reuse_port=True,
-    )
-    await server.serve_forever()
+    for port in ports:
+        await loop.create_server(Upstream, "127.0.0.1", port, backlog=4096)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(main([int(each) for each in sys.argv[1:]]))
