@@ -17,7 +17,12 @@ from headrace.telemetry import store as store_module
 from headrace.telemetry.feedback import FeedbackStore
 from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.recorder import TraceRecorder
-from headrace.telemetry.store import Pruned, TraceStore
+from headrace.telemetry.store import (
+    Pruned,
+    TraceStore,
+    joint_trace_handlers,
+    trace_handlers,
+)
 from headrace.telemetry.trace import Trace
 
 MakeTrace = Callable[..., Trace]
@@ -262,3 +267,30 @@ async def test_deleted_texts_are_gone_from_the_file(
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("state.db*"))
     assert sealed not in stored
     assert trace.id.encode() not in stored
+
+
+async def test_a_turn_that_was_passed_on_is_not_left_open(
+    database: Database,
+    tmp_path: Path,
+    vault: Vault,
+    metrics: Metrics,
+    make_trace: MakeTrace,
+    traces: TraceStore,
+) -> None:
+    """It begins twice under one id, here with a write between the two."""
+    writer = BatchWriter(
+        database, tmp_path / "journal", trace_handlers(), together=joint_trace_handlers()
+    )
+    writer.start()
+    recorder = TraceRecorder(writer, vault, metrics)
+    vault.unlock_now("ada")
+    trace = make_trace()
+    recorder.started(trace)
+    await writer.flush()
+    recorder.passed_on()
+    recorder.started(trace)
+    recorder.record(trace)
+    await writer.flush()
+    writer.close()
+    assert traces.get(trace.id).status == "ok"
+    assert traces.close_unfinished("another process") == 0

@@ -44,10 +44,16 @@ class TraceRecorder:
         self.content = content
         self.boot = new_id()
         """Tells the turns of this process from those an earlier one left unfinished."""
+        self._begun: set[str] = set()
+        """Turns whose beginning is noted and whose end is not."""
 
     def started(self, trace: Trace) -> None:
         """Note that a turn has begun: if the process dies, it is found as `interrupted`."""
         self._metrics.turn_started()
+        if trace.id in self._begun:
+            # Passed on: noted twice, the second might be written after the end of the first.
+            return
+        self._begun.add(trace.id)
         begun = msgspec.structs.replace(
             trace, subject=self._vault.subject_id(trace.subject), input="", output="", spans=[]
         )
@@ -64,6 +70,7 @@ class TraceRecorder:
     def record(self, trace: Trace) -> None:
         """Keep a finished turn. Call it once, after `started`."""
         self._metrics.observe_turn(trace)
+        self._begun.discard(trace.id)
         input_sealed = output_sealed = None
         if self.content:
             input_sealed = self._vault.seal_if_unlocked(trace.subject, trace.input)
