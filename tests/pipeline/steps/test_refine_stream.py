@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +33,12 @@ PIECES = st.sampled_from(
         "a a",
         "of",
         " of of ",
+        " the",
+        " of",
+        "th",
+        " (a",
+        "\nof of",
+        " was 12 was",
         "ha ",
         "Yes. ",
         "<|im_end|>",
@@ -108,6 +115,8 @@ def test_the_result_does_not_depend_on_where_the_stream_was_cut(
     whole = refine(iter([answer]), settings, language, reason)
     assert refine(cut(answer, lengths), settings, language, reason) == whole
     assert refine(iter(answer), settings, language, reason) == whole
+    tokens = re.findall(r" ?\w{1,8}|[^\w ]| +", answer)
+    assert refine(iter(tokens), settings, language, reason) == whole
 
 
 @given(

@@ -43,6 +43,11 @@ _BEGUN = re.compile(
     )
     + r")\Z"
 )
+_WORDS_BY_BEGINNING = {
+    word[:end]: tuple(each for each in _WORDS if each.startswith(word[:end]))
+    for word in _WORDS
+    for end in range(1, len(word) + 1)
+}
 _CONTEXT = 12
 """Characters kept from what has left, so that a word and its double may come apart."""
 
@@ -61,6 +66,15 @@ class UndoubleWords:
             self._context = "`"
             return out
         return self._prose(self._held + span.text, last=False)
+
+    def take(self, text: str, word: str) -> bool:
+        if self._held:
+            return False
+        doubled = _WORDS_BY_BEGINNING.get(word)
+        if doubled is not None and self._context.endswith(doubled):
+            return False
+        self._context = (self._context + text)[-_CONTEXT:]
+        return True
 
     def finish(self, reason: FinishReason | None) -> list[Span]:
         return self._prose(self._held, last=True)

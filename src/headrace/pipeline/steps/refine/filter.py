@@ -1,5 +1,6 @@
 """The filters of one answer, one after the other, over its spans."""
 
+import re
 from collections.abc import Sequence
 
 from headrace.pipeline.steps.refine.span import Span, SpanFilter, SpanReader
@@ -7,6 +8,12 @@ from headrace.pipeline.steps.refine.tally import Tally
 from headrace.types import FinishReason
 
 __all__ = ["RefineFilter"]
+
+
+_PIECE = re.compile(
+    r" ?([A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]{1,60})|[,.;:!?()'\"’“”/%+=$#&@\]-]"
+)
+"""What most tokens are: a word, the end of one, or a punctuation mark."""
 
 
 class RefineFilter:
@@ -21,7 +28,15 @@ class RefineFilter:
     def push(self, text: str) -> str:
         if self._tally.ended:
             return ""
-        return self._through(self._reader.push(text), self._filters)
+        piece = _PIECE.fullmatch(text)
+        if piece is None or not self._reader.is_in_prose:
+            return self._through(self._reader.push(text), self._filters)
+        word = piece[1] or ""
+        for at, each in enumerate(self._filters):
+            if not each.take(text, word):
+                return self._through([Span(text, "prose")], self._filters[at:])
+        self._at_line_start = False
+        return text
 
     def finish(self, reason: FinishReason | None) -> str:
         out = ""

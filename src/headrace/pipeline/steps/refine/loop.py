@@ -86,6 +86,25 @@ class LoopStop:
             self._pass(Span(span.text[passed:], span.kind), out, held=self._holding)
         return out
 
+    def take(self, text: str, word: str) -> bool:
+        if self._holding or self._ended:
+            return False
+        if word and text[0] != " ":
+            word = self._partial + word
+            if len(word) >= _LONGEST_WORD:
+                return False
+            self._partial = word
+            return True
+        before, self._partial = self._partial, word
+        if before:
+            self._see(before)
+            if self._holding:
+                self._partial = ""
+                return False
+        if not word:
+            self._see(text)
+        return True
+
     def finish(self, reason: FinishReason | None) -> list[Span]:
         return [] if self._ended else self._release()
 
@@ -114,13 +133,14 @@ class LoopStop:
         else:
             self._distance = self._run = self._run_chars = 0
             self._holding = False
-        shingle = tuple(words[-_SHINGLE:])
-        if len(shingle) == _SHINGLE:
+        if here >= _SHINGLE:
+            shingle = tuple(words[-_SHINGLE:])
             last = self._seen.get(shingle)
             self._seen[shingle] = here
             if not self._distance and last is not None and here - last <= _LONGEST_UNIT:
                 self._begin_run(here - last)
-        self._judge()
+        if self._distance or self._holding:
+            self._judge()
         if here > 8 * _LONGEST_UNIT:
             self._trim()
         return self._ended

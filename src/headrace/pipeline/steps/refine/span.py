@@ -27,6 +27,18 @@ class SpanFilter(Protocol):
 
     def push(self, span: Span) -> list[Span]: ...
 
+    def take(self, text: str, word: str) -> bool:
+        """A quick `push` for what answers are mostly made of. False: `push` it.
+
+        Args:
+            text: prose: a word or its end, perhaps behind one space, or one punctuation mark.
+            word: the letters in it; empty for a mark.
+
+        Returns:
+            Whether it passes just as it is.
+        """
+        ...
+
     def finish(self, reason: FinishReason | None) -> list[Span]:
         """What is still held back."""
         ...
@@ -53,6 +65,11 @@ class SpanReader:
         """Whether the opening line of the fence is still being read."""
         self._ticks = 0
         """Length of the backtick run that opened inline code; 0 outside."""
+
+    @property
+    def is_in_prose(self) -> bool:
+        """Whether a piece without backticks and line ends is just prose."""
+        return not (self._line_start or self._fence or self._ticks or self._held)
 
     @property
     def open_fence(self) -> str:

@@ -109,6 +109,9 @@ class TemplateTokens:
         text, self._held = self._held + span.text, ""
         return _prose(self._read(text, last=False))
 
+    def take(self, text: str, word: str) -> bool:
+        return self._said and not self._held and not self._ended
+
     def finish(self, reason: FinishReason | None) -> list[Span]:
         text, self._held = self._held, ""
         return _prose(self._read(text, last=True))

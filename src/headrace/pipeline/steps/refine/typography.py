@@ -64,6 +64,9 @@ class Typography:
             self._held, text = text[-1], text[:-1]
         return self._rewrite(text, self._held)
 
+    def take(self, text: str, word: str) -> bool:
+        return False
+
     def finish(self, reason: FinishReason | None) -> list[Span]:
         return self._finish_held()
 

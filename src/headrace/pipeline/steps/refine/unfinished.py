@@ -68,6 +68,9 @@ class DropUnfinished:
         self._said = self._said or any(not each.text.isspace() for each in out)
         return [*out, *self._let_go()]
 
+    def take(self, text: str, word: str) -> bool:
+        return False
+
     def finish(self, reason: FinishReason | None) -> list[Span]:
         overlong = self._overlong
         rest = self._take()

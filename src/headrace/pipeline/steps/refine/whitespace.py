@@ -48,6 +48,9 @@ class TidyWhitespace:
         out.append(Span(body, span.kind))
         return out
 
+    def take(self, text: str, word: str) -> bool:
+        return self._said and not self._held and self._kind == "prose"
+
     def finish(self, reason: FinishReason | None) -> list[Span]:
         if self._edges:
             if self._held:
