@@ -271,12 +271,17 @@ class _Layers:
         self.filters = filters
 
     def over(self, turn: Turn, deltas: Deltas, busy_s: list[float]) -> Deltas:
+        filters: list[tuple[int, AnyStep]] = []
         for layer in self._layers:
             if isinstance(layer, list):
-                deltas = filtered(turn, layer, deltas, busy_s)
-            else:
-                deltas = layer.transform(turn, deltas)
-        return deltas
+                filters += layer
+                continue
+            below = filtered(turn, filters, deltas, busy_s) if filters else deltas
+            above = layer.transform(turn, below)
+            if above is not below:
+                # Else it lets this answer be: the filters on both sides run in one pass.
+                deltas, filters = above, []
+        return filtered(turn, filters, deltas, busy_s) if filters else deltas
 
     def busy_of(self, step: AnyStep, busy_s: list[float]) -> float:
         """Seconds the step's filters took, all choices together."""

@@ -127,6 +127,7 @@ class _Filters:
         self._steps = steps
         self._busy_s = busy_s
         self._choices: dict[int, _Choice] = {}
+        self._is_quick = not turn.params.logprobs
         self._offered = _names_of([*(turn.params.tools or ()), *(turn.template_params.tools or ())])
 
     def apply(self, delta: Delta) -> Delta | None:
@@ -139,7 +140,11 @@ class _Filters:
         if choice.ended:
             return None
         try:
-            passed = self._filter(choice, delta)
+            passed = (
+                self._words(choice, delta)
+                if self._is_quick and _is_words(delta)
+                else self._filter(choice, delta)
+            )
         except PolicyBlocked as blocked:
             choice.ended = True
             self._turn.blocked = blocked.message
@@ -175,6 +180,15 @@ class _Filters:
         return len(self._choices) >= (self._turn.params.n or 1) and all(
             choice.ended for choice in self._choices.values()
         )
+
+    def _words(self, choice: _Choice, delta: Delta) -> Delta | None:
+        """The short way for what nearly all deltas are."""
+        if choice.text is None:
+            choice.text = self._chain("text", delta.index)
+        text = choice.text.push(delta.text)
+        if text == delta.text:
+            return delta
+        return Delta(index=delta.index, text=text) if text else None
 
     def _filter(self, choice: _Choice, delta: Delta) -> Delta | None:
         pushed = delta.text
@@ -286,6 +300,17 @@ class _Filters:
                 function = FunctionDelta(arguments=rest)
                 calls = [*(calls or ()), ToolCallDelta(index=call, function=function)]
         return calls
+
+
+def _is_words(delta: Delta) -> bool:
+    """Whether there is a piece of the answer in it, and nothing else."""
+    return bool(delta.text) and not (
+        delta.reasoning
+        or delta.refusal
+        or delta.tool_calls
+        or delta.logprobs
+        or delta.finish_reason
+    )
 
 
 def _names_of(tools: Sequence[dict[str, object]]) -> frozenset[str]:

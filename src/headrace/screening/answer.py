@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 
 from headrace.errors import PolicyBlocked
-from headrace.screening.finding import LOOKBEHIND, Detector, Finding, StreamDetector
+from headrace.screening.finding import Finding
 from headrace.screening.masking import MaskTable
 from headrace.screening.match import Match, find_matches, merge
 from headrace.screening.placeholder import (
@@ -18,7 +18,7 @@ from headrace.screening.placeholder import (
     pending_placeholder,
     placeholder_name,
 )
-from headrace.screening.rule import SideRules, pending_of
+from headrace.screening.rule import SideRules
 
 __all__ = ["AnswerScreen"]
 
@@ -51,10 +51,8 @@ class AnswerScreen:
         self._blocked = blocked
         self._restore = restore
         self._wrap = wrap
-        self._keep = max((LOOKBEHIND, *map(_context, (*rules.acting, *rules.noting))))
-        self._noting = tuple(each for each in rules.noting if each.window is not None)
-        self._judging = tuple(each for each in rules.noting if each.window is None)
-        self._note_pending = tuple(map(pending_of, self._noting))
+        self._noting = rules.watching
+        self._judging = rules.judging
         self._waits = any(each.window is None for each in rules.acting)
         """Whether nothing may leave before the end."""
         self._parts: list[str] = []
@@ -207,7 +205,7 @@ class AnswerScreen:
         upto = len(text)
         found = find_matches(text, at, self._noting, self._rules)
         if not final:
-            upto = min((upto, *(pending(text, at) for pending in self._note_pending)))
+            upto = min((upto, *(pending(text, at) for pending in self._rules.watch_pending)))
             upto = _before(found, upto)
         for match in found:
             if match.action == "flag" and match.start < upto:
@@ -226,17 +224,12 @@ class AnswerScreen:
 
     def _forget(self) -> None:
         """Drop the text that no detector can look back to."""
-        cut = min(self._at, self._noted) - self._keep
+        cut = min(self._at, self._noted) - self._rules.context
         if cut > 0:
             self._text = self._text[cut:]
             self._base += cut
             self._at -= cut
             self._noted -= cut
-
-
-def _context(detector: Detector) -> int:
-    """How far back a detector may look, in characters."""
-    return LOOKBEHIND if isinstance(detector, StreamDetector) else detector.window or 0
 
 
 def _label(kind: str) -> str:

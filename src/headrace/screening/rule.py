@@ -7,7 +7,14 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from headrace.screening.finding import Action, Detector, Side, Span, StreamDetector
+from headrace.screening.finding import (
+    LOOKBEHIND,
+    Action,
+    Detector,
+    Side,
+    Span,
+    StreamDetector,
+)
 from headrace.screening.plain import plain_pattern
 
 __all__ = ["NO_RULES", "Pending", "Rule", "SideRules", "pending_of"]
@@ -38,11 +45,25 @@ class SideRules:
     allowed: Mapping[str, re.Pattern[str]]
     pending: tuple[Pending, ...] = field(init=False)
     """For each acting detector, in order."""
+    watching: tuple[Detector, ...] = field(init=False)
+    """Of the noting ones, those that need not see the whole text."""
+    watch_pending: tuple[Pending, ...] = field(init=False)
+    """For each of them."""
+    judging: tuple[Detector, ...] = field(init=False)
+    """Of the noting ones, those that must see the whole text."""
+    context: int = field(init=False)
+    """Characters before what is looked at that any of them may look back to."""
     plain: re.Pattern[str] | None = field(init=False)
     """Text that no acting detector waits for, see plain.py."""
 
     def __post_init__(self) -> None:
+        watching = tuple(each for each in self.noting if each.window is not None)
+        object.__setattr__(self, "watching", watching)
+        object.__setattr__(self, "judging", tuple(e for e in self.noting if e.window is None))
         object.__setattr__(self, "pending", tuple(map(pending_of, self.acting)))
+        object.__setattr__(self, "watch_pending", tuple(map(pending_of, watching)))
+        every = map(_context_of, (*self.acting, *self.noting))
+        object.__setattr__(self, "context", max((LOOKBEHIND, *every)))
         object.__setattr__(self, "plain", plain_pattern(self.acting))
 
     def action(self, span: Span, text: str) -> Action:
@@ -67,6 +88,11 @@ def pending_of(detector: Detector) -> Pending:
     if window is None:
         return lambda text, start: start
     return lambda text, start: max(start, len(text) - window)
+
+
+def _context_of(detector: Detector) -> int:
+    """How far back a detector may look, in characters."""
+    return LOOKBEHIND if isinstance(detector, StreamDetector) else detector.window or 0
 
 
 NO_RULES = SideRules(side="output", acting=(), noting=(), rules={}, allowed={})
