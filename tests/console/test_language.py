@@ -28,6 +28,8 @@ NEVER_ON_THE_PAGE = {
     "weights_unavailable",
     # The page takes these texts as absent (`unseal_if_kept`).
     "subject_erased", "subject_locked",
+    # Only `headrace cache` says them.
+    "judge_unfit", "shared_cache_away", "too_little_traffic",
 }  # fmt: skip
 _CALL = re.compile(r"""(?:\bt|\bother|\.language)(?:\.get)?\(\s*["']([\w.]+)["']\s*(~|[+])?""")
 
