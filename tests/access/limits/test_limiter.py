@@ -57,6 +57,22 @@ def test_a_call_that_ends_without_usage_gives_back_tokens_and_money_but_was_a_re
     under_test.admit(ADA, "m", 100, EPOCH, estimated_cost_usd=1.0)
 
 
+def test_a_call_that_goes_another_way_was_never_counted() -> None:
+    rule = Rule(requests_per_minute=1, tokens_per_minute=100, usd_per_day=1, concurrent=1)
+    under_test = limiter(rule)
+    for _ in range(3):
+        admission = under_test.try_admit(ADA, "m", 100, EPOCH, 1.0)
+        assert admission is not None
+        under_test.withdraw(admission)
+        under_test.withdraw(admission)
+        admission.release()
+    assert headers(under_test)["remaining-requests"] == "1"
+    assert headers(under_test)["remaining-tokens"] == "100"
+    under_test.admit(ADA, "m", 100, EPOCH, estimated_cost_usd=1.0).settle(100, 1.0)
+    with pytest.raises(LimitExceeded):
+        under_test.admit(ADA, "m", 1, EPOCH)
+
+
 @given(
     steps=st.lists(st.sampled_from(["settle", "settle more", "release"]), max_size=6),
 )

@@ -30,6 +30,11 @@ class Admission:
         self._entry = entry
         self._settler = settler
 
+    @property
+    def entry(self) -> Entry | None:
+        """What is counted of it; None: no limit concerns this call."""
+        return self._entry
+
     def settle(self, usage_tokens: int, cost_usd: float = 0.0) -> None:
         """Count what the call has really used: prompt and completion tokens, and their price."""
         if self._settler is not None and self._entry is not None:

@@ -175,6 +175,14 @@ class Ledger:
                 budget.spend.add(entry.month, owed)
         return changed
 
+    def withdraw(self, entry: Entry, now: float) -> None:
+        """As if the call had never been counted: its request is given back as well."""
+        if not entry.is_settled:
+            for rate in entry.plan.requests:
+                rate.window.add(entry.slot, -1)
+        self.settle(entry, 0, 0.0, now)
+        self.leave(entry)
+
     def leave(self, entry: Entry) -> None:
         """The call is over: its place is free; once."""
         if entry.is_active:

@@ -173,6 +173,15 @@ class MemoryLimiter:
             self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
         return Admission(entry, self)
 
+    def withdraw(self, admission: Admission) -> None:
+        """Take back one of `try_admit`: the call goes another way, where it is let in anew."""
+        entry = admission.entry
+        if entry is None:
+            return
+        self.ledger.withdraw(entry, self._clock())
+        if self._writer is not None:
+            self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
+
     def headers(self, principal: Principal, model: str) -> Headers:
         """See `Limiter`."""
         plan = self.ledger.known_plan(principal, model)
