@@ -28,7 +28,7 @@ class Call:
     def __init__(self, platform: Platform, exchange: Exchange) -> None:
         self.platform = platform
         self.service: Service = platform.service
-        self.id = exchange.turn_id or new_id()
+        self.id = exchange.turn.id if exchange.turn is not None else new_id()
         """The request's id; of a request with one turn it is the turn's and the trace's too."""
         self.surface: Surface = OPENAI
         """Whose API the client speaks: says how errors look."""
@@ -119,7 +119,7 @@ class Call:
 
     def trace(self) -> Trace:
         """The trace of this request's turn, under the request's own id."""
-        self._trace = Trace(id=self.id)
+        self._trace = self._exchange.turn or Trace(id=self.id)
         return self._trace
 
     def _common(self) -> HeaderList:

@@ -6,6 +6,8 @@ The server has the only real `Exchange` (server/http1/exchange.py); the gateway 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeAlias
 
+from headrace.telemetry.trace import Trace
+
 __all__ = ["ClientGone", "Exchange", "HeaderList", "Headers", "RelayExchange", "Relayed"]
 
 HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -59,8 +61,8 @@ class Exchange(Protocol):
     `outlives_client` was set; what is sent afterwards is dropped without an error.
     """
 
-    turn_id: str
-    """The id of the turn, if it has one already."""
+    turn: Trace | None
+    """The turn's trace, if it has begun already."""
     outlives_client: bool
     """Set it to go on without the client: `gone` then tells when it left."""
 

@@ -8,7 +8,9 @@ only knows how things go well. Decision 0053.
 """
 
 import asyncio
+import math
 import time
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 import msgspec
@@ -20,16 +22,19 @@ from headrace.access.principal import Principal
 from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.gateway.errors import ServiceStopping, error_body, error_event, status_of
 from headrace.gateway.http import RelayExchange
+from headrace.gateway.render import DONE
 from headrace.gateway.wire import ChatRequest, decode, params_of
 from headrace.ids import new_id
 from headrace.models.ask import outcome_of
 from headrace.models.balance.member import Demand, Outcome
 from headrace.models.balance.ticket import Ticket
 from headrace.models.deployment import Deployment
+from headrace.models.errors import DeploymentTimeout
 from headrace.models.estimate import estimate_tokens
 from headrace.models.http.exchange import Exchange as UpstreamExchange
 from headrace.models.http.head import Head
 from headrace.models.model import Model, prefix_of
+from headrace.models.openai.errors import error_for, failure_in
 from headrace.models.openai.relay import RelayTarget, StreamTap
 from headrace.models.openai.whole import deltas_of_whole
 from headrace.models.remote import RemoteBackend
@@ -57,7 +62,6 @@ _EVENTS = (
     (b"x-accel-buffering", b"no"),
 )
 _STOPPING = ServiceStopping("the service is stopping", hint="try again in a few seconds")
-_BROKEN_OFF = error_event(ModelUnavailable("the model broke off in mid-answer"))
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -71,6 +75,10 @@ class _Plan:
         self.targets: dict[str, RelayTarget] = {}
         """By the deployment's key."""
         self.models: dict[str, Model] = {}
+        self.fields: dict[str, frozenset[str]] = {}
+        """By the model's name: what means the same at all of its deployments."""
+        self.one_system: set[str] = set()
+        """Models with a deployment that takes a system message only at the beginning."""
         if not service.asks_only_the_model or service.config.cache is not None:
             return
         for model in service.models.models():
@@ -78,7 +86,18 @@ class _Plan:
             found = {key: target for key, target in targets.items() if target is not None}
             if len(found) == len(targets) and model.params == _PARAMS:
                 self.models[model.name] = model
+                self.fields[model.name] = frozenset.intersection(
+                    *(each.fields for each in found.values())
+                )
+                if any(each.one_system for each in found.values()):
+                    self.one_system.add(model.name)
                 self.targets.update(found)
+
+    def suits(self, name: str, request: ChatRequest, fields: AbstractSet[str]) -> bool:
+        """Whether all that a request says means the same at each of the model's deployments."""
+        if name in self.one_system and any(m.role == "system" for m in request.messages[1:]):
+            return False
+        return fields <= self.fields[name]
 
 
 def _target_of(deployment: Deployment) -> RelayTarget | None:
@@ -147,6 +166,9 @@ class Relay:
             return False
         if request.stream and platform.recorder.content:
             return False  # keeping the text takes reading it
+        asks = _asks_for_usage(request)
+        if not plan.suits(name, request, fields.keys()) or ("stream_options" in fields) != asks:
+            return False
         params = params_of(request, extra)
         first = model.deployments[0]
         prompt_tokens = estimate_tokens(request.messages)
@@ -163,21 +185,17 @@ class Relay:
         )
         ticket = model.balancer.try_acquire(demand)
         if ticket is None:
-            admission.release()
+            limiter.withdraw(admission)
             return False
         target = plan.targets[ticket.member.key]
-        options = request.stream_options
-        asks = options is not None and options.include_usage
-        sent = None
-        if fields.keys() <= target.fields and not (target.one_system and _has_late_system(request)):
-            sent = target.body(
-                body,
-                bytes(fields["model"]),
-                asks_for_usage=bool(request.stream) and not asks and target.streams_usage,
-            )
-        if sent is None or (request.stream and options is not None and not asks):
+        sent = target.body(
+            body,
+            bytes(fields["model"]),
+            asks_for_usage=bool(request.stream) and not asks and target.streams_usage,
+        )
+        if sent is None:
             ticket.done(Outcome.CANCELLED)
-            admission.release()
+            limiter.withdraw(admission)
             return False
         call = _Call(self, plan, exchange, model, ticket, admission, params, principal)
         call.prompt_tokens = prompt_tokens
@@ -220,8 +238,9 @@ def _is_plain(request: ChatRequest) -> bool:
     )
 
 
-def _has_late_system(request: ChatRequest) -> bool:
-    return any(each.role == "system" for each in request.messages[1:])
+def _asks_for_usage(request: ChatRequest) -> bool:
+    options = request.stream_options
+    return bool(request.stream) and options is not None and options.include_usage
 
 
 class _Call:
@@ -310,13 +329,6 @@ class _Call:
         backend = self._deployment.backend
         assert isinstance(backend, RemoteBackend)
         backend.saw(head)
-        if self.tap is None:
-            return
-        self._forget_waiting()
-        self._first_at = self._last_at = time.perf_counter()
-        self._ticket.first_byte()
-        headers = [*_EVENTS, *self._headers()]
-        self._client.begin(200, headers)
 
     def received(self, data: bytes) -> None:
         tap = self.tap
@@ -324,12 +336,20 @@ class _Call:
             self._pieces.append(data)
             self._size += len(data)
             if self._size > MOST_WHOLE_BYTES:
-                self._give_back(Outcome.FAILED)
+                self._abort_upstream()
+                self._failed(ModelUnavailable("the model's answer is too long to be read"))
             return
-        self._last_at = time.perf_counter()
         self._ticket.heard()
         data = tap.feed(data)
-        if tap.is_done:
+        if tap.has_begun:
+            self._last_at = time.perf_counter()
+            if not self._client.has_begun:
+                self._begin()
+        if tap.failure is not None:
+            self._abort_upstream()
+            self._tail += data
+            self._failed(self._read_failure(tap.failure))
+        elif tap.is_done:
             # The end only once the trace is safe: who has seen it finds the trace after any crash.
             self._tail += data
         elif data and not self._client.push(data):
@@ -344,21 +364,21 @@ class _Call:
             self._answer_whole()
             return
         tap = self.tap
-        is_whole = (tap.is_done or tap.finish is not None) and not tap.failed
+        self._tail += tap.end()
+        if not tap.has_begun or not tap.is_whole:
+            self._failed(ModelUnavailable("the model ended its answer too early"))
+            return
+        if not self._client.has_begun:
+            self._begin()
+        if not tap.is_done:
+            self._tail += DONE
         usage = tap.usage or Usage(self.prompt_tokens, tap.pieces)
-        self._finish("ok" if is_whole else "error", usage, [tap.finish] if tap.finish else [])
-        self._client.end(self._tail if is_whole or tap.failed else self._tail + _BROKEN_OFF)
+        self._finish("ok", usage, [tap.finish] if tap.finish else [])
+        self._client.end(self._tail)
 
     def failed(self, error: ModelUnavailable) -> None:
         self._upstream = None
-        if self._client.has_begun:
-            tap = self.tap
-            assert tap is not None
-            self.trace.error = error.code
-            self._finish("error", tap.usage or Usage(0, tap.pieces), [], outcome_of(error), error)
-            self._client.end(self._tail + _BROKEN_OFF)
-            return
-        self._give_back(outcome_of(error), error)
+        self._failed(error)
 
     # What the client's connection calls.
 
@@ -385,7 +405,7 @@ class _Call:
     def timed_out(self) -> None:
         """Nothing has come for longer than another deployment would take."""
         self._abort_upstream()
-        self._give_back(Outcome.TIMED_OUT)
+        self._give_back(DeploymentTimeout("no answer began in time"))
 
     # Inside.
 
@@ -394,7 +414,7 @@ class _Call:
         try:
             deltas = deltas_of_whole(body, self._plan.targets[self._deployment.key].site)
         except HeadraceError as error:
-            self._give_back(outcome_of(error), error)
+            self._failed(error)
             return
         self._forget_waiting()
         self._first_at = self._last_at = time.perf_counter()
@@ -427,14 +447,43 @@ class _Call:
         """The deployment wants none of it. If the request is to blame, asking again changes nothing."""
         backend = self._deployment.backend
         assert isinstance(backend, RemoteBackend)
-        error = backend.wire.error_of(head.status, head.headers, b"".join(self._pieces))
-        if isinstance(error, ModelUnavailable):
-            self._give_back(outcome_of(error), error)
-            return
+        self._failed(backend.wire.error_of(head.status, head.headers, b"".join(self._pieces)))
+
+    def _read_failure(self, event: bytes) -> HeadraceError:
+        """What an event in the place of an answer says."""
+        site = self._plan.targets[self._deployment.key].site
+        failure = failure_in(event)
+        if failure is None:
+            return ModelUnavailable("the model broke off in mid-answer")
+        return error_for(failure, 0, {}, site, 0.0)
+
+    def _begin(self) -> None:
         self._forget_waiting()
+        self._first_at = time.perf_counter()
+        self._ticket.first_byte()
+        self._client.begin(200, [*_EVENTS, *self._headers()])
+
+    def _failed(self, error: HeadraceError) -> None:
+        """It comes to nothing here: another may be asked, if nothing was said yet."""
+        if self._client.has_begun:
+            tap = self.tap
+            assert tap is not None
+            usage = tap.usage or Usage(self.prompt_tokens, tap.pieces)
+            self._end_with(error, usage)
+            self._client.end(self._tail + error_event(error))
+        elif isinstance(error, ModelUnavailable) and self._model.balancer.budget.spend():
+            self._give_back(error)
+        else:
+            self._forget_waiting()
+            self._end_with(error, Usage())
+            headers = [_JSON, *self._headers()]
+            if (wait_s := getattr(error, "retry_after_s", None)) is not None:
+                headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+            self._client.respond(status_of(error), headers, error_body(error))
+
+    def _end_with(self, error: HeadraceError, usage: Usage) -> None:
         self.trace.error = error.code
-        self._finish("error", Usage(), [], Outcome.REFUSED)
-        self._client.respond(status_of(error), [_JSON, *self._headers()], error_body(error))
+        self._finish("error", usage, [], outcome_of(error), error)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         identity = self.trace.id.encode()
@@ -451,7 +500,7 @@ class _Call:
         usage: Usage,
         reasons: list[str],
         outcome: Outcome = Outcome.OK,
-        error: ModelUnavailable | None = None,
+        error: HeadraceError | None = None,
     ) -> None:
         trace, deployment = self.trace, self._deployment
         self._client.relayed = None
@@ -484,6 +533,7 @@ class _Call:
         self._ticket.done(
             outcome,
             tokens=usage.completion_tokens,
+            retry_after_s=getattr(error, "retry_after_s", None),
             limits=deployment.backend.rate_limits,
             error="" if error is None else error.message,
         )
@@ -493,19 +543,32 @@ class _Call:
         self._admission.release()
         self._relay.platform.recorder.record(trace)
 
-    def _give_back(self, outcome: Outcome, error: HeadraceError | None = None) -> None:
-        """Nothing was sent yet: the ordinary way begins anew, under the same id."""
-        self._abort_upstream()
+    def _give_back(self, error: ModelUnavailable) -> None:
+        """Nothing was sent yet: the ordinary way begins anew, in the same trace."""
         self._forget_waiting()
+        outcome, trace, platform = outcome_of(error), self.trace, self._relay.platform
         self._ticket.done(
             outcome,
             retry_after_s=getattr(error, "retry_after_s", None),
-            error="" if error is None else error.message,
+            limits=self._deployment.backend.rate_limits,
+            error=error.message,
         )
         self._deployment.runner.leases.give_back()
-        self._admission.release()
-        self._relay.platform.recorder.passed_on()
-        self._client.turn_id = self.trace.id
+        assert isinstance(platform.limiter, MemoryLimiter)
+        platform.limiter.withdraw(self._admission)
+        platform.recorder.passed_on()
+        tried = [f"{self._deployment.key}: {outcome.value}"]
+        span = Span(
+            name="generate",
+            start_s=0.0,
+            duration_s=trace.elapsed_s(),
+            kind="client",
+            attributes={"headrace.routing.tried": tried},
+            error=error.code,
+        )
+        trace.spans.append(span)
+        trace.deployment = trace.provider = ""
+        self._client.turn = trace
         self._client.hand_over()
 
     def _abort_upstream(self) -> None:

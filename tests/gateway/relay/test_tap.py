@@ -46,14 +46,24 @@ def test_however_it_is_cut_the_same_goes_on(
     assert tap.usage == Usage(7, 3)
     assert tap.finish == "length"
     assert tap.is_done
-    assert not tap.failed
+    assert tap.failure is None
 
 
-def test_a_failure_in_mid_stream_is_noticed_and_passed_on() -> None:
+def test_a_failure_in_mid_stream_is_noticed_and_ends_what_is_passed_on() -> None:
     tap = StreamTap(hides_usage=True)
-    data = chunk("a", "\n") + event({"error": {"message": "overloaded"}}, "\n")
+    error = {"error": {"message": "overloaded"}}
+    assert tap.feed(chunk("a", "\n") + event(error, "\n")) == chunk("a", "\n")
+    assert tap.failure == msgspec.json.encode(error)
+    assert tap.feed(chunk("b", "\n")) == b""
+    assert not tap.is_whole
+
+
+def test_an_error_that_a_text_speaks_of_is_none() -> None:
+    tap = StreamTap(hides_usage=True)
+    data = chunk('data: {"error": 1}\n\n"finish_reason": "error"', "\n")
     assert tap.feed(data) == data
-    assert tap.failed
+    assert tap.failure is None
+    assert tap.finish is None
 
 
 def test_half_an_event_waits_for_its_other_half() -> None:

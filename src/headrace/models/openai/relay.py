@@ -44,6 +44,15 @@ _REASONS: dict[bytes, FinishReason] = {
     b"tool_calls": "tool_calls",
     b"content_filter": "content_filter",
 }
+_SAID = re.compile(
+    rb'"(?:content|reasoning_content|reasoning|refusal)": ?"[^"]|"finish_reason": ?"'
+    rb'|"tool_calls": ?\[ ?\{'
+)
+"""The first thing that a client can do anything with; a role alone is none."""
+_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
+_FAILED = re.compile(
+    rb'(?:^|\n)data: ?\{"error": ?[^n]|"finish_reason": ?"error"|(?:^|\n)event: ?error'
+)
 _decode = msgspec.json.Decoder(Chunk).decode
 
 
@@ -87,14 +96,19 @@ class RelayTarget:
 
 
 class StreamTap:
-    """Lets a stream of server-sent events through, whole events at a time, and reads its end."""
+    """Lets a stream of server-sent events through, whole events at a time, and reads its end.
+
+    Nothing leaves before something is said: what fails until then can still be asked elsewhere.
+    """
 
     __slots__ = (
         "_held",
         "_hides_usage",
         "_separator",
-        "failed",
+        "_unsaid",
+        "failure",
         "finish",
+        "has_begun",
         "is_done",
         "pieces",
         "usage",
@@ -109,12 +123,20 @@ class StreamTap:
         self.finish: FinishReason | None = None
         self.pieces = 0
         """Events so far: about as many as tokens."""
-        self.failed = False
-        """Whether an event told of a failure."""
+        self.failure: bytes | None = None
+        """The event that told of a failure: neither it nor what follows is let through."""
+        self.has_begun = False
+        """Whether anything has been said."""
         self.is_done = False
         self._hides_usage = hides_usage
         self._separator = b"\n\n"
         self._held = b""
+        self._unsaid = b""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the answer is missing, as far as it has come."""
+        return (self.is_done or self.finish is not None) and self.failure is None
 
     def feed(self, data: bytes) -> bytes:
         """What may be sent on now: the events that are whole."""
@@ -131,16 +153,43 @@ class StreamTap:
         end += len(self._separator)
         if end < len(data):
             data, self._held = data[:end], data[end:]
+        if self.failure is not None:
+            return b""
+        if b'"error"' in data:
+            data = self._until_failure(data)
         self.pieces += data.count(self._separator)
         if b'"usage":{' in data or b'"usage": {' in data:
             data = self._read_usage(data)
         if (found := _FINISH.search(data)) is not None:
             self.finish = _REASONS.get(found[1], "stop")
-        if b'data: {"error"' in data:
-            self.failed = True
-        if b"data: [DONE]" in data:
+        if b"[DONE]" in data and _DONE.search(data) is not None:
             self.is_done = True
+        if self.has_begun:
+            return data
+        self._unsaid += data
+        if _SAID.search(data) is None:
+            return b""
+        self.has_begun = True
+        data, self._unsaid = self._unsaid, b""
         return data
+
+    def end(self) -> bytes:
+        """What is still to be sent on: some servers close right behind their last event."""
+        last = self._held.rstrip(b"\r\n")
+        self._held = b""
+        if not last or not (_DONE.search(last) or _is_chunk(last)):
+            return b""
+        return self.feed(last + self._separator)
+
+    def _until_failure(self, data: bytes) -> bytes:
+        """The events before the one that tells of a failure."""
+        passed = b""
+        for event in data.split(self._separator)[:-1]:
+            if _FAILED.search(event) is not None:
+                self.failure = event.partition(b"data:")[2].strip()
+                break
+            passed += event + self._separator
+        return passed
 
     def _read_usage(self, data: bytes) -> bytes:
         kept: list[bytes] = []
@@ -157,3 +206,11 @@ class StreamTap:
                         continue
             kept.append(event)
         return self._separator.join(kept)
+
+
+def _is_chunk(event: bytes) -> bool:
+    try:
+        _decode(event.partition(b"data:")[2])
+    except UNREADABLE:
+        return False
+    return True

@@ -272,7 +272,9 @@ class Connection(asyncio.Protocol):
             self._unread.add(rest)
         # Last, because it may be answered at once.
         self._is_starting = True
-        exchange.task = self._host.start(exchange)
+        task = self._host.start(exchange)
+        if task is not None:  # None also for one that was relayed and handed over at once
+            exchange.task = task
         self._is_starting = False
 
     def _wait_for_head(self, data: bytes) -> None:

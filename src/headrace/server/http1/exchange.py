@@ -8,6 +8,7 @@ from headrace.gateway.http import ClientGone, Headers, Relayed
 from headrace.server.http1.body import Body, too_large
 from headrace.server.http1.request import Request
 from headrace.server.http1.response import HeaderList, has_no_body, response_head
+from headrace.telemetry.trace import Trace
 
 __all__ = ["HttpExchange", "Line"]
 
@@ -71,7 +72,7 @@ class HttpExchange:
     """Whether the handler's task has had its first turn."""
     keeps_alive = False
     outlives_client = False
-    turn_id = ""
+    turn: Trace | None = None
     relayed: Relayed | None = None
     """Who answers it without a task."""
     task: asyncio.Task[None] | None = None
