@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
@@ -337,3 +338,36 @@ async def test_where_both_fail_the_first_failure_counts() -> None:
     with pytest.raises(InvalidRequest):
         async for _ in model.ask(CALL).deltas(lambda _: CALL):
             pass
+
+
+async def test_urgent_calls_go_before_others_that_wait() -> None:
+    backend = ScriptedBackend(answers)
+    backend.capacity = 1
+    model = model_of(backend)
+    order: list[str] = []
+
+    async def wait(name: str, priority: int) -> None:
+        call = msgspec.structs.replace(CALL, priority=priority)
+        async for delta in model.ask(call).deltas(lambda _: call):
+            if delta.text:
+                order.append(name)
+
+    async with aclosing(ask_of(model).deltas(lambda _: CALL)) as running:
+        await anext(running)
+        waiting = []
+        for name, priority in (("flex", 2), ("default", 1), ("priority", 0)):
+            waiting.append(asyncio.create_task(wait(name, priority)))
+            await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert order == ["priority", "default", "flex"]
+
+
+async def test_a_call_waits_as_long_as_the_model_says() -> None:
+    backend = ScriptedBackend(answers)
+    backend.capacity = 1
+    model = model_of(backend, balance=BalanceSettings(queue=QueueSettings(wait_s=0.01)))
+    async with aclosing(ask_of(model).deltas(lambda _: CALL)) as running:
+        await anext(running)
+        with pytest.raises(Overloaded):
+            async for _ in model.ask(CALL).deltas(lambda _: CALL):
+                pass

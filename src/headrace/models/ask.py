@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Asking", "outcome_of"]
 
-WITHIN_S = 30.0
-"""A call that finds no deployment waits this long for one to take it."""
 DEATHS = 2
 """A call that took a runtime down with it so often is not made again."""
 _ALL_OUT = "all are out"
@@ -85,15 +83,18 @@ class Ask:
     """One call to whichever of some models can take it. Use it once."""
 
     def __init__(
-        self, models: Sequence["Model"], demand: Demand, *, within_s: float = WITHIN_S
+        self, models: Sequence["Model"], demand: Demand, *, within_s: float | None = None
     ) -> None:
         """
         Args:
             models: the first is asked first; each later one is the fall-back of those before.
-            within_s: how long a call that has given nothing yet may wait and be made again.
+            within_s: how long a call that has given nothing yet may wait and be made again;
+                absent: as the first model's `balance.queue.wait_s` says.
         """
         self._models = models
         self._demand = demand
+        if within_s is None:
+            within_s = models[0].balancer.settings.queue.wait_s
         self._deadline = time.monotonic() + within_s
         self._retries: dict[str, Retry] = {}
         self._failed: list[Failed] = []

@@ -23,6 +23,8 @@ class Call(msgspec.Struct, frozen=True):
     """True: continue the bare prompt, without the chat template."""
     stream: bool = True
     """False: only the whole answer is wanted, so it may come as one delta a choice."""
+    priority: int = 1
+    """Where it stands in line when all deployments are full; 0 is the most urgent."""
 
 
 class Embeddings(msgspec.Struct, frozen=True):

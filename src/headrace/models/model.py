@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 
 from headrace.errors import ModelUnavailable
-from headrace.models.ask import WITHIN_S, Ask, Asking
+from headrace.models.ask import Ask, Asking
 from headrace.models.backend import Call, Embeddings
 from headrace.models.balance.balancer import Balancer
 from headrace.models.balance.member import Demand
@@ -84,7 +84,7 @@ class Target(ABC):
                 with suppress(ModelUnavailable):
                     return await _counted(each, messages)
         for each in places:
-            if await each.backend.wait_ready(WITHIN_S):
+            if await each.backend.wait_ready(self.first.balancer.settings.queue.wait_s):
                 return await _counted(each, messages)
         raise ModelUnavailable(f"nobody is there to count the tokens of a prompt for {self.name!r}")
 
@@ -256,12 +256,13 @@ def _expected_s(model: Model) -> float:
 
 def _demand(models: Sequence[Model], call: Call, regions: frozenset[str] | None) -> Demand:
     if len(models) == 1 and len(models[0].deployments) == 1:
-        return Demand(streamed=call.stream, regions=regions)
+        return Demand(streamed=call.stream, regions=regions, priority=call.priority)
     size = estimate_tokens(call.messages) + (call.params.max_tokens or _ANSWER_TOKENS)
     return Demand(
         size=float(size),
         prefix=prefix_of(call.messages),
         regions=regions,
+        priority=call.priority,
         streamed=call.stream,
     )
 

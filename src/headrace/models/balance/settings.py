@@ -36,6 +36,8 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     length: Annotated[int, Meta(ge=0)] = 1000
     """So many wait at most; then 429 `overloaded`, first to the least urgent."""
+    wait_s: Seconds = 30.0
+    """So long a call waits for room, or for a deployment to come back; then 429 or 503."""
     aging_s: Seconds = 5.0
     """A call that has waited so long goes before new ones of the next more urgent priority."""
 

@@ -125,7 +125,16 @@ class GenerateStep(Step[GenerateSettings]):
             params=self.params_for(turn, model),
             completion=turn.kind == "completion",
             stream=turn.stream,
+            priority=_priority(turn),
         )
+
+
+def _priority(turn: Turn) -> int:
+    """OpenAI's `service_tier`, in line: `flex` gives way, `priority` is for administrators' keys."""
+    tier = turn.params.extra.get("service_tier")
+    if tier == "flex":
+        return 2
+    return 0 if tier == "priority" and turn.principal.is_admin else 1
 
 
 def _describe(turn: Turn, source: Source, span: Span) -> None:
