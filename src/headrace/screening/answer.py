@@ -18,6 +18,7 @@ from headrace.screening.placeholder import (
     pending_placeholder,
     placeholder_name,
 )
+from headrace.screening.plain import has_number
 from headrace.screening.rule import SideRules
 
 __all__ = ["AnswerScreen"]
@@ -99,7 +100,8 @@ class AnswerScreen:
         self._text += text
         upto = len(self._text)
         at = self._at
-        for pending in self._rules.pending:
+        rules = self._rules
+        for pending in rules.pending if has_number(self._text, at) else rules.wordy_pending:
             upto = min(upto, pending(self._text, at))
         if self._names:
             upto = min(upto, pending_placeholder(self._text, at, self._names))
@@ -131,7 +133,8 @@ class AnswerScreen:
     def _release(self, upto: int) -> str:
         """Let the text up to `upto` go, or less where a match lies across it."""
         text, at = self._text, self._at
-        found = find_matches(text, at, self._rules.acting, self._rules)
+        rules = self._rules
+        found = find_matches(text, at, rules.acting if has_number(text, at) else rules.wordy, rules)
         written = self._written() if self._names else []
         if not found and not written:
             self._at = upto

@@ -5,6 +5,9 @@ below. Once a stretch of it with a letter in it has left, no more of it is waite
 is found in it, for as long as plain text follows; except behind the detector's wakes: plain words
 that may lead to what it looks for, each as `(pattern of what stands before, last characters)`. So
 a piece of plain text may leave with one look.
+
+One that has `is_numeric` promises that the part to hide of what it finds or waits for has a digit,
+a plus or an opening bracket in it, so that text without them need not be shown to it.
 """
 
 import re
@@ -12,7 +15,10 @@ from collections.abc import Iterable, Sequence
 
 from headrace.screening.finding import Detector
 
-__all__ = ["plain_pattern"]
+__all__ = ["has_number", "plain_pattern", "without_numeric"]
+
+has_number = re.compile(r"[\d+(]").search
+"""Looks for what a numeric detector needs, from an index on."""
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _CHARACTERS = f"{_LETTERS}{_LETTERS.upper()} \n,.!?;)*'…，。！？；、）”’"
@@ -38,3 +44,8 @@ def plain_pattern(detectors: Sequence[Detector]) -> re.Pattern[str] | None:
     never = "".join(char for char, befores in wakes.items() if "" in befores)
     ranges = f"(?![{never}])[{_RANGES}]" if never else f"[{_RANGES}]"
     return re.compile("|".join((f"(?:[{calm}]++", *guarded, ranges)) + ")++")
+
+
+def without_numeric(detectors: Sequence[Detector]) -> tuple[Detector, ...]:
+    """Those that must see text without numbers, too."""
+    return tuple(each for each in detectors if not getattr(each, "is_numeric", False))

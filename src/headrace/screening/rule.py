@@ -15,7 +15,7 @@ from headrace.screening.finding import (
     Span,
     StreamDetector,
 )
-from headrace.screening.plain import plain_pattern
+from headrace.screening.plain import plain_pattern, without_numeric
 
 __all__ = ["NO_RULES", "Pending", "Rule", "SideRules", "pending_of"]
 
@@ -45,6 +45,10 @@ class SideRules:
     allowed: Mapping[str, re.Pattern[str]]
     pending: tuple[Pending, ...] = field(init=False)
     """For each acting detector, in order."""
+    wordy: tuple[Detector, ...] = field(init=False)
+    """Of the acting ones, those that must see text without numbers too (see plain.py)."""
+    wordy_pending: tuple[Pending, ...] = field(init=False)
+    """For each of them."""
     watching: tuple[Detector, ...] = field(init=False)
     """Of the noting ones, those that need not see the whole text."""
     watch_pending: tuple[Pending, ...] = field(init=False)
@@ -57,6 +61,9 @@ class SideRules:
     """Text that no acting detector waits for, see plain.py."""
 
     def __post_init__(self) -> None:
+        wordy = without_numeric(self.acting)
+        object.__setattr__(self, "wordy", wordy)
+        object.__setattr__(self, "wordy_pending", tuple(map(pending_of, wordy)))
         watching = tuple(each for each in self.noting if each.window is not None)
         object.__setattr__(self, "watching", watching)
         object.__setattr__(self, "judging", tuple(e for e in self.noting if e.window is None))

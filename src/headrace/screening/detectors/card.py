@@ -56,6 +56,7 @@ class CardDetector:
     kinds = ("card",)
     window = _WINDOW
     wakes = ()
+    is_numeric = True
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

@@ -42,6 +42,7 @@ class IbanDetector:
     kinds = ("iban",)
     window = _WINDOW
     wakes = ()
+    is_numeric = True
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

@@ -49,6 +49,7 @@ class NationalIdDetector:
     kinds = ("national_id",)
     window = _WINDOW + 1
     wakes = ()
+    is_numeric = True
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start

@@ -51,6 +51,7 @@ class PhoneDetector:
     kinds = ("phone",)
     window = _WINDOW
     wakes = ()
+    is_numeric = True
 
     def __init__(self) -> None:
         # Here, at load: on the path it would read files and compile long patterns.

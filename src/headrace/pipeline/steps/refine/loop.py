@@ -96,11 +96,9 @@ class LoopStop:
             self._partial = word
             return True
         before, self._partial = self._partial, word
-        if before:
-            self._see(before)
-            if self._holding:
-                self._partial = ""
-                return False
+        if before and self._holds_after(before):
+            self._partial = ""
+            return False
         if not word:
             self._see(text)
         return True
@@ -144,6 +142,10 @@ class LoopStop:
         if here > 8 * _LONGEST_UNIT:
             self._trim()
         return self._ended
+
+    def _holds_after(self, word: str) -> bool:
+        self._see(word)
+        return self._holding
 
     def _begin_run(self, distance: int) -> None:
         """Take `distance` as the unit's length; count back how long it has held."""
