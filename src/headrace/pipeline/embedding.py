@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from headrace.access.limits.config import Limits
 from headrace.access.limits.limiter import Limiter, MemoryLimiter
 from headrace.access.principal import Principal
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.backend import Embeddings
 from headrace.models.box import ModelBox
 from headrace.pipeline.admit import admit_inputs
@@ -65,9 +65,10 @@ class Embedder:
             model = self._models.get(turn.model)
             turn.model = trace.model = model.name
             admission = await admit_inputs(self._limiter, turn.principal, model, turn.inputs)
-            await self._unlock(trace.subject)
             with admission, trace.span("embed", kind="client") as span:
+                await self._unlock(trace.subject)
                 made, deployment = await model.embed(turn.inputs)
+                _check(made, turn.inputs)
                 trace.prompt_tokens = made.usage.prompt_tokens
                 trace.cost_usd = deployment.cost_usd(made.usage)
                 admission.settle(trace.prompt_tokens, trace.cost_usd)
@@ -93,3 +94,8 @@ class Embedder:
             trace.duration_s = trace.elapsed_s()
             self._recorder.record(trace)
         return made
+
+
+def _check(made: Embeddings, inputs: Sequence[str]) -> None:
+    if len(made.vectors) != len(inputs):
+        raise ModelUnavailable(f"the model made {len(made.vectors)} vectors of {len(inputs)} texts")
