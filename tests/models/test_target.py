@@ -144,3 +144,17 @@ async def test_who_moves_up_in_the_list_inherits_nothing_from_who_was_there() ->
     new.succeed(old)
     (now,) = new.balancer.snapshot()
     assert not now.ejected_for_s
+
+
+async def test_a_text_is_embedded_where_its_route_may_send_it_or_not_at_all() -> None:
+    abroad = ScriptedBackend(answers)
+    embedder = Model(
+        "e",
+        [Deployment(key="e-0", runner=Runner(abroad), place=PlaceConfig(region="us"))],
+        Params(),
+    )
+    route = Route("r", [model_of(ScriptedBackend(answers))], regions=frozenset({"eu"}))
+    with pytest.raises(ModelUnavailable, match="eu"):
+        await embedder.embed(["a"], within=route.data_regions)
+    assert not abroad.calls
+    assert (await embedder.embed(["a"], within=model_of(abroad).data_regions))[1].key == "e-0"

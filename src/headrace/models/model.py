@@ -58,14 +58,24 @@ class Target(ABC):
             return HedgedAsk(models, demand)
         return Ask(models, demand)
 
-    async def embed(self, inputs: Sequence[str]) -> tuple[Embeddings, Deployment]:
+    @property
+    def data_regions(self) -> frozenset[str] | None:
+        """The only regions that a prompt for this name may go to, whatever is asked with it."""
+        return None  # a model keeps to the service's own rules, and so does any other
+
+    async def embed(
+        self, inputs: Sequence[str], *, within: frozenset[str] | None = None
+    ) -> tuple[Embeddings, Deployment]:
         """One vector per input, and who made them.
+
+        Args:
+            within: `data_regions` of who the texts are for, if that is somebody else.
 
         Raises:
             ModelUnavailable: down for longer than a request waits.
         """
         # Vectors of different models cannot be compared: always the same one, and no fall-back.
-        ask = Ask([self.first], Demand(streamed=False, regions=self.regions))
+        ask = Ask([self.first], Demand(streamed=False, regions=_both(self.regions, within)))
         made = await ask.result(lambda backend: backend.embed(inputs))
         assert ask.deployment is not None
         return made, ask.deployment
@@ -220,6 +230,10 @@ class Route(Target):
         return self._models[0]
 
     @property
+    def data_regions(self) -> frozenset[str] | None:
+        return self.regions
+
+    @property
     def context_tokens(self) -> int:
         return min(model.context_tokens for model in self._models)
 
@@ -236,6 +250,13 @@ class Route(Target):
             "weights": self._weights,
             "by_latency": self._by_latency,
         }
+
+
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """The regions that both allow; None allows any."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
 async def _counted(deployment: Deployment, messages: Sequence[Message]) -> int:

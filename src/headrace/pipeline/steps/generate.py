@@ -11,13 +11,12 @@ from msgspec import Meta
 
 from headrace.errors import InvalidRequest
 from headrace.models.ask import Asking
-from headrace.models.backend import Call, Embeddings
+from headrace.models.backend import Call
 from headrace.models.box import ModelBox
 from headrace.models.cache.cache import AnswerCache
 from headrace.models.cache.question import Question
 from headrace.models.cache.settings import CacheSettings
 from headrace.models.cache.source import Source
-from headrace.models.deployment import Deployment
 from headrace.models.model import Target
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.turn import Turn
@@ -113,11 +112,10 @@ class GenerateStep(Step[GenerateSettings]):
             control=turn.cache_control,
             ask=lambda: target.ask(call),
             call_for=lambda model: call if model is target else self._call(turn, model),
-            embed=self._embed,
+            embed=lambda name, text: self._models.get(name).embed(
+                [text], within=target.data_regions
+            ),
         )
-
-    async def _embed(self, model: str, text: str) -> tuple[Embeddings, Deployment]:
-        return await self._models.get(model).embed([text])
 
     def _call(self, turn: Turn, model: Target) -> Call:
         return Call(
