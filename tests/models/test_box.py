@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from headrace.config.load import parse_service
-from headrace.config.model import PriceConfig
 from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError, ModelUnavailable, UnknownModel
 from headrace.models.box import ModelBox
+from headrace.models.catalogue.entry import Price
 from headrace.models.deployment import Deployment, Runner
 from headrace.models.model import Model, Target
 from headrace.types import Delta, Deltas, Params, Usage
@@ -20,12 +20,12 @@ from tests.models.scripted import CALL, ScriptedBackend, answers
 @pytest.mark.parametrize(
     ("price", "cost"),
     [
-        (PriceConfig(), 0.0),
-        (PriceConfig(input=2.0, output=10.0), 2 * 1000 + 10 * 100),
-        (PriceConfig(input=2.0, cached_input=0.5, output=10.0), 2 * 400 + 0.5 * 600 + 10 * 100),
+        (None, 0.0),
+        (Price(input=2.0, output=10.0), 2 * 1000 + 10 * 100),
+        (Price(input=2.0, cached_input=0.5, output=10.0), 2 * 400 + 0.5 * 600 + 10 * 100),
     ],
 )
-def test_cached_tokens_have_their_own_price(price: PriceConfig, cost: float) -> None:
+def test_cached_tokens_have_their_own_price(price: Price | None, cost: float) -> None:
     usage = Usage(prompt_tokens=1000, completion_tokens=100, cached_tokens=600)
     deployment = Deployment(key="m-0", runner=Runner(ScriptedBackend(answers)), price=price)
     assert deployment.cost_usd(usage) == pytest.approx(cost / 1e6)

@@ -36,6 +36,8 @@ class PriceConfig(_Section, frozen=True, kw_only=True):
     """USD per million prompt tokens that were not cached."""
     cached_input: Annotated[float, Meta(ge=0)] | None = None
     """USD per million cached prompt tokens; absent: the same as `input`."""
+    cache_write: Annotated[float, Meta(ge=0)] | None = None
+    """USD per million prompt tokens written to the provider's cache; absent: the same as `input`."""
     output: Annotated[float, Meta(ge=0)] = 0.0
     """USD per million completion tokens."""
 

@@ -1,11 +1,12 @@
 """What is known of each declared deployment from the catalogue, read only when it is needed."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from headrace.config.model import ModelConfig, PriceConfig, ServiceConfig
+from headrace.config.model import ModelConfig, ServiceConfig
+from headrace.models.catalogue.cost import declared_price
+from headrace.models.catalogue.entry import Price
 
 if TYPE_CHECKING:
     from headrace.models.catalogue.catalogue import Catalogue, Entry
@@ -33,21 +34,19 @@ class Facts:
 
         return served_models({model.name: model}, self.catalogue)[position].entry
 
-    def price(self, model: ModelConfig, position: int) -> PriceConfig:
+    def price(self, model: ModelConfig, position: int) -> Price | None:
         """What a deployment costs: as it says, as its model says, as its provider publishes.
 
-        Weights on a machine of one's own cost nothing by the token.
+        Weights on a machine of one's own cost nothing by the token. None: nobody has said.
         """
         deployment = model.deployments[position]
         declared = deployment.place.price or model.price
-        if declared is not None or deployment.backend == "embedded":
-            return declared or PriceConfig()
+        if declared is not None:
+            return declared_price(declared)
+        if deployment.backend == "embedded":
+            return Price(input=0.0)
         entry = self.entry(model, position)
-        if entry is None or entry.facts.price is None:
-            return PriceConfig()
-        from headrace.models.catalogue.cost import price_config
-
-        return price_config(entry.facts.price, datetime.now(UTC).date())
+        return None if entry is None else entry.facts.price
 
     def context_tokens(self, model: ModelConfig, position: int) -> int | None:
         """Longest prompt plus answer, as published."""

@@ -42,6 +42,7 @@ def route_of(
     Raises:
         ConfigError: no model meets what is required; with the reasons.
     """
+    regions = _regions(name, route, config)
     judged = judge_models(route, config, facts, datetime.now(UTC).date())
     chosen = [each for each in judged if not each.missed]
     if not chosen:
@@ -61,7 +62,7 @@ def route_of(
     return Route(
         name,
         [models[each.name] for each in chosen],
-        regions=_regions(route, config),
+        regions=regions,
         weights=route.weights if route.prefer == "weights" else None,
         by_latency=route.prefer == "latency",
     )
@@ -72,20 +73,27 @@ def judge_models(
 ) -> list[Judged]:
     """Every model that the route names, in its order, judged by all its deployments."""
     names = route.models or list(config.models)
-    return [_judged(config.models[name], route.require, facts, today) for name in names]
+    rules = [each for each in (route.require.regions, config.residency) if each]
+    return [_judged(config.models[name], route.require, rules, facts, today) for name in names]
 
 
-def _judged(model: ModelConfig, require: RequireConfig, facts: Facts, today: date) -> Judged:
+def _judged(
+    model: ModelConfig,
+    require: RequireConfig,
+    rules: Sequence[Sequence[str]],
+    facts: Facts,
+    today: date,
+) -> Judged:
     missed: list[str] = []
     prices: list[float | None] = []
     standings: list[float] = []
     places = [
         position
         for position in range(len(model.deployments))
-        if not require.regions or _lies_in(model, position, require.regions)
+        if all(_lies_in(model, position, rule) for rule in rules)
     ]
     if not places:
-        missed.append(f"no deployment in {' or '.join(require.regions)}")
+        missed.append(f"no deployment in {' and '.join(' or '.join(rule) for rule in rules)}")
     for position in places:
         one = _judged_deployment(model, position, require, facts, today)
         missed += [reason for reason in one.missed if reason not in missed]
@@ -110,18 +118,15 @@ def _judged_deployment(
 ) -> Judged:
     from headrace.models.catalogue.catalogue import Entry
     from headrace.models.catalogue.choose import Wanted, judge
-    from headrace.models.catalogue.entry import Limits, ModelFacts, Price, Task
+    from headrace.models.catalogue.entry import Limits, ModelFacts, Task
 
     declared = model.deployments[position]
     entry = facts.entry(model, position) or Entry(f"own/{model.name}", ModelFacts(), None)
     told = entry.facts
     if (context := _declared_context(declared.settings)) is not None:
         told = msgspec.structs.replace(told, limits=Limits(context_tokens=context))
-    if (price := declared.place.price or model.price) is not None:
-        told = msgspec.structs.replace(
-            told,
-            price=Price(input=price.input, cached_input=price.cached_input, output=price.output),
-        )
+    if (price := facts.price(model, position)) is not None:
+        told = msgspec.structs.replace(told, price=price)
     wanted = Wanted(
         tasks=msgspec.convert(require.tasks, list[Task]),
         licence=require.license,
@@ -148,13 +153,29 @@ def _declared_context(settings: Node) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _regions(route: RouteConfig, config: ServiceConfig) -> frozenset[str] | None:
-    """Every declared region that the route's rules allow; None: it has no rules."""
+def _regions(name: str, route: RouteConfig, config: ServiceConfig) -> frozenset[str] | None:
+    """Every declared region that the route's rules allow; None: it has no rules.
+
+    Raises:
+        ConfigError: `residency` forbids all of them.
+    """
+    rules = [each for each in (route.require.regions, config.residency) if each]
     if not route.require.regions:
         return None
-    declared = (each.place.region for model in config.models.values() for each in model.deployments)
-    return frozenset(
+    declared = [each.place.region for model in config.models.values() for each in model.deployments]
+    allowed = frozenset(
         region
         for region in declared
-        if region is not None and any(lies_in(region, rule) for rule in route.require.regions)
+        if region is not None and all(any(lies_in(region, each) for each in one) for one in rules)
     )
+    if not allowed and len(rules) > 1:
+        raise config.node.error(
+            f"no deployment lies in {' or '.join(route.require.regions)} and where residency "
+            f"lets data go ({' or '.join(config.residency)})",
+            "routes",
+            name,
+            "require",
+            "regions",
+            hint="a route may narrow `residency`, never leave it",
+        )
+    return allowed

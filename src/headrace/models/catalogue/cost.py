@@ -14,6 +14,7 @@ __all__ = [
     "OwnCost",
     "blended_usd",
     "cost_usd",
+    "declared_price",
     "own_cost",
     "price_config",
     "rates",
@@ -90,10 +91,25 @@ def blended_usd(price: Price, mix: Mix, on: date, prompt_tokens: int = 0) -> flo
     return mix.input_share * held.input + (1 - mix.input_share) * held.output
 
 
+def declared_price(price: PriceConfig) -> Price:
+    """The price as `models.NAME.price` says it."""
+    return Price(
+        input=price.input,
+        cached_input=price.cached_input,
+        cache_write=price.cache_write,
+        output=price.output,
+    )
+
+
 def price_config(price: Price, on: date) -> PriceConfig:
     """The price as `models.NAME.price` has it, for a model that declares none."""
     held = rates(price, on)
-    return PriceConfig(input=held.input, cached_input=held.cached_input, output=held.output)
+    return PriceConfig(
+        input=held.input,
+        cached_input=held.cached_input,
+        cache_write=held.cache_write,
+        output=held.output,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
