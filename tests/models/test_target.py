@@ -1,5 +1,7 @@
 """What a request names: counting, embedding and reloading do not upset who answers."""
 
+import asyncio
+
 import pytest
 
 from headrace.config.model import PlaceConfig
@@ -158,3 +160,24 @@ async def test_a_text_is_embedded_where_its_route_may_send_it_or_not_at_all() ->
         await embedder.embed(["a"], within=route.data_regions)
     assert not abroad.calls
     assert (await embedder.embed(["a"], within=model_of(abroad).data_regions))[1].key == "e-0"
+
+
+async def test_who_waits_while_a_deployment_is_moved_abroad_is_not_sent_there() -> None:
+    def model(backend: ScriptedBackend, region: str) -> Model:
+        place = PlaceConfig(region=region, capacity=1)
+        only = Deployment(key="m-0", runner=Runner(backend), place=place)
+        return Model("m", [only], Params(), regions=frozenset({"eu"}))
+
+    abroad = ScriptedBackend(answers)
+    old = model(ScriptedBackend(answers), "eu")
+    first = old.balancer.try_acquire(Demand())
+    assert first is not None
+    waiting = asyncio.create_task(asked(old))
+    while not old.balancer.waiting:
+        await asyncio.sleep(0)
+    first.done(Outcome.OK)  # the one that waits has its ticket now, and has not run yet
+    model(abroad, "us").succeed(old)
+    with pytest.raises(ModelUnavailable, match="eu"):
+        await waiting
+    assert not abroad.calls
+    assert not old.balancer.snapshot()[0].outstanding

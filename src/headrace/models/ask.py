@@ -160,6 +160,11 @@ class Ask:
         """One try. An error after which the call is made again does not leave the block."""
         ticket = await self._acquire()
         deployment = self.model.deployment(ticket.member.key)
+        while not self._may_go_to(deployment):
+            # Its region was changed between the ticket and this moment.
+            ticket.done(Outcome.CANCELLED)
+            ticket = await self._acquire()
+            deployment = self.model.deployment(ticket.member.key)
         self.deployment = deployment
         self.reason = f"fall-back, {ticket.reason}" if self._at else ticket.reason
         backend = deployment.backend
@@ -213,6 +218,10 @@ class Ask:
             return demand
         both = model.regions if demand.regions is None else demand.regions & model.regions
         return msgspec.structs.replace(demand, regions=both)
+
+    def _may_go_to(self, deployment: Deployment) -> bool:
+        regions = self._demand_of(self.model).regions
+        return regions is None or deployment.place.region in regions
 
     def _retry_of(self, model: "Model") -> Retry:
         retry = self._retries.get(model.name)
