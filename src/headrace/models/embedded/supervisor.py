@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -36,11 +37,18 @@ _log = logging.getLogger(__name__)
 class Supervisor:
     """One worker process, restarted with growing pauses for as long as it is wanted."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(
+        self, settings: WorkerSettings, *, changed: Callable[[], object] = lambda: None
+    ) -> None:
+        """
+        Args:
+            changed: called whenever `is_ready`, `is_awaited` or `pid` may say something else.
+        """
         # Unix socket paths end at 107 bytes, so the socket lives in a short folder of its own.
         self._folder = tempfile.mkdtemp(prefix="headrace-")
         self.socket = str(Path(self._folder) / "model.sock")
         self._settings = msgspec.structs.replace(settings, socket=self.socket)
+        self._changed = changed
         self._process: asyncio.subprocess.Process | None = None
         self._is_ready = False
         self._settled = asyncio.Event()
@@ -56,6 +64,11 @@ class Supervisor:
 
     def is_ready(self) -> bool:
         return self._is_ready
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it does not answer, but is about to."""
+        return not self._settled.is_set()
 
     async def start(self) -> None:
         """Start the worker and wait until it answers.
@@ -92,6 +105,7 @@ class Supervisor:
     async def _end(self) -> None:
         self._is_ready = False
         self._settled.set()
+        self._changed()
         process, self._process = self._process, None
         if process is None:
             return
@@ -147,6 +161,7 @@ class Supervisor:
         self._listeners.append(asyncio.create_task(self._listen(process.stdout)))
         self._is_ready = True
         self._settled.set()
+        self._changed()
 
     def _forget_socket(self) -> None:
         """Remove what a killed worker left; its successor could not listen there."""
@@ -195,6 +210,7 @@ class Supervisor:
                 self._is_ready = False
                 if pause_s <= WORTH_WAITING_S:
                     self._settled.clear()
+                self._changed()
                 await self._heard()
                 _log.warning(
                     "the model process ended%s; it starts again in about %.1f s",
