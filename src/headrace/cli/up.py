@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 __all__ = ["up"]
 
 
+MOST_WORKERS = 64
+
+
+class WorkerCount(click.ParamType[int]):
+    """A number of processes, or `auto`."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if value == "auto":
+            from headrace.models.embedded.cpu import usable_cpus
+
+            return min(usable_cpus(), MOST_WORKERS)
+        found: int = click.IntRange(1, MOST_WORKERS).convert(value, param, ctx)  # type: ignore[arg-type]  # it takes text
+        return found
+
+
 @click.command(cls=Command)
 @click.option(
     "--host", help="Address to listen on, over `server.host`; 0.0.0.0 is every interface."
@@ -26,9 +45,16 @@ __all__ = ["up"]
     "--port", type=click.IntRange(0, 65535), help="Port, over `server.port`; 0 picks a free one."
 )
 @click.option(
+    "--workers",
+    type=WorkerCount(),
+    default="1",
+    show_default=True,
+    help="Processes that answer, behind one port; `auto`: one for each CPU.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Once it answers, say so in one line of JSON."
 )
-def up(host: str | None, port: int | None, as_json: bool) -> None:
+def up(host: str | None, port: int | None, workers: int, as_json: bool) -> None:
     """Run the service of this folder until Ctrl-C or SIGTERM.
 
     Without a headrace.yaml the built-in assistant runs. The first start fetches the model's
@@ -57,6 +83,7 @@ def up(host: str | None, port: int | None, as_json: bool) -> None:
             port=port,
             progress=progress.report,
             ready=ready,
+            workers=workers,
         )
 
 
@@ -77,12 +104,15 @@ def _described(started: "Started") -> dict[str, object]:
         "release": started.release,
         "builtin": started.builtin,
         "admin_key": started.admin_secret,
+        "workers": started.workers,
         "ready_s": round(started.ready_s, 3),
     }
 
 
 def _told(started: "Started") -> str:
     ready = f"(ready in {started.ready_s:.1f} s)"
+    if started.workers > 1:
+        ready = f"with {started.workers} workers {ready}"
     lines = [
         f"headrace {__version__}: {started.name} answers on {started.url} {ready}",
         "",

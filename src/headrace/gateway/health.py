@@ -1,7 +1,5 @@
 """`/healthz`, `/readyz` (for probes, without a key) and `/metrics` (for Prometheus, with one)."""
 
-import asyncio
-
 import msgspec
 
 from headrace.gateway.call import Call
@@ -24,6 +22,5 @@ async def show_readiness(call: Call) -> None:
 
 async def show_metrics(call: Call) -> None:
     """All figures as Prometheus text."""
-    # Some milliseconds of work: a scrape must not hold up the answers that stream.
-    text = await asyncio.to_thread(call.platform.metrics.render)
+    text = await call.platform.scrape()
     await call.respond(text, [(b"content-type", CONTENT_TYPE.encode())])

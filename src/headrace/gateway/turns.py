@@ -82,6 +82,7 @@ def _conversation(request: ChatRequest, call: Call) -> str | None:
     found = request.conversation or _text(call, CONVERSATION_HEADER) or None
     if found is not None:
         check_conversation_id(found)
+        call.platform.conversations.claim(found)
     return found
 
 

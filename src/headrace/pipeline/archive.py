@@ -151,16 +151,18 @@ class ConversationArchive:
         query = select(conversations.c.owner, conversations.c.id).where(
             conversations.c.updated_at < before
         )
-        total = 0
+        total = kept = 0
         while True:
             with self._database.write() as connection:
-                rows = connection.execute(query.limit(_PRUNE_ROWS)).all()
+                page = query.order_by(conversations.c.updated_at).limit(_PRUNE_ROWS)
+                rows = connection.execute(page.offset(kept)).all()
                 keys = [key for row in rows if not is_used(key := (row.owner, row.id))]
                 for owner, conversation in keys:
                     delete_conversation(connection, owner, conversation)
             deleted(keys)
             total += len(keys)
-            if len(keys) < _PRUNE_ROWS:
+            kept += len(rows) - len(keys)
+            if len(rows) < _PRUNE_ROWS:
                 break
         if total:
             self._database.shrink()

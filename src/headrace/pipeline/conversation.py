@@ -51,6 +51,7 @@ __all__ = [
     "Conversation",
     "ConversationStore",
     "ConversationWriter",
+    "Conversations",
     "check_conversation_id",
     "conversation_handlers",
 ]
@@ -99,6 +100,16 @@ class ConversationStore:
         self._flushed = 0
         self._settled = False
         self._flushing: asyncio.Task[None] | None = None
+
+    def claim(self, conversation: str) -> None:
+        """Make sure that this process has the conversation, before a turn in it begins.
+
+        One of several workers may not: then this ends the request here, and its owner answers it.
+        """
+
+    def new_id(self) -> str:
+        """An id for a new conversation, which this process has."""
+        return new_id()
 
     async def history(self, owner: str, conversation: str) -> History:
         """The conversation as this turn finds it; an unknown id is an empty conversation.
@@ -251,9 +262,12 @@ class ConversationStore:
         """
         return self._archive.prune(
             before,
-            is_used=lambda key: self._cache.is_used_since(key, before),
+            is_used=lambda key: self._is_used(key, before),
             deleted=self._cache.forget,
         )
+
+    def _is_used(self, key: Key, since: float) -> bool:
+        return self._cache.is_used_since(key, since)
 
     async def _existing(self, owner: str, conversation: str) -> History:
         history = await self.history(owner, conversation)

@@ -63,3 +63,8 @@ class Platform:
         """Wait until what was recorded so far can be read, but not for a sick database."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.writer.flush(), timeout_s)
+
+    async def scrape(self) -> bytes:
+        """Every figure of the service, as Prometheus text."""
+        # Some milliseconds of work: a scrape must not hold up the answers that stream.
+        return await asyncio.to_thread(self.metrics.render)

@@ -11,29 +11,27 @@ from typing import TYPE_CHECKING
 
 from headrace import __version__
 from headrace.access.keys import KeyStore
-from headrace.access.limits.build import build_limiter
 from headrace.access.limits.config import read_limits
 from headrace.access.limits.metrics import LimitCollector
-from headrace.access.limits.store import limit_handlers
 from headrace.config.load import home_dir, load_service
 from headrace.config.model import ServiceConfig
 from headrace.models.cache.build import build_cache
 from headrace.models.cache.metrics import CacheCollector
 from headrace.models.cache.settings import read_cache
 from headrace.models.progress import Progress
-from headrace.pipeline.conversation import ConversationStore, conversation_handlers
 from headrace.pipeline.service import Platform
 from headrace.privacy.vault import Vault
 from headrace.server.gauges import DeploymentCollector
 from headrace.server.load import ServiceLoader
-from headrace.server.state import DATABASE_FILE, JOURNAL_FILE
+from headrace.server.records import open_writer
+from headrace.server.seat import Seat
+from headrace.server.state import DATABASE_FILE
 from headrace.server.upkeep import Retirements
 from headrace.storage.database import Database
-from headrace.storage.writer import BatchWriter
-from headrace.telemetry.feedback import FeedbackStore, feedback_handlers
+from headrace.telemetry.feedback import FeedbackStore
 from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.recorder import TRACE_END, TraceRecorder
-from headrace.telemetry.store import TraceStore, joint_trace_handlers, trace_handlers
+from headrace.telemetry.store import TraceStore
 
 if TYPE_CHECKING:
     from headrace.telemetry.exporter import TraceExporter
@@ -68,9 +66,16 @@ async def open_platform(
 
 @asynccontextmanager
 async def boot(
-    root: Path, environ: Mapping[str, str], *, progress: Progress | None = None
+    root: Path,
+    environ: Mapping[str, str],
+    *,
+    progress: Progress | None = None,
+    seat: Seat | None = None,
 ) -> AsyncIterator[Booted]:
     """Open the state of the folder's home, then load its service. All is closed at the end.
+
+    Args:
+        seat: absent: this process is the whole service.
 
     Raises:
         ConfigError: a file is wrong.
@@ -78,6 +83,7 @@ async def boot(
         StateUnusable: the state cannot be opened.
         WeightsUnavailable, ModelUnavailable: a model cannot be fetched or started.
     """
+    seat = seat or Seat()
     config = load_service(root, environ)
     home = home_dir(root, environ)
     async with AsyncExitStack() as stack:
@@ -91,28 +97,23 @@ async def boot(
             metrics.watch_exporter(exporter)
             # Closed after the writer, whose last records it is still to send.
             stack.push_async_callback(asyncio.to_thread, exporter.close)
-        writer = BatchWriter(
+        writer = open_writer(
             database,
-            home / JOURNAL_FILE,
-            {
-                **trace_handlers(),
-                **feedback_handlers(),
-                **conversation_handlers(),
-                **limit_handlers(),
-            },
-            together=joint_trace_handlers(),
+            home / seat.journal,
             committed={TRACE_END: exporter.committed} if exporter is not None else None,
         )
         # Emptying the journal may take seconds; the event loop still has answers to end then.
         stack.push_async_callback(asyncio.to_thread, writer.close)
+        seat.take_in(home, database)
         writer.start()
         metrics.watch_writer(writer)
         recorder = TraceRecorder(writer, vault, metrics, content=config.traces.content)
         traces = TraceStore(database, vault)
-        interrupted = traces.close_unfinished(recorder.boot)
+        interrupted = seat.interrupted(traces, recorder)
         keys = KeyStore.open(database)
-        conversations = ConversationStore(database, writer, vault)
-        limiter = build_limiter(read_limits(config.limits), database, writer, now=time.time())
+        conversations = seat.conversations(database, writer, vault)
+        limits = read_limits(config.limits)
+        limiter = seat.limiter(limits, home, database, writer, now=time.time())
         await limiter.start()
         stack.push_async_callback(limiter.close)
         metrics.registry.register(LimitCollector(limiter))
@@ -130,7 +131,7 @@ async def boot(
             limiter=limiter,
             cache=cache,
         )
-        platform = Platform(
+        platform = seat.platform(
             home=home,
             database=database,
             service=await loader.load(progress=progress),

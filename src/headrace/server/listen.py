@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from headrace.server.errors import PortUnusable
 
-__all__ = ["address_of", "allow_connections", "is_loopback", "listening"]
+__all__ = ["address_of", "allow_connections", "is_loopback", "listening", "reserved", "shared"]
 
 BACKLOG = 2048
 _EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
@@ -49,6 +49,48 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise PortUnusable.at(host, port, error) from error
+    with listener:
+        yield listener
+
+
+@contextlib.contextmanager
+def reserved(host: str, port: int) -> Iterator[socket.socket]:
+    """A port that other processes of this service may listen on (`shared`); port 0 picks a free one.
+
+    Nobody listens yet. While it is held no other program gets the port.
+
+    Raises:
+        PortUnusable: says why, and what to do.
+    """
+    # First as one who does not share: another service that does would go unnoticed.
+    with listening(host, port) as alone:
+        address, family = alone.getsockname(), alone.family
+    try:
+        holder = socket.socket(family)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(address)
+    except OSError as error:
+        raise PortUnusable.at(host, port, error) from error
+    with holder:
+        yield holder
+
+
+@contextlib.contextmanager
+def shared(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens beside those of other processes: the kernel deals clients out to them.
+
+    Raises:
+        PortUnusable: says why.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        listener = socket.create_server(
+            address[:2], family=family, backlog=BACKLOG, reuse_port=True
+        )
     except OSError as error:
         raise PortUnusable.at(host, port, error) from error
     with listener:

@@ -14,7 +14,7 @@ from headrace.models.cache.settings import read_cache
 from headrace.pipeline.service import Platform, Service
 from headrace.server.load import ServiceLoader
 
-__all__ = ["Reloader"]
+__all__ = ["LOOK_EVERY_S", "Reloader", "say_unusable", "take_over"]
 
 LOOK_EVERY_S = 0.5
 
@@ -54,23 +54,34 @@ class Reloader:
         try:
             new = await self._loader.load(reuse=old.models)
         except HeadraceError as error:
-            _log.error(
-                "the changed files cannot be used, so the service goes on as before: %s%s",
-                error.message,
-                f" ({error.hint})" if error.hint else "",
-            )
+            say_unusable(error.message, error.hint)
             return None
         except Exception:  # noqa: BLE001 - a plug-in's defect must not end the watching
             _log.exception("the changed files cannot be used, so the service goes on as before")
             return None
-        new.models.succeed(old.models)
-        self._platform.service = new
-        self._platform.limiter.change(read_limits(new.config.limits))
-        self._platform.cache.change(read_cache(new.config.cache))
-        self._platform.recorder.content = new.config.traces.content
-        _log.info("the changed files are in use now: release %s", new.release)
-        _say_what_waits(old, new)
+        take_over(self._platform, new)
         return old
+
+
+def take_over(platform: Platform, new: Service) -> None:
+    """Use the new service from now on."""
+    old = platform.service
+    new.models.succeed(old.models)
+    platform.service = new
+    platform.limiter.change(read_limits(new.config.limits))
+    platform.cache.change(read_cache(new.config.cache))
+    platform.recorder.content = new.config.traces.content
+    _log.info("the changed files are in use now: release %s", new.release)
+    _say_what_waits(old, new)
+
+
+def say_unusable(message: str, hint: str) -> None:
+    """Tell the log why the service goes on as it is."""
+    _log.error(
+        "the changed files cannot be used, so the service goes on as before: %s%s",
+        message,
+        f" ({hint})" if hint else "",
+    )
 
 
 def _say_what_waits(old: Service, new: Service) -> None:

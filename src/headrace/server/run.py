@@ -4,71 +4,29 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
-
-from starlette.applications import Starlette
 
 from headrace.config.load import home_dir, load_service
-from headrace.config.model import ServerConfig
-from headrace.console.app import console_routes
-from headrace.errors import HeadraceError
-from headrace.gateway.app import Gateway
-from headrace.gateway.relay import Relay
 from headrace.models.progress import Progress
 from headrace.server.boot import Booted, boot
-from headrace.server.http1.asgi import AsgiPages
+from headrace.server.front import certificate_of, front_of, until
 from headrace.server.http1.certificate import Certificate
-from headrace.server.http1.limits import Limits
-from headrace.server.http1.server import HttpServer
 from headrace.server.listen import address_of, allow_connections, is_loopback, listening
 from headrace.server.reload import Reloader
+from headrace.server.signals import Signals
 from headrace.server.state import RunningService, announce, withdraw
 from headrace.server.upkeep import prune, take_over_keys
+from headrace.server.wanted import Started, Stopped, Wanted
 
 __all__ = ["Started", "Stopped", "run"]
 
+SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter while another wants it."""
+
 _log = logging.getLogger(__name__)
-
-
-class Stopped(HeadraceError):
-    """The service was told to stop before it answered."""
-
-    code = "stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """What a service that answers now can tell about itself."""
-
-    url: str
-    home: Path
-    name: str
-    builtin: bool
-    """True when there is no headrace.yaml."""
-    admin_secret: str | None
-    """The first start's admin key, to be shown once."""
-    release: str
-    interrupted: int
-    """Turns that an earlier process left unfinished."""
-    ready_s: float
-    """Seconds it took until it answered."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """What `run` was asked for."""
-
-    root: Path
-    environ: Mapping[str, str]
-    host: str | None
-    port: int | None
-    progress: Progress
-    ready: Callable[[Started], None]
 
 
 def run(
@@ -79,12 +37,14 @@ def run(
     port: int | None = None,
     progress: Progress | None = None,
     ready: Callable[[Started], None] | None = None,
+    workers: int = 1,
 ) -> None:
     """Serve the folder's service until SIGTERM or SIGINT, then drain and return.
 
     Args:
         host, port: win over `server:` in headrace.yaml.
         ready: called once the service answers.
+        workers: processes that answer, behind the one port.
 
     Raises:
         PortUnusable: the address is taken or not this machine's.
@@ -94,7 +54,10 @@ def run(
     """
     import uvloop
 
-    wanted = _Wanted(
+    # The writer's thread must not keep the event loop waiting for the interpreter's 5 ms.
+    sys.setswitchinterval(SWITCH_S)
+
+    wanted = Wanted(
         root=root,
         environ=environ,
         host=host,
@@ -103,40 +66,37 @@ def run(
         ready=ready or _silent_ready,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(wanted))
+        if workers > 1:
+            # Only who wants several pays for the import.
+            from headrace.server.workers.supervisor import supervise
+
+            runner.run(supervise(wanted, workers))
+        else:
+            runner.run(_serve(wanted))
 
 
-async def _serve(wanted: _Wanted) -> None:
+async def _serve(wanted: Wanted) -> None:
     began = time.perf_counter()
     config = load_service(wanted.root, wanted.environ).server
     home = home_dir(wanted.root, wanted.environ)
-    certificate = _certificate(wanted.root, config)
+    certificate = certificate_of(wanted.root, config)
     host, port = wanted.host or config.host, wanted.port
     allow_connections(config.max_connections)
     # The port first: finding out that it is taken should not cost a download.
-    with listening(host, config.port if port is None else port) as listener, _Signals() as signals:
+    with listening(host, config.port if port is None else port) as listener, Signals() as signals:
         async with _interruptible(wanted, signals) as booted:
             platform = booted.platform
-            pages = AsgiPages(Starlette(routes=console_routes(platform)))
-            relay = Relay(platform)
-            server = HttpServer(
-                Gateway(platform, pages),
-                _limits(config),
-                drain_s=config.drain_s,
-                tls=certificate.context if certificate else None,
-                relay=relay,
-                relay_wants_body=relay.wants_body,
-            )
+            server = front_of(platform, config, certificate)
             serving = asyncio.create_task(server.serve(listener))
             url = address_of(listener, scheme="https" if certificate else "http")
             announce(home, _running(url, certificate))
             try:
-                await _until(server.answering, serving)
+                await until(server.answering, serving)
                 if certificate is None and not is_loopback(listener):
                     _log.warning("other machines can reach this port without TLS: docs/security.md")
                 wanted.ready(_started(booted, url, home, time.perf_counter() - began))
                 async with _background(booted, certificate):
-                    await _until(signals.stopping, serving)
+                    await until(signals.stopping, serving)
                     signals.on_second = server.stop_at_once
                     _log.info("stopping: running answers get up to %g s", config.drain_s)
                     server.stop()
@@ -146,28 +106,9 @@ async def _serve(wanted: _Wanted) -> None:
                 withdraw(home)
 
 
-def _certificate(root: Path, config: ServerConfig) -> Certificate | None:
-    """What `server.tls` names. Raises CertificateUnusable."""
-    if config.tls is None:
-        return None
-    return Certificate(root / config.tls.certificate, root / config.tls.key)
-
-
 def _running(url: str, certificate: Certificate | None) -> RunningService:
     shown = str(certificate.path.absolute()) if certificate else ""
     return RunningService(url=url, pid=os.getpid(), started_at=time.time(), certificate=shown)
-
-
-def _limits(config: ServerConfig) -> Limits:
-    return Limits(
-        uri_bytes=config.max_uri_bytes,
-        header_bytes=config.max_header_bytes,
-        connections=config.max_connections,
-        header_timeout_s=config.header_timeout_s,
-        body_timeout_s=config.body_timeout_s,
-        idle_timeout_s=config.idle_timeout_s,
-        write_timeout_s=config.write_timeout_s,
-    )
 
 
 def _started(booted: Booted, url: str, home: Path, ready_s: float) -> Started:
@@ -185,32 +126,8 @@ def _started(booted: Booted, url: str, home: Path, ready_s: float) -> Started:
     )
 
 
-class _Signals:
-    """SIGTERM and SIGINT ask to stop; a second one asks to stop at once."""
-
-    def __init__(self) -> None:
-        self.stopping = asyncio.Event()
-        self.on_second: Callable[[], object] = lambda: None
-
-    def __enter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-    def _signalled(self) -> None:
-        if self.stopping.is_set():
-            self.on_second()
-        self.stopping.set()
-
-
 @contextlib.asynccontextmanager
-async def _interruptible(wanted: _Wanted, signals: _Signals) -> AsyncIterator[Booted]:
+async def _interruptible(wanted: Wanted, signals: Signals) -> AsyncIterator[Booted]:
     """`boot`, given up when a signal comes before it is through: a download may take minutes."""
 
     def report(what: str, done: int, total: int | None) -> None:
@@ -253,17 +170,6 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _until(event: asyncio.Event, serving: asyncio.Task[None]) -> None:
-    """Wait for the event; a server that ends before it raises what ended it."""
-    waiting = asyncio.create_task(event.wait())
-    try:
-        await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            serving.result()
-    finally:
-        waiting.cancel()
 
 
 def _silent(what: str, done: int, total: int | None) -> None:

@@ -14,6 +14,8 @@ import msgspec
 __all__ = [
     "DATABASE_FILE",
     "JOURNAL_FILE",
+    "LIMITS_FILE",
+    "LOCK_FILE",
     "SERVICE_FILE",
     "RunningService",
     "announce",
@@ -23,8 +25,11 @@ __all__ = [
 
 DATABASE_FILE = "state.db"
 JOURNAL_FILE = "journal.ring"
+LIMITS_FILE = "limits.map"
+"""What workers have counted, while several run and after they were all killed."""
 SERVICE_FILE = "service.json"
-_LOCK_FILE = "journal.lock"
+LOCK_FILE = "journal.lock"
+"""Held by the process that the service is: the only one, or the supervisor of its workers."""
 
 
 class RunningService(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +39,8 @@ class RunningService(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_at: float
     """Seconds since the epoch."""
+    workers: int = 1
+    """Processes that answer there."""
     certificate: str = ""
     """File with the certificate that it shows; empty without TLS."""
 
@@ -74,7 +81,7 @@ def running_service(home: Path) -> RunningService | None:
         return None
     # The pid may be a stranger's by now. Looked at last, because looking takes the lock for a
     # moment, and a service that starts just then would think it taken.
-    return found if _is_locked(home / _LOCK_FILE) else None
+    return found if _is_locked(home / LOCK_FILE) else None
 
 
 def _is_locked(path: Path) -> bool:

@@ -119,17 +119,21 @@ class TraceStore:
             raise NotFound(f"several traces match {name!r}", hint="give more of the id")
         return str(found[0])
 
-    def close_unfinished(self, boot: str) -> int:
+    def close_unfinished(self, boot: str, *, of: str = "") -> int:
         """Store the turns that an earlier process left unfinished, as `interrupted`.
 
         Call it once the writer has started. Turns of this process (`boot`) are left alone.
 
+        Args:
+            of: what the boots of the processes that ended begin with, where others still run.
+
         Returns:
             How many there were.
         """
+        left = (open_traces.c.boot != boot) & open_traces.c.boot.startswith(of, autoescape=True)
         with self._database.write() as connection:
             rows = connection.execute(
-                select(open_traces.c.id, open_traces.c.record).where(open_traces.c.boot != boot)
+                select(open_traces.c.id, open_traces.c.record).where(left)
             ).all()
             for row in rows:
                 trace = _decode_begin(row.record).trace
@@ -137,7 +141,7 @@ class TraceStore:
                 connection.execute(
                     insert_or_ignore(connection, traces), _row(TraceEnd(trace, None, None))
                 )
-            connection.execute(delete(open_traces).where(open_traces.c.boot != boot))
+            connection.execute(delete(open_traces).where(left))
         return len(rows)
 
     def prune(self, *, retention_days: float, max_mb: int, now: float) -> Pruned:

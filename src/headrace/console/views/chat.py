@@ -11,7 +11,6 @@ from headrace.console.stream import TurnStream
 from headrace.console.views.conversation import entries
 from headrace.console.visit import Visit
 from headrace.errors import HeadraceError, InvalidRequest, NotFound
-from headrace.ids import new_id
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Span, Trace
 from headrace.types import Message
@@ -55,10 +54,13 @@ async def ask(visit: Visit) -> Response:
     text = form.get("text", "").replace("\r\n", "\n")
     if not text.strip():
         raise InvalidRequest("the message is empty", hint="write something first", param="text")
+    conversations = visit.platform.conversations
+    conversation = form.get("conversation") or conversations.new_id()
+    conversations.claim(conversation)
     turn = Turn(
         principal=visit.principal,
         messages=[Message(role="user", content=text)],
-        conversation=form.get("conversation") or new_id(),
+        conversation=conversation,
         model=form.get("model") or None,
         stream=True,
     )
