@@ -67,7 +67,7 @@ class Gateway:
             await _answer(call)
         except HeadraceError as error:
             if call.has_begun:
-                await call.end(error_event(error))
+                await call.end(error_event(call.shown(error)))
             else:
                 await call.refuse(error)
         except ClientGone:

@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from headrace.access.principal import Principal
 from headrace.errors import HeadraceError, Unauthenticated
 from headrace.gateway.http import Exchange, HeaderList, Headers
+from headrace.gateway.shown import shown_to
 from headrace.gateway.surface import OPENAI, Surface
 from headrace.ids import new_id
 from headrace.pipeline.service import Platform, Service
@@ -94,6 +95,7 @@ class Call:
 
     async def refuse(self, error: HeadraceError) -> None:
         """Send an error as the whole answer."""
+        error = self.shown(error)
         headers: list[tuple[bytes, bytes]] = []
         if isinstance(error, Unauthenticated):
             headers.append((b"www-authenticate", b"Bearer"))
@@ -102,6 +104,10 @@ class Call:
         surface = self.surface
         body = surface.error_body(error, self.id)
         await self.respond(body, headers, status=surface.status_of(error))
+
+    def shown(self, error: HeadraceError) -> HeadraceError:
+        """The error in the words that this client may read."""
+        return shown_to(self._principal, error, self.id)
 
     async def write(self, data: bytes) -> None:
         """Send a piece of a stream of server-sent events; the first one opens the stream."""

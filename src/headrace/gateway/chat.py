@@ -67,7 +67,7 @@ async def stream_deltas(
     except HeadraceError as error:
         if not call.has_begun:
             raise
-        failure = error
+        failure = call.shown(error)
     except Exception:
         if not call.has_begun:
             raise

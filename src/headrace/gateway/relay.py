@@ -23,6 +23,7 @@ from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.gateway.errors import ServiceStopping, error_body, error_event, status_of
 from headrace.gateway.http import RelayExchange
 from headrace.gateway.render import DONE
+from headrace.gateway.shown import shown_to
 from headrace.gateway.wire import ChatRequest, decode, params_of
 from headrace.ids import new_id
 from headrace.models.ask import outcome_of
@@ -470,7 +471,7 @@ class _Call:
             assert tap is not None
             usage = tap.usage or Usage(self.prompt_tokens, tap.pieces)
             self._end_with(error, usage)
-            self._client.end(self._tail + error_event(error))
+            self._client.end(self._tail + error_event(self._shown(error)))
         elif isinstance(error, ModelUnavailable) and self._model.balancer.budget.spend():
             self._give_back(error)
         else:
@@ -479,7 +480,11 @@ class _Call:
             headers = [_JSON, *self._headers()]
             if (wait_s := getattr(error, "retry_after_s", None)) is not None:
                 headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
-            self._client.respond(status_of(error), headers, error_body(error))
+            body = error_body(self._shown(error))
+            self._client.respond(status_of(error), headers, body)
+
+    def _shown(self, error: HeadraceError) -> HeadraceError:
+        return shown_to(self._principal, error, self.trace.id)
 
     def _end_with(self, error: HeadraceError, usage: Usage) -> None:
         self.trace.error = error.code
