@@ -47,6 +47,7 @@ class ScriptedBackend:
     context_tokens = 1_000_000
     digest = "scripted"
     rate_limits = None
+    rtt_s = None
     capacity: int | None = None
 
     def __init__(self, settings: ScriptedSettings, *, name: str, root: Path, home: Path) -> None:

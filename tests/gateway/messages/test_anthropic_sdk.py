@@ -65,7 +65,7 @@ def test_the_same_answer_streams_and_the_sdk_puts_it_together(client: Anthropic)
 
 def test_a_limit_and_a_stop_sequence_end_the_answer(client: Anthropic) -> None:
     story: list[MessageParam] = [{"role": "user", "content": "Count: one, two, three, four."}]
-    cut = client.messages.create(model=MODEL, max_tokens=3, messages=story)
+    cut = client.messages.create(model=MODEL, max_tokens=3, messages=story, extra_body=GREEDY)
     assert cut.stop_reason == "max_tokens"
     assert cut.usage.output_tokens == 3
     stopped = client.messages.create(
