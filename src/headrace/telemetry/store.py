@@ -144,6 +144,14 @@ class TraceStore:
             connection.execute(delete(open_traces).where(left))
         return len(rows)
 
+    def has_begun(self, trace_id: str) -> bool:
+        """Whether a turn of that id was ever begun, as far as the writer has got."""
+        with self._database.read() as connection:
+            return any(
+                connection.execute(select(table.c.id).where(table.c.id == trace_id)).first()
+                for table in (traces, open_traces)
+            )
+
     def prune(self, *, retention_days: float, max_mb: int, now: float) -> Pruned:
         """Delete traces older than `retention_days`, then the oldest beyond `max_mb`.
 

@@ -6,6 +6,7 @@ then. What the owner sends goes on to the client as it comes; a client that leav
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import msgspec
@@ -15,8 +16,8 @@ from headrace.gateway.errors import error_body, status_of
 from headrace.gateway.http import Exchange, HeaderList, Headers
 from headrace.models.http.reply import Reply
 from headrace.server.http1.server import Handler
-from headrace.server.workers.conversation import OwnedElsewhere, owned_turn_id
-from headrace.server.workers.peer import Peers, never_taken
+from headrace.server.workers.conversation import OwnedElsewhere, Share, owned_turn_id
+from headrace.server.workers.peer import LOOK_EVERY_S, Peers, never_taken
 from headrace.telemetry.trace import Trace
 
 __all__ = ["ORIGIN_HEADER", "WORKER_HEADER", "HandOver", "Origin", "arrived"]
@@ -43,6 +44,10 @@ class Origin(msgspec.Struct, frozen=True):
     scheme: str
     host: str
     port: int
+    turn: str
+    """The id that its turn gets, if it is one."""
+    is_again: bool = False
+    """Whether a predecessor of this worker may have had it already."""
 
 
 class WorkerExchange:
@@ -123,9 +128,16 @@ class WorkerExchange:
 class HandOver:
     """A handler around another: what that one cannot answer here goes to the worker that can."""
 
-    def __init__(self, handler: Handler, peers: Peers) -> None:
+    def __init__(
+        self, handler: Handler, peers: Peers, *, has_begun: Callable[[str], Awaitable[bool]]
+    ) -> None:
+        """
+        Args:
+            has_begun: whether a turn of that id was ever begun, by this worker or an earlier one.
+        """
         self._handler = handler
         self._peers = peers
+        self._has_begun = has_begun
         self._mark = (WORKER_HEADER, str(peers.slot).encode())
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -141,23 +153,36 @@ class HandOver:
 
     async def answer_for(self, exchange: Exchange) -> None:
         """Answer a request that another worker has handed over."""
+        origin = arrived(exchange)
+        if origin is not None and origin.is_again and await self._has_begun(origin.turn):
+            # Whoever had it died of it, or in the midst of it: it must not be answered twice.
+            _refuse(exchange)
+            return
         try:
-            await self._handler(self._entered(exchange, arrived(exchange)))
+            await self._handler(self._entered(exchange, origin))
         except OwnedElsewhere:
             raise RuntimeError(
                 "a request was handed over to a worker that has no use for it"
             ) from None
 
     def _entered(self, exchange: Exchange, origin: Origin | None) -> WorkerExchange:
-        if exchange.path == _RESPONSES and exchange.turn is None:
+        if origin is not None:
+            exchange.turn = Trace(id=origin.turn)
+        elif exchange.path == _RESPONSES and exchange.turn is None:
             # A response that begins something new begins a conversation of its own name.
             exchange.turn = Trace(id=owned_turn_id(self._peers.share))
         return WorkerExchange(exchange, self._mark, origin)
 
     async def _hand_over(self, exchange: Exchange, own: WorkerExchange, slot: int) -> None:
-        request = _Forwarded(exchange, own.read_so_far)
-        until = asyncio.get_running_loop().time() + WAIT_S
+        host, port = exchange.peer
+        # Owned there, for a response that begins a conversation of its own name.
+        turn = owned_turn_id(Share(slot, self._peers.share.workers))
+        origin = Origin(exchange.scheme, host, port, turn)
+        body = own.read_so_far
+        loop = asyncio.get_running_loop()
+        until = loop.time() + WAIT_S
         while True:
+            request = _Forwarded(exchange, origin, body)
             try:
                 async with self._peers.client(slot).request(
                     request.method,
@@ -171,35 +196,32 @@ class HandOver:
             except ModelUnavailable as error:
                 if exchange.has_begun:
                     raise
-                left = until - asyncio.get_running_loop().time()
-                if never_taken(error) and left > 0:
-                    await asyncio.sleep(0.02)
-                    if await self._peers.wait_for(slot, left):
-                        continue
-                _log.warning("worker %d, whose conversation it is, did not answer: %s", slot, error)
-                _refuse(exchange)
-                return
+                if not never_taken(error):
+                    origin = msgspec.structs.replace(origin, is_again=True)
+                await asyncio.sleep(LOOK_EVERY_S)
+                if not await self._peers.wait_for(slot, until - loop.time()):
+                    _log.warning("worker %d, whose conversation it is, does not answer", slot)
+                    _refuse(exchange)
+                    return
 
 
 class _Forwarded:
     """A request as it is sent to another worker."""
 
-    def __init__(self, exchange: Exchange, body: bytes) -> None:
+    def __init__(self, exchange: Exchange, origin: Origin, body: bytes) -> None:
         has_body = exchange.method in ("POST", "PUT", "PATCH")
         # What a HEAD leaves out, this worker's own server leaves out.
         self.method = "GET" if exchange.method == "HEAD" else exchange.method
         query = exchange.query.decode("latin-1")
         self.target = f"{exchange.path}?{query}" if query else exchange.path
         self.body = body if has_body else b""
-        host, port = exchange.peer
-        origin = msgspec.json.encode(Origin(exchange.scheme, host, port)).decode()
         self.headers = [
             *(
                 (name.decode("latin-1"), value.decode(errors="replace"))
                 for name, value in exchange.headers.raw
                 if name not in _HOP
             ),
-            (ORIGIN_HEADER.decode(), origin),
+            (ORIGIN_HEADER.decode(), msgspec.json.encode(origin).decode()),
         ]
 
 

@@ -9,7 +9,7 @@ from headrace.errors import ModelUnavailable
 from headrace.models.http import Address, HttpClient
 from headrace.server.workers.conversation import Share
 
-__all__ = ["FLUSH_PATH", "SAMPLES_PATH", "Peers", "never_taken"]
+__all__ = ["FLUSH_PATH", "LOOK_EVERY_S", "SAMPLES_PATH", "Peers", "never_taken"]
 
 SAMPLES_PATH = "/-/samples"
 FLUSH_PATH = "/-/flush"
@@ -64,11 +64,11 @@ class Peers:
     async def wait_for(self, slot: int, within_s: float) -> bool:
         """Wait until a worker that is being started again listens."""
         until = time.monotonic() + within_s
-        while not self.socket(slot).exists():
-            if time.monotonic() > until:
-                return False
+        while time.monotonic() < until:
+            if self.socket(slot).exists():
+                return True
             await asyncio.sleep(LOOK_EVERY_S)
-        return True
+        return False
 
 
 def never_taken(error: ModelUnavailable) -> bool:

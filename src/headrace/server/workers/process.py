@@ -47,6 +47,7 @@ class WorkerProcess:
             "-P",  # a file `json.py` in the service's folder must not take the place of Python's
             "-m",
             "headrace.server.workers.worker",
+            str(begin.slot),  # for `ps`
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=dict(environ),

@@ -127,10 +127,15 @@ class _Worker:
         async with boot(root, os.environ, seat=seat) as booted:
             self._booted = booted
             self._candidate = Candidate(booted.platform, booted.loader)
+            traces = booted.platform.traces
             around: list[HandOver] = []
 
+            async def has_begun(turn: str) -> bool:
+                await booted.platform.writer.flush()
+                return await asyncio.to_thread(traces.has_begun, turn)
+
             def hand_over(handler: Handler) -> Handler:
-                around.append(HandOver(handler, self._peers))
+                around.append(HandOver(handler, self._peers, has_begun=has_begun))
                 return around[0]
 
             front = self._front = front_of(booted.platform, config, certificate, around=hand_over)
