@@ -72,6 +72,21 @@ def test_a_users_braces_reach_the_model_as_they_are(template_from: Load) -> None
     assert said(messages) == [("system", "For {{ today }}."), ("user", "Q: {{ shop }}{% raw %}")]
 
 
+def test_marks_on_the_clients_instructions_stay(template_from: Load) -> None:
+    template = template_from("messages: {system: Be kind.}")
+    mark = {"cache_control": {"type": "ephemeral"}}
+    own = Message(role="system", content=[{"type": "text", "text": "Long.", **mark}])
+    short = Message(role="developer", content="Short.")
+    (system, _) = rendered(template).around([short, own, *HI])
+    assert system.content == [
+        {"type": "text", "text": "Be kind."},
+        {"type": "text", "text": "Short."},
+        {"type": "text", "text": "Long.", **mark},
+    ]
+    plain = Message(role="system", content=[{"type": "text", "text": "Long."}])
+    assert rendered(template).around([plain, *HI])[0].content == "Be kind.\n\nLong."
+
+
 def test_every_user_message_gets_the_words_around_it(template_from: Load) -> None:
     template = template_from(
         "messages: {user: 'Q: {{ input }}'}\nexamples: [{user: a, assistant: b}]"

@@ -47,9 +47,21 @@ class Rendered:
             rest = [_wrapped(each, self.wrap) if each.role == "user" else each for each in rest]
         if not self.system:
             return [*own, *self.examples, *rest]
+        return [Message(role="system", content=self._joined(own)), *self.examples, *rest]
+
+    def _joined(self, own: Sequence[Message]) -> str | list[Part]:
+        parts = [part for each in own for part in _parts(each)]
+        if any(part.keys() - {"type", "text"} for part in parts):
+            # They say more than words, as where a provider's cache may end.
+            return [{"type": "text", "text": self.system}, *parts]
         texts = (self.system, *(each.text() for each in own))
-        system = Message(role="system", content="\n\n".join(filter(None, texts)))
-        return [system, *self.examples, *rest]
+        return "\n\n".join(filter(None, texts))
+
+
+def _parts(message: Message) -> list[Part]:
+    if isinstance(message.content, list):
+        return message.content
+    return [{"type": "text", "text": message.content}] if message.content else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
