@@ -97,7 +97,9 @@ def test_addresses_and_methods_that_do_not_exist(service: ServiceProcess) -> Non
     with service.client() as client:
         error = error_of(client.post("/v1/chat/completion", json={}), 404)
         assert CHAT in error["message"]
-        error = error_of(client.get(CHAT), 405)
+        refused = client.get(CHAT)
+        assert refused.headers["allow"] == "POST"
+        error = error_of(refused, 405)
         assert "POST" in error["message"]
 
 

@@ -118,4 +118,4 @@ async def _answer(call: Call) -> None:
 
 def _check_method(call: Call, *allowed: str) -> None:
     if call.method not in allowed:
-        raise MethodNotAllowed(f"{call.path} does not take {call.method}", hint=f"use {allowed[0]}")
+        raise MethodNotAllowed.at(call.path, call.method, *allowed)

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 
 from headrace.access.principal import Principal
 from headrace.errors import HeadraceError, Unauthenticated
+from headrace.gateway.errors import MethodNotAllowed
 from headrace.gateway.http import Exchange, HeaderList, Headers
 from headrace.gateway.shown import shown_to
 from headrace.gateway.surface import OPENAI, Surface
@@ -99,6 +100,8 @@ class Call:
         headers: list[tuple[bytes, bytes]] = []
         if isinstance(error, Unauthenticated):
             headers.append((b"www-authenticate", b"Bearer"))
+        if isinstance(error, MethodNotAllowed) and error.allowed:
+            headers.append((b"allow", ", ".join(error.allowed).encode()))
         if (wait_s := getattr(error, "retry_after_s", None)) is not None:
             headers.append((b"retry-after", str(max(1, math.ceil(wait_s))).encode()))
         surface = self.surface

@@ -5,6 +5,9 @@ HeadraceError
 └── ServiceStopping        the service was told to stop and could not wait for the answer
 """
 
+from collections.abc import Sequence
+from typing import Self
+
 import msgspec
 
 from headrace.errors import HeadraceError
@@ -24,6 +27,14 @@ class MethodNotAllowed(HeadraceError):
     """The address does not take this HTTP method; the hint says which it takes."""
 
     code = "method_not_allowed"
+    allowed: Sequence[str] = ()
+    """Every method that it takes, for the header `allow`."""
+
+    @classmethod
+    def at(cls, path: str, method: str, *allowed: str) -> Self:
+        made = cls(f"{path} does not take {method}", hint=f"use {allowed[0]}")
+        made.allowed = allowed
+        return made
 
 
 class ServiceStopping(HeadraceError):
