@@ -218,6 +218,18 @@ def test_a_model_or_deployment_that_is_not_declared_is_told(call: "Call", servic
     assert call("models", "test", "bought", "--deployment", "1").status == 2
 
 
+@pytest.mark.parametrize("command", ["test", "compare"])
+def test_a_route_is_told_from_a_model_that_there_is_not(
+    call: "Call", service: Path, command: str
+) -> None:
+    with (service / "headrace.yaml").open("a") as file:
+        file.write("routes: {best: {models: [bought]}}\n")
+    told = call("models", command, "best")
+    assert told.status == 1
+    assert "'best' is a route, not a model" in told.err
+    assert "bought" in told.err
+
+
 @pytest.mark.model
 def test_the_built_in_model_answers_a_probe(
     call: "Call", folder: Path, model_home: Path, monkeypatch: pytest.MonkeyPatch

@@ -49,7 +49,9 @@ def as_price(price: Price | None) -> str:
 
 
 def as_rate(tokens_per_s: float | None) -> str:
-    return "" if tokens_per_s is None else f"{tokens_per_s:.3g}/s"
+    if tokens_per_s is None:
+        return ""
+    return f"{tokens_per_s:,.0f}/s" if tokens_per_s >= 100 else f"{tokens_per_s:.3g}/s"
 
 
 def as_last_day(retirement: Retirement | None) -> str:

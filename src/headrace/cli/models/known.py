@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from headrace.cli.place import Place
 from headrace.config.load import load_service
-from headrace.config.model import ModelConfig, PriceConfig
+from headrace.config.model import ModelConfig, PriceConfig, RouteConfig
 from headrace.errors import UnknownModel
 from headrace.models.catalogue.catalogue import Catalogue, Entry
 from headrace.models.catalogue.cost import Mix
@@ -32,6 +32,7 @@ class Known:
     """Models as the command line finds them in a folder; without a headrace.yaml, the built-in."""
 
     models: Mapping[str, ModelConfig]
+    routes: Mapping[str, RouteConfig]
     catalogue: Catalogue
     served: list[Served]
     measured: Mapping[tuple[str, str], "Measured"]
@@ -46,10 +47,12 @@ class Known:
             ConfigError: headrace.yaml or catalogue.yaml cannot be used.
             StateUnusable: the database cannot be read.
         """
-        models = load_service(place.root, os.environ).models
+        service = load_service(place.root, os.environ)
+        models = service.models
         catalogue = load_catalogue(place.root, os.environ)
         return cls(
             models=models,
+            routes=service.routes,
             catalogue=catalogue,
             served=served_models(models, catalogue),
             measured=_measured(place, days),
@@ -98,6 +101,9 @@ class Known:
         Raises:
             UnknownModel: there is none, or the catalogue does not know what is declared.
         """
+        if name in self.routes and name not in self.models:
+            of = ", ".join(self.routes[name].models or self.models)
+            raise UnknownModel(f"{name!r} is a route, not a model", hint=f"name its models: {of}")
         mine = [each for each in self.served if each.model == name]
         for each in mine:
             if each.entry is not None:

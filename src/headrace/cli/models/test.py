@@ -78,6 +78,8 @@ def _one(place: Place, name: str | None, deployment: int) -> tuple[ServiceConfig
     service = load_service(place.root, os.environ)
     models = service.models
     name = next(iter(models)) if name is None else name
+    if name in service.routes:
+        raise _is_a_route(name, service)
     if name not in models:
         raise UnknownModel.named(name, models)
     config = models[name]
@@ -87,6 +89,11 @@ def _one(place: Place, name: str | None, deployment: int) -> tuple[ServiceConfig
     served = served_models({name: config}, load_catalogue(place.root, os.environ))[deployment]
     alone = msgspec.structs.replace(config, deployments=[config.deployments[deployment]])
     return msgspec.structs.replace(service, models={**models, name: alone}), served
+
+
+def _is_a_route(name: str, service: ServiceConfig) -> UnknownModel:
+    of = ", ".join(service.routes[name].models or service.models)
+    return UnknownModel(f"{name!r} is a route, not a model", hint=f"test a model of it: {of}")
 
 
 async def _tested(
