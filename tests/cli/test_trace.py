@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from headrace.telemetry.trace import Span
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Call, Process, StoreTrace
 
@@ -61,6 +63,25 @@ def test_a_trace_is_a_waterfall_on_the_turns_time(call: "Call", store_trace: "St
     assert "  normalize  invisible=3" in out
     for fact in ("TTFT 200 ms", "TPOT 20 ms", "tokens 42 (20 cached) + 31", "finish stop"):
         assert fact in out
+
+
+def test_a_trace_says_who_answered_instead_of_whom(
+    call: "Call", store_trace: "StoreTrace", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    generate = Span(
+        name="generate",
+        start_s=0.0,
+        attributes={
+            "headrace.routing.model": "large",
+            "headrace.routing.reason": "fall-back, cheapest",
+            "headrace.routing.tried": ["small-0: failed", "small-1: timed_out"],
+        },
+    )
+    trace = store_trace(spans=[generate])
+    out = call("trace", "show", trace.id).out
+    assert "routing.model=large  routing.reason=fall-back, cheapest" in out
+    assert "routing.tried=small-0: failed; small-1: timed_out" in out
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

@@ -180,7 +180,7 @@ def _attributes(trace: Trace) -> Iterator[tuple[str, str]]:
     for span in trace.spans:
         said = dict(_own(span.name, span.attributes))
         if said:
-            pairs = (f"{name}={printable(str(value))}" for name, value in said.items())
+            pairs = (f"{name}={printable(_written(value))}" for name, value in said.items())
             yield printable(span.name), "  ".join(pairs)
 
 
@@ -190,5 +190,11 @@ def _own(step: str, attributes: dict[str, AttributeValue]) -> Iterator[tuple[str
             short = name.removeprefix(prefix)
             if short != name and short not in ("model", "stream"):
                 yield printable(short), value
+        if name.startswith(("headrace.routing.", "headrace.cache.")):
+            yield printable(name.removeprefix("headrace.")), value
         if not name.startswith(("headrace.", "gen_ai.")):
             yield printable(name), value
+
+
+def _written(value: AttributeValue) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -83,15 +83,22 @@ class Ask:
     """One call to whichever of some models can take it. Use it once."""
 
     def __init__(
-        self, models: Sequence["Model"], demand: Demand, *, within_s: float | None = None
+        self,
+        models: Sequence["Model"],
+        demand: Demand,
+        *,
+        name: str = "",
+        within_s: float | None = None,
     ) -> None:
         """
         Args:
             models: the first is asked first; each later one is the fall-back of those before.
+            name: what the request asked for, where that is a route.
             within_s: how long a call that has given nothing yet may wait and be made again;
                 absent: as the first model's `balance.queue.wait_s` says.
         """
         self._models = models
+        self._name = name or models[0].name
         self._demand = demand
         if within_s is None:
             within_s = models[0].balancer.settings.queue.wait_s
@@ -284,7 +291,7 @@ class Ask:
         is_refused = not isinstance(error, ModelUnavailable | Overloaded)
         if is_refused or has_begun or not self._failed:
             return error
-        return failure_of(self._models[0].name, self._failed, error, self._pause_s())
+        return failure_of(self._name, self._failed, error, self._pause_s())
 
     def _pause_s(self) -> float:
         """When the first of those that may be asked takes calls again, as far as is known."""

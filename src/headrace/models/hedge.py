@@ -26,10 +26,11 @@ __all__ = ["HedgedAsk"]
 class HedgedAsk:
     """The same surface as `Ask`, for models whose balancer may send a call twice."""
 
-    def __init__(self, models: Sequence["Model"], demand: Demand) -> None:
+    def __init__(self, models: Sequence["Model"], demand: Demand, *, name: str = "") -> None:
         self._models = models
+        self._name = name
         self._demand = demand
-        self._asks = [Ask(models, demand)]
+        self._asks = [Ask(models, demand, name=name)]
         self._winner = self._asks[0]
 
     @property
@@ -76,7 +77,9 @@ class HedgedAsk:
         if first is None or not self._models[0].balancer.hedge.spend():
             return None
         exclude = self._demand.exclude | {first.key}
-        return Ask(self._models, msgspec.structs.replace(self._demand, exclude=exclude))
+        return Ask(
+            self._models, msgspec.structs.replace(self._demand, exclude=exclude), name=self._name
+        )
 
 
 async def _quickest(

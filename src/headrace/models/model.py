@@ -55,8 +55,8 @@ class Target(ABC):
         models = self.order()
         demand = _demand(models, call, self.regions)
         if len(models[0].deployments) > 1 and models[0].balancer.hedge.delay_s is not None:
-            return HedgedAsk(models, demand)
-        return Ask(models, demand)
+            return HedgedAsk(models, demand, name=self.name)
+        return Ask(models, demand, name=self.name)
 
     @property
     def data_regions(self) -> frozenset[str] | None:
