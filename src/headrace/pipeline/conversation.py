@@ -10,7 +10,6 @@ Use it from the event loop's thread; only `prune` is for a thread of one's own.
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import ParamSpec, Protocol, TypeAlias, TypeVar
@@ -30,6 +29,8 @@ from headrace.pipeline.memory import (
     Line,
     RememberedTurn,
     Summary,
+    ids_after,
+    title_of,
 )
 from headrace.pipeline.record import (
     CONVERSATION,
@@ -57,7 +58,6 @@ __all__ = [
 ]
 
 ID_CHARS = 200
-TITLE_CHARS = 80
 _FLUSH_S = 5.0
 """How long anything here waits for a database that cannot be written."""
 
@@ -156,7 +156,7 @@ class ConversationStore:
             return False
         at = self._clock()
         subject = self._vault.subject_id(subject)
-        ids = _ids_after(history.end, len(lines))
+        ids = ids_after(history.end, len(lines))
         turn = RememberedTurn(
             id=turn_id,
             position=ids[0],
@@ -168,7 +168,7 @@ class ConversationStore:
         if not history.exists:
             history.created_at = at
             history.subject = subject
-            history.title = _title_of(turn)
+            history.title = title_of(turn)
         history.updated_at = at
         history.extend([turn])
         stored = self._store_turn(history, turn, ids, at)
@@ -250,7 +250,7 @@ class ConversationStore:
         self._append_or_refuse(history, DeletionRecord(*history.key))
         history.is_deleted = True
         # An empty one takes its place: the database may have the old one for a moment yet.
-        fresh = History(owner, conversation, floor=_ids_after(history.end, 1)[0])
+        fresh = History(owner, conversation, floor=ids_after(history.end, 1)[0])
         fresh.appended = history.appended
         self._cache.put(fresh)
         await self._flush()
@@ -384,22 +384,6 @@ async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
         return await asyncio.to_thread(work, *args, **kwargs)
     except SQLAlchemyError as error:
         raise _unusable() from error
-
-
-def _ids_after(position: str, count: int) -> list[str]:
-    """Fresh ids, all behind `position`, though the clock may have been set back meanwhile."""
-    ids = [new_id() for _ in range(count)]
-    if ids[0] > position:
-        return ids
-    last = uuid.UUID(position).int
-    return [str(uuid.UUID(int=last + 1 + i)) for i in range(count)]
-
-
-def _title_of(turn: RememberedTurn) -> str:
-    """The beginning of the first message, on one line."""
-    first = next((m.text() for m in turn.messages if m.role == "user"), "")
-    words = " ".join("".join(c if c.isprintable() else " " for c in first[:1_000]).split())
-    return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"
 
 
 def _gone() -> NotFound:

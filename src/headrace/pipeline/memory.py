@@ -7,6 +7,7 @@ but never of one whose records may not be in the database yet.
 
 import asyncio
 import threading
+import uuid
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,21 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from headrace.ids import new_id
 from headrace.types import Message
 
-__all__ = ["History", "HistoryCache", "Key", "Line", "RememberedTurn", "Summary"]
+__all__ = [
+    "History",
+    "HistoryCache",
+    "Key",
+    "Line",
+    "RememberedTurn",
+    "Summary",
+    "ids_after",
+    "title_of",
+]
 
+TITLE_CHARS = 80
 KEPT_BYTES = 4 * 1024 * 1024
 """Text of one conversation in memory; beyond that its oldest turns are in the database only."""
 CACHE_BYTES = 64 * 1024 * 1024
@@ -201,3 +213,19 @@ class HistoryCache:
     def _drop(self, key: Key) -> None:
         del self._recent[key]
         self._bytes -= self._sizes.pop(key)
+
+
+def ids_after(position: str, count: int) -> list[str]:
+    """Fresh ids, all behind `position`, though the clock may have been set back meanwhile."""
+    ids = [new_id() for _ in range(count)]
+    if ids[0] > position:
+        return ids
+    last = uuid.UUID(position).int
+    return [str(uuid.UUID(int=last + 1 + i)) for i in range(count)]
+
+
+def title_of(turn: RememberedTurn) -> str:
+    """The beginning of the first message, on one line."""
+    first = next((m.text() for m in turn.messages if m.role == "user"), "")
+    words = " ".join("".join(c if c.isprintable() else " " for c in first[:1_000]).split())
+    return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"

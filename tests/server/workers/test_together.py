@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -233,3 +234,15 @@ def test_threads_of_clients_at_both_get_their_own_answers(shared: Shared) -> Non
     with ThreadPoolExecutor(8) as pool:
         for said in pool.map(talk, range(8)):
             assert said == [f"{count} messages" for count in (1, 3, 5, 7, 9)]
+
+
+def test_a_start_that_cannot_be_says_why_once(tmp_path: Path) -> None:
+    (tmp_path / "headrace.yaml").write_text(
+        "models: {m: {deployments: [{backend: embedded, weights: 'file:gone.gguf'}]}}\n"
+        "pipeline: [generate]\n"
+    )
+    service = ServiceProcess.launch(tmp_path, tmp_path / "home", args=("--workers", "2"))
+    assert service.process.wait(30) != 0
+    first, second = service.said().splitlines()
+    assert first.startswith("error: file:gone.gguf")
+    assert second.startswith("hint: check the path")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headrace.errors import ModelUnavailable
 from headrace.models.http import Address, HttpClient
+from headrace.models.http.settings import PoolSettings
 from headrace.server.workers.conversation import Share
 
 __all__ = ["FLUSH_PATH", "LOOK_EVERY_S", "SAMPLES_PATH", "Peers", "never_taken"]
@@ -16,6 +17,8 @@ FLUSH_PATH = "/-/flush"
 ASK_S = 2.0
 """How long another worker may take for its figures, or to write what it has recorded."""
 LOOK_EVERY_S = 0.02
+KEPT_S = 4.0
+"""How long a connection is kept: less than `server.idle_timeout_s` may be."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +43,9 @@ class Peers:
         client = self._clients.get(slot)
         if client is None:
             address = Address(socket=str(self.socket(slot)))
-            client = self._clients[slot] = HttpClient(address, connect_timeout_s=ASK_S)
+            client = self._clients[slot] = HttpClient(
+                address, connect_timeout_s=ASK_S, pool=PoolSettings(idle_s=KEPT_S)
+            )
         return client
 
     def close(self) -> None:

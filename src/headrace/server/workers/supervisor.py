@@ -242,8 +242,9 @@ class _Crew:
         if not starting.done():
             starting.cancel()
             raise Stopped("stopped before the service answered")
+        ready = await starting
         self._is_starting = False
-        return await starting
+        return ready
 
     async def _all_ready(self) -> Ready:
         """What the first one says of the service, once all of them answer."""
@@ -286,7 +287,8 @@ class _Crew:
         """End whatever still runs."""
         self._is_stopping = True
         for worker in self._running.values():
-            _log.warning("worker %d is killed", worker.slot)
+            if not self._is_starting:
+                _log.warning("worker %d is killed: it did not end in time", worker.slot)
             worker.kill()
         for keeper in self._keepers:
             keeper.cancel()
@@ -309,7 +311,7 @@ class _Crew:
         while not self._is_stopping:
             began = loop.time()
             status = await self._one(slot)
-            if self._is_stopping or self._is_starting:
+            if self._is_stopping or not self._has_started(slot):
                 break
             if loop.time() - began > STEADY_AFTER_S:
                 pause_s = FIRST_PAUSE_S
@@ -324,6 +326,11 @@ class _Crew:
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         if not self._ready[slot].done():
             self._ready[slot].set_exception(WorkerFailed(f"worker {slot} ended as it started"))
+
+    def _has_started(self, slot: int) -> bool:
+        """Whether a worker in that slot ever answered."""
+        ready = self._ready[slot]
+        return ready.done() and not ready.cancelled() and ready.exception() is None
 
     async def _one(self, slot: int) -> int:
         """One process in a slot, from its start to its end; its exit status."""
