@@ -25,7 +25,7 @@ OTHER_DOORS = ("headrace.cli.", "headrace.server.", "headrace.gateway.")
 NEVER_ON_THE_PAGE = {
     # They stop a service from starting, so no page can show them.
     "home_in_use", "invalid_config", "master_key_unusable", "schema_too_new",
-    "weights_unavailable",
+    "weights_unavailable", "worker_failed",
     # The page takes these texts as absent (`unseal_if_kept`).
     "subject_erased", "subject_locked",
     # Only `headrace cache` says them.

@@ -10,7 +10,7 @@ import pytest
 
 from tests.running import ServiceProcess, wait_for
 from tests.server.conftest import BARE
-from tests.server.workers.conftest import ask, clients, pids
+from tests.server.workers.conftest import CHAT, ask, clients, pids
 
 pytestmark = [pytest.mark.service, pytest.mark.model]
 
@@ -25,12 +25,25 @@ def test_two_workers_share_one_runtime(tmp_path: Path, model_home: Path) -> None
         with clients(service) as both:
             assert [ask(each, "hello", max_tokens=2).status_code for each in both] == [200, 200]
             # llama.cpp would mix up texts that it embeds at the same time (decision 0034).
-            texts = ["a mill", "a river that turns the wheel of a mill all day long"] * 3
-            alone = [embedding(both[0], text) for text in texts[:2]]
-            with ThreadPoolExecutor(6) as pool:
-                found = list(pool.map(lambda i: embedding(both[i % 2], texts[i]), range(6)))
-            for position, vector in enumerate(found):
-                assert vector == pytest.approx(alone[position % 2], abs=1e-3)
+            texts = ["The engine of the ship failed.", "a river that turns a wheel all day " * 6]
+            alone = [embedding(both[0], text) for text in texts]
+            # While it generates, what is to be embedded waits, and would go into one batch.
+            story = {
+                "messages": [{"role": "user", "content": "Write a very long story."}],
+                "max_tokens": 400,
+                "stream": True,
+            }
+            with (
+                service.client() as third,
+                third.stream("POST", CHAT, json=story) as response,
+                ThreadPoolExecutor(2) as pool,
+            ):
+                next(response.iter_lines())
+                found = pool.map(
+                    lambda client, text: [embedding(client, text) for _ in range(20)], both, texts
+                )
+                for vectors, expected in zip(found, alone, strict=True):
+                    assert all(each == pytest.approx(expected, abs=1e-2) for each in vectors)
             os.kill(pids(service)[0], signal.SIGKILL)
             wait_for(lambda: "worker 0 answers again" in service.said())
             assert service.worker_pids() == [runtime], "it is nobody's child but the supervisor's"
