@@ -251,8 +251,8 @@ async def main() -> None:
         (model,) = platform.service.models.models()
         backend = model.deployments[0].backend
         assert isinstance(backend, EmbeddedBackend)
-        assert backend._supervisor is not None  # noqa: SLF001 - bare is below our surface
-        socket = f"unix:{backend._supervisor.socket}"  # noqa: SLF001
+        assert backend._runtime is not None  # noqa: SLF001 - bare is below our surface
+        socket = f"unix:{backend._runtime.socket}"  # noqa: SLF001
         key, _ = platform.keys.create("bench", "user")
         shares = Shares()
         record = platform.recorder.record
