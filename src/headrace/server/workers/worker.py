@@ -8,6 +8,7 @@ and so is this process. What it has to say goes to what was standard output; see
 import asyncio
 import contextlib
 import ctypes
+import dataclasses
 import logging
 import os
 import signal
@@ -60,6 +61,7 @@ __all__ = ["main"]
 
 _PR_SET_PDEATHSIG = 1
 KEEP_EVERY_S = 1.0
+ORIGIN_BYTES = 1024
 _decode = msgspec.json.Decoder(ToWorker).decode
 _log = logging.getLogger(__name__)
 
@@ -139,7 +141,10 @@ class _Worker:
                 return around[0]
 
             front = self._front = front_of(booted.platform, config, certificate, around=hand_over)
-            back = HttpServer(_Back(booted, around[0]), limits_of(config), drain_s=config.drain_s)
+            limits = limits_of(config)
+            # What is handed over has a header more.
+            limits = dataclasses.replace(limits, header_bytes=limits.header_bytes + ORIGIN_BYTES)
+            back = HttpServer(_Back(booted, around[0]), limits, drain_s=config.drain_s)
             async with self._background(booted, certificate, home), self._answering(back):
                 with shared(begin.host, begin.port) as listener:
                     serving = asyncio.create_task(front.serve(listener))
