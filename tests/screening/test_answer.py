@@ -124,9 +124,22 @@ QUIET = SideRules(
         st.one_of(
             st.sampled_from(PARTS),
             st.sampled_from(
-                ["the wheel", " is", " turns, ", "as", "basic", "AK", "IA", "da", "pi"]
+                [
+                    "the wheel",
+                    " is",
+                    " turns, ",
+                    "as",
+                    "basic",
+                    "AK",
+                    "IA",
+                    "da",
+                    "pi",
+                    "\n-",
+                    "s",
+                    "k",
+                ]
             ),
-            st.text("aAiIsSKDLTzG.yJ e', \n是好", max_size=6),
+            st.text("aAiIsSKDLTzG.yJ e', \n是好-k", max_size=6),
         ),
         max_size=12,
     ),

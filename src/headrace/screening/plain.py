@@ -21,7 +21,7 @@ has_number = re.compile(r"[\d+(]").search
 """Looks for what a numeric detector needs, from an index on."""
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_CHARACTERS = f"{_LETTERS}{_LETTERS.upper()} \n,.!?;)*'…，。！？；、）”’"
+_CHARACTERS = f"{_LETTERS}{_LETTERS.upper()} \n,.!?;)*'-…，。！？；、）”’"
 _RANGES = r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u4e00-\u9fff"
 
 

@@ -68,8 +68,9 @@ class ApiKeyDetector:
         ("LTA", "I"),
         ("AKI", "D"),
         ("SG", "."),
+        ("[A-Za-z0-9]", "-"),
     )
-    """Prefixes that are all letters."""
+    """Prefixes that are plain."""
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         at = max(0, start - _LONGEST_HEAD)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import string
 from collections import Counter
 from collections.abc import Iterator
 
@@ -38,6 +39,7 @@ _LONGEST_LEAD = 64
 _LETTER = r"[A-Za-z0-9!@#$%^&*_+\-./~?]"
 _ASSIGNED = re.compile(rf"{_LEAD}(?P<value>{_LETTER}{{6,256}}+={{0,2}})(?!{_LETTER}|[(\[])")
 _OPEN = re.compile(rf"{_LEAD}(?P<value>{_LETTER}{{0,256}}+={{0,2}})\Z")
+_VALUE_LETTERS = string.ascii_letters + string.digits + "!@#$%^&*_+-./~?="
 _WINDOW = _LONGEST_LEAD + 260
 
 
@@ -73,7 +75,10 @@ class AssignedSecretDetector:
                 yield Span("secret", begin, begin + len(value))
 
     def pending(self, text: str, start: int) -> int:
-        for head in _heads(text, max(0, start - _LONGEST_LEAD, len(text) - _WINDOW)):
+        size = len(text)
+        value = size - len(text[-_WINDOW:].rstrip(_VALUE_LETTERS)) - max(0, size - _WINDOW)
+        at = max(0, start - _LONGEST_LEAD, size - _WINDOW, size - value - _LONGEST_LEAD)
+        for head in _heads(text, at):
             match = _OPEN.match(text, head)
             if match is not None and match.start("value") >= start:
                 return match.start("value")

@@ -31,7 +31,7 @@ class PrivateKeyDetector:
     name = "private_key"
     kinds = ("secret",)
     window = _WINDOW
-    wakes = ()
+    wakes = (("-", "-"),)
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         at = max(0, start - _LONGEST_HEAD)
