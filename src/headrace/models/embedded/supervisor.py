@@ -1,6 +1,8 @@
 """Keeps the worker process running: starts it, notices its death, starts it again.
 
-Not covered: a worker that lives but no longer answers. llama.cpp has no such state that we know of.
+One that lives but no longer answers (frozen, out of memory to run in) is ended, and so starts
+again. Not covered: one whose server answers while its model does not get on; that cannot be told
+from a large model on a slow machine.
 """
 
 import asyncio
@@ -8,10 +10,8 @@ import contextlib
 import logging
 import os
 import random
-import shutil
 import signal
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +20,8 @@ import msgspec
 
 from headrace.errors import ModelUnavailable
 from headrace.models.embedded.worker import WorkerSettings
+from headrace.models.http import Address, HttpClient
+from headrace.storage.socket_folder import SocketFolder
 
 __all__ = ["Supervisor"]
 
@@ -30,6 +32,12 @@ STEADY_AFTER_S = 60.0
 START_TIMEOUT_S = 300.0
 WORTH_WAITING_S = 2.0
 """Requests wait for the next start while the pause before it is no longer than this."""
+LOOK_EVERY_S = 5.0
+"""Pause between two looks at whether the worker still answers."""
+ANSWER_WITHIN_S = 10.0
+"""Its server has threads of its own, so even a busy model answers in milliseconds."""
+MOST_SILENCES = 2
+"""Looks in a row without an answer before the worker is ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,9 +52,8 @@ class Supervisor:
         Args:
             changed: called whenever `is_ready`, `is_awaited` or `pid` may say something else.
         """
-        # Unix socket paths end at 107 bytes, so the socket lives in a short folder of its own.
-        self._folder = tempfile.mkdtemp(prefix="headrace-")
-        self.socket = str(Path(self._folder) / "model.sock")
+        self._folder = SocketFolder()
+        self.socket = str(self._folder.path / "model.sock")
         self._settings = msgspec.structs.replace(settings, socket=self.socket)
         self._changed = changed
         self._process: asyncio.subprocess.Process | None = None
@@ -54,6 +61,7 @@ class Supervisor:
         self._settled = asyncio.Event()
         """Set while it answers, and while nobody should wait until it does."""
         self._keeper: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._listeners: list[asyncio.Task[None]] = []
         self._said: deque[str] = deque(maxlen=40)
         self.restarts = 0
@@ -79,9 +87,10 @@ class Supervisor:
         try:
             await self._launch()
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             raise
         self._keeper = asyncio.create_task(self._keep())
+        self._watcher = asyncio.create_task(self._watch())
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Whether the worker answers within `timeout_s`.
@@ -96,11 +105,13 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End the worker; running generations end with it."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+        tasks = {task for task in (self._keeper, self._watcher) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     async def _end(self) -> None:
         self._is_ready = False
@@ -227,6 +238,35 @@ class Supervisor:
             except ModelUnavailable as error:
                 # Tried again after the next pause; requests get 503 at once meanwhile.
                 _log.error("%s; next try in about %.1f s", error.message, pause_s)
+
+    async def _watch(self) -> None:
+        """End a worker that does not answer any more; `_keep` starts the next."""
+        watched, silences = self._process, 0
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._process is not watched or not self._is_ready:
+                watched, silences = self._process, 0
+                continue
+            silences = 0 if await self._answers() else silences + 1
+            if silences < MOST_SILENCES or watched is None or watched.returncode is not None:
+                continue
+            _log.error("the model process (pid %d) does not answer; it is ended", watched.pid)
+            with contextlib.suppress(ProcessLookupError):
+                watched.kill()
+
+    async def _answers(self) -> bool:
+        client = HttpClient(Address(socket=self.socket))
+        try:
+            async with (
+                asyncio.timeout(ANSWER_WITHIN_S),
+                client.request("GET", "/health", keep_alive=False) as reply,
+            ):
+                await reply.read()
+                return True
+        except (TimeoutError, ModelUnavailable):
+            return False
+        finally:
+            client.close()
 
 
 def _how(returncode: int | None) -> str:
