@@ -126,6 +126,32 @@ async def test_counting_and_embedding_outlive_a_dead_worker(start: Start) -> Non
 
 
 @in_session
+async def test_a_worker_that_lives_but_does_not_answer_is_replaced(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(supervising, "ANSWER_WITHIN_S", 0.5)
+    backend = await start()
+    model = model_of(backend)
+    frozen = backend.worker_pid
+    assert frozen is not None
+    os.kill(frozen, signal.SIGSTOP)
+    assert (await ask(ModelAnswers(model), call("Hi"))).text
+    assert backend.worker_pid != frozen
+    assert not is_alive(frozen)
+
+
+@in_session
+async def test_a_busy_worker_is_left_alone(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervising, "LOOK_EVERY_S", 0.01)
+    backend = await start()
+    worker = backend.worker_pid
+    said = await ask(ModelAnswers(model_of(backend)), call("Tell a story.", max_tokens=60))
+    assert said.text
+    assert backend.worker_pid == worker
+
+
+@in_session
 async def test_a_client_that_leaves_frees_its_sequence(backend: EmbeddedBackend) -> None:
     async with aclosing(backend.generate(LONG)) as deltas:
         await anext(deltas)
