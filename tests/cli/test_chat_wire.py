@@ -132,6 +132,17 @@ def test_an_error_before_the_answer_is_the_services_own(ask: Ask, service: Servi
     assert result.err == "error: the model 'x' does not exist\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "code"), [('"model_not_found"', "model_not_found"), ("null", "service_refused")]
+)
+def test_json_has_the_services_own_code(ask: Ask, service: Service, given: str, code: str) -> None:
+    body = f'{{"error": {{"message": "no", "code": {given}}}}}'.encode()
+    service.status, service.body = 404, body
+    assert json.loads(ask("--json").err)["error"]["code"] == code
+    service.status, service.body = 200, piece("half") + b"data: " + body + b"\n\n"
+    assert json.loads(ask("--json").err)["error"]["code"] == code
+
+
 def test_a_key_that_is_not_valid_says_how_to_give_one(ask: Ask, service: Service) -> None:
     service.status = 401
     service.body = b'{"error": {"message": "the API key is not valid (any more)"}}'

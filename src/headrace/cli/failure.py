@@ -40,7 +40,8 @@ def _print_json(code: str, message: str, hint: str) -> None:
 
 def _code(error: Exception) -> str:
     if isinstance(error, HeadraceError):
-        return error.code
+        # A service at an address says by its own code what went wrong there.
+        return getattr(error, "service_code", None) or error.code
     if isinstance(error, click.ClickException):
         return "invalid_usage"
     return "system_error" if isinstance(error, OSError) and error.strerror else "internal_error"

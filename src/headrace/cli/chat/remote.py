@@ -42,6 +42,11 @@ class _Choice(msgspec.Struct):
 
 class _Error(msgspec.Struct):
     message: str = "the service gave no reason"
+    code: str | int | None = None
+
+    @property
+    def named(self) -> str | None:
+        return self.code if isinstance(self.code, str) else None
 
 
 class _Chunk(msgspec.Struct):
@@ -111,7 +116,7 @@ def _pieces(response: httpx.Response, reply: Reply) -> Generator[str, None, None
                 return
             chunk = _chunk(event)
             if chunk.error is not None:
-                raise ServiceRefused(chunk.error.message)
+                raise ServiceRefused(chunk.error.message).named(chunk.error.named)
             _note(chunk, reply)
             for choice in chunk.choices:
                 if choice.delta.content:
@@ -154,4 +159,4 @@ def _refused(response: httpx.Response) -> ServiceRefused:
     hint = ""
     if response.status_code == httpx.codes.UNAUTHORIZED:
         hint = "give a key with --key or HEADRACE_API_KEY; `headrace keys create NAME` makes one"
-    return ServiceRefused(error.message, hint=hint)
+    return ServiceRefused(error.message, hint=hint).named(error.named)
