@@ -311,3 +311,13 @@ def test_a_chosen_language_is_kept(stranger: Visitor) -> None:
 
 def test_an_unknown_address_is_not_found(visitor: Visitor) -> None:
     assert visitor.get("/nothing/here").status_code == 404
+
+
+def test_a_chinese_page_says_failures_in_chinese_first(visitor: Visitor) -> None:
+    chinese = visitor.get("/c/nothing-here", accept_language="zh").text
+    failure = chinese[chinese.index('<div class="failure"') :]
+    assert (
+        failure.index("这里没有内容") < failure.index("<details>") < failure.index('<p lang="en">')
+    )
+    english = visitor.get("/c/nothing-here", accept_language="en").text
+    assert "<details>" not in english[english.index('<div class="failure"') :]
