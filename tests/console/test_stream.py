@@ -23,7 +23,7 @@ Event = MutableMapping[str, Any]  # ASGI's own type
 class Writing:
     """An answerer in the test's hand: says its pieces, then waits until told to go on."""
 
-    def __init__(self, *pieces: str, error: Exception | None = None) -> None:
+    def __init__(self, *pieces: str | Delta, error: Exception | None = None) -> None:
         self.pieces = pieces
         self.error = error
         self.go_on = asyncio.Event()
@@ -35,7 +35,7 @@ class Writing:
             assert turn.observe is not None
             turn.observe(Span(name="normalize", start_s=0.0))
             for piece in self.pieces:
-                yield Delta(text=piece)
+                yield Delta(text=piece) if isinstance(piece, str) else piece
             self.said.set()
             await self.go_on.wait()
             if self.error is not None:
@@ -112,6 +112,15 @@ async def test_events_come_in_order_and_as_they_happen() -> None:
     assert browser.headers["content-type"].startswith("text/event-stream")
     assert browser.headers["x-accel-buffering"] == "no"
     assert "content-length" not in browser.headers
+
+
+async def test_a_refusal_is_shown_in_the_answers_place() -> None:
+    answerer = Writing(Delta(refusal="I cannot help with that."))
+    answerer.go_on.set()
+    browser = Browser(answerer)
+    await browser.read()
+    said = [data["text"] for kind, data in browser.events() if kind == "delta"]
+    assert said == ["I cannot help with that."]
 
 
 async def test_the_answer_has_ended_when_a_reader_has_left() -> None:

@@ -94,8 +94,9 @@ class TurnStream(Response):
                 async for delta in deltas:
                     if delta.reasoning:
                         self._put("reasoning", {"text": delta.reasoning})
-                    if delta.text:
-                        self._put("delta", {"text": delta.text})
+                    # A refusal is shown in the answer's place.
+                    if text := delta.text or delta.refusal:
+                        self._put("delta", {"text": text})
             self._put("done", await self._words.done(turn))
         except HeadraceError as error:
             await self._fail(error)

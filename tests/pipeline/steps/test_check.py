@@ -46,6 +46,7 @@ async def test_every_check_runs_unless_some_are_named() -> None:
     [
         (Choice(text=" \n"), "the answer is empty"),
         (Choice(text="Yes."), "ok"),
+        (Choice(refusal="I cannot help with that."), "ok"),
         (Choice(tool_calls=[ToolCall("1", FunctionCall("f", "{}"))]), "ok"),
     ],
 )

@@ -88,7 +88,8 @@ def _worst(results: Iterable[str]) -> str:
 
 def _empty(turn: Turn, choice: Choice) -> str:
     del turn
-    return _OK if choice.text.strip() or choice.tool_calls else "the answer is empty"
+    said = choice.text.strip() or choice.refusal or choice.tool_calls
+    return _OK if said else "the answer is empty"
 
 
 def _cut(turn: Turn, choice: Choice) -> str:

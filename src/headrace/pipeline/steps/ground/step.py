@@ -288,6 +288,7 @@ def _answer_of(choices: Sequence[Choice]) -> Message | None:
     for choice in choices:
         # Calls of an answer that was cut off may be cut off too.
         calls = choice.tool_calls if choice.finish_reason is not None else []
-        if choice.text or calls:
-            return Message(role="assistant", content=choice.text or None, tool_calls=calls or None)
+        # A refusal was shown in the answer's place, and so it is remembered.
+        if (text := choice.text or choice.refusal) or calls:
+            return Message(role="assistant", content=text or None, tool_calls=calls or None)
     return None
