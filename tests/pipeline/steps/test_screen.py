@@ -1,5 +1,6 @@
 """The screen on both sides of the model: what it sends, what it gives back, what it tells."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -232,3 +233,19 @@ async def test_arguments_of_many_short_strings_take_little_time(policy: Policy, 
     out = await answered(turn, [screen(policy, "output")], [*deltas, Delta(finish_reason="stop")])
     said = [call.function.arguments for d in out for call in d.tool_calls or () if call.function]
     assert "".join(filter(None, said)) == arguments
+
+
+async def test_a_long_conversation_lets_others_go_first(policy: Policy) -> None:
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    turn = turn_of(*[user(f"Message {number} of many.") for number in range(5_000)])
+    await screen(policy, "input").prepare(turn)
+    ticking.cancel()
+    assert ticks > 2

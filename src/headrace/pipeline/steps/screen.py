@@ -12,6 +12,7 @@ from typing import Self
 import msgspec
 
 from headrace.errors import PolicyBlocked
+from headrace.pipeline.pace import Pace
 from headrace.pipeline.step import BuildContext, Channel, Settings, Step, TextFilter
 from headrace.pipeline.turn import Turn
 from headrace.screening.answer import AnswerScreen
@@ -75,12 +76,13 @@ class ScreenStep(Step[ScreenSettings]):
         if not self._policy.caches:
             turn.cache_control = "no-store"
         found: list[Finding] = []
-        turn.messages = [
-            self._screened(message, index, turn, found)
-            if message.role in self._policy.roles
-            else message
-            for index, message in enumerate(turn.messages)
-        ]
+        pace = Pace()
+        messages = list(turn.messages)
+        for index, message in enumerate(messages):
+            if message.role in self._policy.roles:
+                await pace.rest()
+                messages[index] = self._screened(message, index, turn, found)
+        turn.messages = messages
         if turn.params.stop:
             # What the model writes has placeholders, so that is what it must stop at.
             stop = [self._screened_text(each, turn, found) for each in turn.params.stop]

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from typing import Literal, Self
 
+from headrace.pipeline.pace import Pace
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.normalize.language import identify, load_profiles
 from headrace.pipeline.steps.normalize.passage import prose
@@ -48,12 +49,13 @@ class NormalizeStep(Step[NormalizeSettings]):
 
     async def prepare(self, turn: Turn) -> None:
         changes: dict[str, int] = {}
-        turn.messages = [
-            self._normalize(message, changes, trim=turn.kind == "chat")
-            if message.role == "user"
-            else message
-            for message in turn.messages
-        ]
+        pace = Pace()
+        messages = list(turn.messages)
+        for index, message in enumerate(messages):
+            if message.role == "user":
+                await pace.rest()
+                messages[index] = self._normalize(message, changes, trim=turn.kind == "chat")
+        turn.messages = messages
         last = turn.last_user_message
         if self.settings.language and last is not None:
             turn.language = identify(prose(last.text()))
