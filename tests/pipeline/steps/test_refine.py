@@ -280,3 +280,10 @@ def test_every_setting_is_in_the_docs(field: str) -> None:
 def test_endless_whitespace_takes_linear_time(said: str, unit: str) -> None:
     # A small model that lost its way writes thousands of spaces, and then goes on.
     assert refined(said + unit * 100_000 + "x", max_repeats=0).endswith("x")
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("unit", ["<", "[", "<|im_", "the the "], ids=repr)
+def test_a_hostile_answer_in_one_piece_takes_linear_time(unit: str) -> None:
+    # A model that does not stream says all of it at once.
+    assert refined("So " + unit * (400_000 // len(unit)) + "x", max_repeats=0).startswith("So")

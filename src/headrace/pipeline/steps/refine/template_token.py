@@ -82,7 +82,9 @@ _LABELS = (
 
 _MARKS = tuple(sorted({*_OTHERS_TURN, *_DROPPED}, key=len, reverse=True))
 _MARK = re.compile("|".join(map(re.escape, _MARKS)))
+_LONGEST_MARK = len(_MARKS[0])
 _BEGINNINGS = frozenset(mark[:end] for mark in _MARKS for end in range(1, len(mark)))
+_LONGEST_LABEL = max(map(len, _LABELS))
 _LABEL_BEGINNINGS = frozenset(label[:end] for label in _LABELS for end in range(1, len(label)))
 _OPENING = re.compile(r"[<\[]")
 
@@ -137,7 +139,8 @@ class TemplateTokens:
             at = end
             if opening is None or end != opening.start():
                 continue
-            if not last and text[at:] in _BEGINNINGS:
+            # As much as may be a beginning: the whole rest, at each bracket, would be its square.
+            if not last and len(text) - at < _LONGEST_MARK and text[at:] in _BEGINNINGS:
                 self._held = text[at:]
                 break
             mark = _MARK.match(text, at)
@@ -152,7 +155,7 @@ class TemplateTokens:
 
     def _label(self, text: str, at: int, *, last: bool) -> int:
         """Characters of a label at this place, or -1 when it may become one."""
-        rest = text[at:]
+        rest = text[at : at + _LONGEST_LABEL]
         if not last and rest in _LABEL_BEGINNINGS:
             return -1
         label = next((each for each in _LABELS if rest.startswith(each)), "")
