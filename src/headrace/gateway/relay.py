@@ -24,12 +24,13 @@ from headrace.gateway.errors import ServiceStopping, error_body, error_event, st
 from headrace.gateway.http import RelayExchange
 from headrace.gateway.render import DONE
 from headrace.gateway.shown import shown_to
-from headrace.gateway.wire import ChatRequest, decode, params_of
+from headrace.gateway.wire import ChatRequest, params_of
 from headrace.ids import new_id
 from headrace.models.ask import outcome_of
 from headrace.models.balance.member import Demand, Outcome
 from headrace.models.balance.ticket import Ticket
 from headrace.models.deployment import Deployment
+from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.errors import DeploymentTimeout
 from headrace.models.estimate import estimate_tokens
 from headrace.models.http.exchange import Exchange as UpstreamExchange
@@ -56,6 +57,7 @@ _OURS = (
     b"cache-control",
 )
 """Headers that ask for what only the ordinary way does."""
+_PLAIN_ROLES = ("system", "user", "assistant")
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -63,6 +65,7 @@ _EVENTS = (
     (b"x-accel-buffering", b"no"),
 )
 _STOPPING = ServiceStopping("the service is stopping", hint="try again in a few seconds")
+_decode = msgspec.json.Decoder(ChatRequest).decode
 _raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -152,16 +155,18 @@ class Relay:
         platform = self.platform
         headers = exchange.headers.last
         principal = self._principal(exchange)
-        if any(name in headers for name in _OURS):
+        if not headers.keys().isdisjoint(_OURS):
             return False
         if principal is None or not platform.recorder.can_keep(principal.key_id):
             return False
-        request, extra = decode(body, ChatRequest)
-        fields = _raw_fields(body)
+        try:
+            request, fields = _decode(body), _raw_fields(body)
+        except UNREADABLE:
+            return False
         name = request.model
         model = next(iter(plan.models.values())) if name is None else plan.models.get(name)
         limiter = platform.limiter
-        if extra or model is None or name is None or not request.messages:
+        if model is None or name is None or not request.messages:
             return False
         if not isinstance(limiter, MemoryLimiter) or not _is_plain(request):
             return False
@@ -170,7 +175,7 @@ class Relay:
         asks = _asks_for_usage(request)
         if not plan.suits(name, request, fields.keys()) or ("stream_options" in fields) != asks:
             return False
-        params = params_of(request, extra)
+        params = params_of(request, {})
         first = model.deployments[0]
         prompt_tokens = estimate_tokens(request.messages)
         tokens = reserved_tokens(prompt_tokens, params.max_tokens)
@@ -227,16 +232,18 @@ class Relay:
 
 def _is_plain(request: ChatRequest) -> bool:
     """Whether the messages mean the same to every server."""
-    return all(
-        each.role in ("system", "user", "assistant")
-        and isinstance(each.content, str)
-        and each.name is None
-        and each.tool_calls is None
-        and each.tool_call_id is None
-        and each.refusal is None
-        and each.reasoning_content is None
-        for each in request.messages
-    )
+    for each in request.messages:
+        if (
+            each.role not in _PLAIN_ROLES
+            or not isinstance(each.content, str)
+            or each.name is not None
+            or each.tool_calls is not None
+            or each.tool_call_id is not None
+            or each.refusal is not None
+            or each.reasoning_content is not None
+        ):
+            return False
+    return True
 
 
 def _asks_for_usage(request: ChatRequest) -> bool:

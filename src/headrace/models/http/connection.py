@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._peer = peer
         self._loop = asyncio.get_running_loop()
-        self._now: Callable[[], float] = self._loop.time
+        self.now: Callable[[], float] = self._loop.time
         self._transport: asyncio.Transport
         # Serves all responses of the connection: making one costs as much as a piece of body.
         self._parser = httptools.HttpResponseParser(self)
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         # uvloop's transports are no subclass of asyncio's, so this cannot be asked at run time.
         self._transport = cast(asyncio.Transport, transport)
         self.is_open = True
-        self.opened_at = self._now()
+        self.opened_at = self.now()
         self._owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             failure = "the server switches to another protocol"
         if self._has_begun:
-            self._since = self._now()
+            self._since = self.now()
         elif self._head is not None:
             self._begin(exchange, self._head)
         if self._pieces:
@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
         self._is_complete = False
         self._idle_bytes = 0
         self._transport.write(exchange.data)
-        self._since = self._now()
+        self._since = self.now()
         if exchange.is_paused:
             self.set_paused(paused=True)
         self._watch()
@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
-                self._since = self._now()
+                self._since = self.now()
                 self._watch()
 
     def drop(self, exchange: Exchange) -> None:
@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, exchange: Exchange, head: Head) -> None:
         self._has_begun = True
         exchange.data = b""
-        self._since = self._now()
+        self._since = self.now()
         if head.status == 407 and self._peer.proxy is not None:
             self._fail(exchange, self._peer.proxy.refusal(407))
             return
@@ -279,7 +279,7 @@ class Connection(asyncio.Protocol):
             heard_nothing
             and self._was_used
             and exchange.resend
-            and self._now() - self._since <= STALE_WITHIN_S
+            and self.now() - self._since <= STALE_WITHIN_S
         ):
             self._exchange = None
             exchange.resend = False
@@ -335,14 +335,14 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if self._due(exchange) > self._now():
+        if self._due(exchange) > self.now():
             self._watch()
             return
         self._fail(exchange, self._timed_out(exchange))
 
     def _timed_out(self, exchange: Exchange) -> DeploymentTimeout:
         timeouts = self._peer.timeouts
-        if exchange.deadline is not None and exchange.deadline <= self._now():
+        if exchange.deadline is not None and exchange.deadline <= self.now():
             what = "was not done by the request's deadline"
         elif self._has_begun:
             what = f"went silent in mid-answer for {timeouts.idle_s:g} s"

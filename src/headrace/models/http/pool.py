@@ -116,7 +116,7 @@ class Pool:
             self._dial_more()
 
     def released(self, connection: Connection) -> None:
-        now = asyncio.get_running_loop().time()
+        now = connection.now()
         if now - connection.opened_at > self._settings.max_age_s:
             connection.close()
         else:
@@ -134,7 +134,8 @@ class Pool:
     def _take(self) -> Connection | None:
         if not self._idle:
             return None
-        limit = asyncio.get_running_loop().time() - self._settings.idle_s
+        # Asked of a connection: in Python 3.11 finding the running loop is a system call.
+        limit = self._idle[-1].now() - self._settings.idle_s
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open and connection.idle_since > limit:

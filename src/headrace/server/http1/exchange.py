@@ -125,6 +125,11 @@ class HttpExchange:
         return await body.piece()
 
     @property
+    def has_whole_body(self) -> bool:
+        """Whether the body came together with the head."""
+        return isinstance(self._body, bytes)
+
+    @property
     def whole_body(self) -> bytes | None:
         """The body, if all of it is here already."""
         if isinstance(self._body, Body):

@@ -132,7 +132,9 @@ class HttpServer:
     def _waits_for_body(self, exchange: HttpExchange) -> bool:
         """Most clients send head and body apart: a short one is waited for before the relay is asked."""
         wants = self._relay_wants_body
-        if wants is None or exchange.expects_continue or not wants(exchange):
+        if wants is None or exchange.has_whole_body or exchange.expects_continue:
+            return False
+        if not wants(exchange):
             return False
         start = functools.partial(self._start_late, exchange)
         return exchange.call_with_body(start, RELAY_BODY_BYTES)
