@@ -272,14 +272,14 @@ class Ledger:
         return spend
 
 
-def changes_of(entry: Entry, slot: int, *, entered: bool) -> list[Change]:
-    """What the counters hold now that a call has changed, for keeping."""
+def changes_of(entry: Entry, slot: int) -> list[Change]:
+    """What the counters that a call concerns hold now, for keeping."""
     plan = entry.plan
     found: list[Change] = [
-        (rate.window.name, slot, rate.window.amount(slot)) for rate in plan.tokens
+        (rate.window.name, slot, rate.window.amount(slot))
+        for rates in (plan.tokens, plan.requests)
+        for rate in rates
     ]
-    if entered:
-        found += [(rate.window.name, slot, rate.window.amount(slot)) for rate in plan.requests]
     found += [(each.spend.name, entry.day, each.spend.spent(entry.day)) for each in plan.usd_day]
     found += [
         (each.spend.name, entry.month, each.spend.spent(entry.month)) for each in plan.usd_month

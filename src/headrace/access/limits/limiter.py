@@ -1,21 +1,21 @@
 """The limiter: lets calls in or says why not. This one counts in its own memory.
 
-`admit`, `settle`, `release` and `headers` take microseconds and wait for nothing. What they
-count is in the journal before they return, so a `kill -9` loses none of it.
+`admit`, `settle`, `release` and `headers` take microseconds and wait for nothing. A call that was
+let in is in the journal before its answer can come, so a `kill -9` loses none (`notes.py`).
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import msgspec
-
 from headrace.access.limits.admission import FREE, Admission
 from headrace.access.limits.calendar import Calendar
 from headrace.access.limits.config import Limits
 from headrace.access.limits.header import Headers, headers_of
-from headrace.access.limits.ledger import Ledger, Stored, changes_of
+from headrace.access.limits.ledger import Ledger, Stored
+from headrace.access.limits.notes import LIMIT_USE, Notes
 from headrace.access.limits.plan import Entry
 from headrace.access.limits.refusal import Refusal
 from headrace.access.principal import Principal
@@ -23,13 +23,8 @@ from headrace.storage.writer import RecordWriter
 
 __all__ = ["LIMIT_USE", "Limiter", "MemoryLimiter", "Rejections"]
 
-LIMIT_USE = "limit.use"
-"""The kind of the journal's records about limits."""
-
 Rejections = Counter[tuple[str, str]]
 """Calls refused, by dimension and by the rule's label."""
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Limiter(Protocol):
@@ -115,7 +110,7 @@ class MemoryLimiter:
         self.rejections: Rejections = Counter()
         self.is_away = False
         self.failures = 0
-        self._writer = writer
+        self._notes = None if writer is None else Notes(writer)
         self._clock = clock
 
     @property
@@ -127,10 +122,14 @@ class MemoryLimiter:
         return len(self.ledger)
 
     async def start(self) -> None:
-        """See `Limiter`. There is nothing to begin."""
+        """See `Limiter`. From now on many calls make one record."""
+        if self._notes is not None:
+            self._notes.collect_on(asyncio.get_running_loop())
 
     async def close(self) -> None:
-        """See `Limiter`. What was counted is in the journal."""
+        """See `Limiter`. The last that was counted goes into the journal."""
+        if self._notes is not None:
+            self._notes.close()
 
     def admit(
         self,
@@ -152,8 +151,8 @@ class MemoryLimiter:
         if isinstance(entry, Refusal):
             self.rejections[entry.dimension, entry.rule.label] += 1
             raise entry.error()
-        if self._writer is not None:
-            self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
+        if self._notes is not None:
+            self._notes.entered(entry)
         return Admission(entry, self)
 
     def try_admit(
@@ -169,8 +168,8 @@ class MemoryLimiter:
         entry = ledger.admit(plan, max(1, estimated_tokens), cost_usd, now)
         if isinstance(entry, Refusal):
             return None
-        if self._writer is not None:
-            self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
+        if self._notes is not None:
+            self._notes.entered(entry)
         return Admission(entry, self)
 
     def withdraw(self, admission: Admission) -> None:
@@ -179,8 +178,8 @@ class MemoryLimiter:
         if entry is None:
             return
         self.ledger.withdraw(entry, self._clock())
-        if self._writer is not None:
-            self._writer.append(LIMIT_USE, _encode(changes_of(entry, entry.slot, entered=True)))
+        if self._notes is not None:
+            self._notes.entered(entry)
 
     def headers(self, principal: Principal, model: str) -> Headers:
         """See `Limiter`."""
@@ -198,8 +197,8 @@ class MemoryLimiter:
     def settle(self, entry: Entry, tokens: int, usd: float) -> None:
         """See `Settler`."""
         slot = self.ledger.settle(entry, tokens, usd, self._clock())
-        if self._writer is not None and slot is not None:
-            self._writer.append(LIMIT_USE, _encode(changes_of(entry, slot, entered=False)))
+        if self._notes is not None and slot is not None:
+            self._notes.settled(entry, slot)
 
     def leave(self, entry: Entry) -> None:
         """See `Settler`."""
