@@ -116,7 +116,11 @@ class KeyStore:
         The lookup is by the secret's digest: how long it takes says something about the digest
         of a guess, which nobody can steer towards a stored one.
         """
-        return self._by_digest.get(_digest(secret))
+        return self._by_digest.get(digest_of(secret))
+
+    def holder(self, digest: bytes) -> Principal | None:
+        """`authenticate`, for who has the secret's digest (`digest_of`) already."""
+        return self._by_digest.get(digest)
 
     def get(self, key_id: str) -> Principal | None:
         """Who has the key of this id, or None when it is revoked or unknown. Memory only.
@@ -201,7 +205,7 @@ class KeyStore:
             created_at=time.time(),
             team=team,
         )
-        row = {**msgspec.structs.asdict(key), "digest": _digest(secret).hex()}
+        row = {**msgspec.structs.asdict(key), "digest": digest_of(secret).hex()}
         with self._database.write() as connection:
             connection.execute(insert(api_keys), row)
         self.refresh()
@@ -212,7 +216,8 @@ def _new_secret() -> str:
     return PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
 
 
-def _digest(secret: str) -> bytes:
+def digest_of(secret: str) -> bytes:
+    """What a key is found by."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 

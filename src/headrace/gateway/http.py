@@ -21,12 +21,14 @@ class ClientGone(Exception):
 class Headers:
     """Request headers by name in lower case; of repeated ones the last. Decoded when asked for."""
 
-    __slots__ = ("last", "raw")
+    __slots__ = ("key_digest", "last", "raw")
 
     def __init__(self, raw: HeaderList) -> None:
         self.raw = raw
         """All of them as they came, names in lower case."""
         self.last = dict(raw)
+        self.key_digest: bytes | None = None
+        """Of the API key, once somebody has worked it out: requests of one head share it."""
 
     def get(self, name: str, default: str = "") -> str:
         value = self.last.get(name.encode())

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import msgspec
 
+from headrace.access.keys import digest_of
 from headrace.access.limits.admission import Admission
 from headrace.access.limits.estimate import reserved_tokens
 from headrace.access.limits.limiter import MemoryLimiter
@@ -146,10 +147,14 @@ class Relay:
         return self._plan
 
     def _principal(self, exchange: RelayExchange) -> Principal | None:
-        shown = exchange.headers.last.get(b"authorization", b"")
-        if shown[:7].lower() != b"bearer ":
-            return None
-        return self.platform.keys.authenticate(shown[7:].strip().decode("latin-1"))
+        headers = exchange.headers
+        digest = headers.key_digest
+        if digest is None:
+            shown = headers.last.get(b"authorization", b"")
+            if shown[:7].lower() != b"bearer ":
+                return None
+            digest = headers.key_digest = digest_of(shown[7:].strip().decode("latin-1"))
+        return self.platform.keys.holder(digest)
 
     def _take(self, plan: _Plan, exchange: RelayExchange, body: bytes) -> bool:
         platform = self.platform

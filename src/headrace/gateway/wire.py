@@ -150,35 +150,40 @@ def params_of(request: ChatRequest | CompletionRequest, extra: dict[str, object]
         raise InvalidRequest(
             f"'stop' has {len(stop)} sequences; at most {MAX_STOP_SEQUENCES}", param="stop"
         )
-    shared = Params(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        max_tokens=request.max_tokens,
-        stop=stop,
-        seed=request.seed,
-        n=request.n,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        logit_bias=request.logit_bias,
-        extra=extra,
-    )
     if isinstance(request, CompletionRequest):
-        return msgspec.structs.replace(
-            shared,
+        return Params(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_tokens=request.max_tokens,
+            stop=stop,
+            seed=request.seed,
+            n=request.n,
             logprobs=True if request.logprobs is not None else None,
             top_logprobs=request.logprobs or None,
+            presence_penalty=request.presence_penalty,
+            frequency_penalty=request.frequency_penalty,
+            logit_bias=request.logit_bias,
+            extra=extra,
         )
     if request.top_logprobs is not None and not request.logprobs:
         raise InvalidRequest("'top_logprobs' needs 'logprobs': true", param="top_logprobs")
-    return msgspec.structs.replace(
-        shared,
+    return Params(
+        temperature=request.temperature,
+        top_p=request.top_p,
         max_tokens=request.max_completion_tokens or request.max_tokens,
+        stop=stop,
+        seed=request.seed,
+        n=request.n,
         logprobs=request.logprobs,
         top_logprobs=request.top_logprobs,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logit_bias=request.logit_bias,
         response_format=request.response_format,
         tools=request.tools,
         tool_choice=request.tool_choice,
         parallel_tool_calls=request.parallel_tool_calls,
+        extra=extra,
     )
 
 
@@ -198,7 +203,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 def _check_ranges(request: ChatRequest | CompletionRequest) -> None:
     for name, (low, high) in _RANGES.items():
         value = getattr(request, name, None)
-        if isinstance(value, bool) or value is None:
+        if value is None or isinstance(value, bool):
             continue
         if not low <= value <= high:
             raise InvalidRequest(f"'{name}' is {value:g}; allowed: {low:g} to {high:g}", param=name)

@@ -49,12 +49,64 @@ def test_however_it_is_cut_the_same_goes_on(
     assert tap.failure is None
 
 
+ALIKE = chunk("a", "\n")
+TEXTS = st.text(st.sampled_from('a"\\\n:{}[]你,'), max_size=6)
+EVENTS = st.one_of(
+    TEXTS.map(lambda text: chunk(text, "\n")),
+    st.just(chunk(None, "\n", "length")),
+    st.just(event({"id": "c", "choices": [], "usage": USAGE}, "\n")),
+    st.just(event({"error": {"message": "overloaded"}}, "\n")),
+    st.just(b"data: [DONE]\n\n"),
+    # What is no chunk, and looks like one at both ends.
+    TEXTS.map(lambda text: ALIKE.replace(b'"a"', b'"' + text.encode() + b'"')),
+    st.just(ALIKE.replace(b'"a"', b'"a"},"finish_reason":"stop","x":{"y":"a"')),
+    st.just(ALIKE.replace(b'"a"', b'"a"},"usage":{"prompt_tokens":1},"x":{"y":"a"')),
+    st.integers(1, len(ALIKE)).map(lambda size: ALIKE[:size] + ALIKE[size // 2 :]),
+)
+
+
+@given(st.lists(EVENTS, max_size=8), st.booleans())
+def test_events_one_by_one_are_understood_as_those_that_come_together(
+    events: list[bytes], hides: bool
+) -> None:
+    # A tap that has learned what events look like, and one that never does.
+    one_by_one, together = StreamTap(hides_usage=hides), StreamTap(hides_usage=hides)
+    passed = one_by_one.feed(ALIKE) + one_by_one.feed(ALIKE)
+    passed += b"".join([one_by_one.feed(each) for each in events])
+    assert passed == together.feed(ALIKE + ALIKE + b"".join(events))
+    for name in ("usage", "finish", "failure", "is_done", "pieces"):
+        if name != "finish" or len(_reasons(events)) < 2:
+            assert getattr(one_by_one, name) == getattr(together, name), name
+
+
+def _reasons(events: list[bytes]) -> set[bytes]:
+    return {reason for each in events for reason in (b'"length"', b'"stop"') if reason in each}
+
+
+def test_packets_of_two_events_count_as_two() -> None:
+    tap = StreamTap(hides_usage=True)
+    for _ in range(4):
+        assert tap.feed(ALIKE + ALIKE) == ALIKE + ALIKE
+    assert tap.pieces == 8
+
+
+def test_of_usage_in_every_chunk_the_last_counts() -> None:
+    tap = StreamTap(hides_usage=True)
+    for tokens in range(1, 6):
+        usage = {**USAGE, "completion_tokens": tokens}
+        choice = {"index": 0, "delta": {"content": "a"}, "finish_reason": None}
+        tap.feed(event({"usage": usage, "choices": [choice]}, "\n"))
+    assert tap.usage == Usage(7, 5)
+
+
 def test_a_failure_in_mid_stream_is_noticed_and_ends_what_is_passed_on() -> None:
     tap = StreamTap(hides_usage=True)
     error = {"error": {"message": "overloaded"}}
-    assert tap.feed(chunk("a", "\n") + event(error, "\n")) == chunk("a", "\n")
+    for text in ("a", "b"):
+        assert tap.feed(chunk(text, "\n")) == chunk(text, "\n")
+    assert tap.feed(chunk("c", "\n") + event(error, "\n")) == chunk("c", "\n")
     assert tap.failure == msgspec.json.encode(error)
-    assert tap.feed(chunk("b", "\n")) == b""
+    assert tap.feed(chunk("d", "\n")) == b""
     assert not tap.is_whole
 
 
