@@ -3,15 +3,20 @@
 Shapes follow OpenAI's chat completions wire format, so that mapping at the border is thin.
 """
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Literal, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "Choice",
     "Delta",
     "Deltas",
+    "Embedder",
     "FinishReason",
     "FunctionCall",
     "FunctionDelta",
@@ -187,3 +192,22 @@ class Choice(msgspec.Struct):
     tool_calls: list[ToolCall] = msgspec.field(default_factory=list)
     logprobs: list[TokenLogprob] | None = None
     finish_reason: FinishReason | None = None
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of unit length, so that a dot product is the cosine."""
+
+    @property
+    def id(self) -> str:
+        """What made the vectors: only those of one id can be compared."""
+        ...
+
+    async def embed(
+        self, texts: Sequence[str], *, kind: Literal["query", "passage"] = "passage"
+    ) -> "NDArray[np.float32]":
+        """One row per text, in order. Some models embed questions in another way than passages.
+
+        Raises:
+            ModelUnavailable: the model is down.
+        """
+        ...

@@ -32,7 +32,7 @@ _IGNORE_ALL = "# Keys, weights and texts: never in git.\n*\n"
 _FOLDERS = ("prompts", "policies")
 _FIELDS = (
     "name", "models", "routes", "pipeline", "region", "residency", "limits", "traces", "server",
-    "cache", "conversations",
+    "cache", "conversations", "knowledge", "entities",
 )  # fmt: skip
 _MODEL_FIELDS = ("deployments", "balance", "params", "price")
 _PLACE_FIELDS = PlaceConfig.__struct_fields__
@@ -74,6 +74,8 @@ def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
         residency=_residency(node),
         limits=_optional(node, "limits"),
         cache=_optional(node, "cache"),
+        knowledge=_optional(node, "knowledge"),
+        entities=_optional(node, "entities"),
         pipeline=_pipeline(node.child("pipeline")),
         traces=_section(node, "traces", TracesConfig),
         server=_section(node, "server", ServerConfig),

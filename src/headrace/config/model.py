@@ -226,6 +226,10 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What each key, team and model may use; read by access/limits/config.py."""
     cache: Node | None
     """Answers that are given again; read by models/cache/settings.py."""
+    knowledge: Node | None
+    """What answers stand on; read by knowledge/settings.py."""
+    entities: Node | None
+    """Names that the service knows; read by knowledge/entities/settings.py."""
     root: Path
     """The service's folder."""
     builtin: bool

@@ -83,16 +83,12 @@ def service_schema(
             {"type": "null"},
         ],
     }
-    if "limits" in sections:
-        properties["limits"] = {
-            "description": docs["limits"],
-            **definitions.of(inspect.type_info(sections["limits"]), optional=True),
-        }
-    if "cache" in sections:
-        properties["cache"] = {
-            "description": docs["cache"],
-            **definitions.of(inspect.type_info(sections["cache"]), optional=True),
-        }
+    for name in ("limits", "cache", "knowledge", "entities"):
+        if name in sections:
+            properties[name] = {
+                "description": docs[name],
+                **definitions.of(inspect.type_info(sections[name]), optional=True),
+            }
     for name, kind in _SECTIONS.items():
         properties[name] = _section(definitions, kind)
     return {

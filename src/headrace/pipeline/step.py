@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, Self, Ty
 
 import msgspec
 
-from headrace.types import Deltas, FinishReason
+from headrace.types import Deltas, Embedder, FinishReason
 
 if TYPE_CHECKING:
+    from headrace.knowledge.passage import Retriever
     from headrace.models.box import ModelBox
     from headrace.models.cache.cache import AnswerCache
     from headrace.pipeline.conversation import ConversationStore
@@ -62,6 +63,10 @@ class BuildContext:
     conversations: "ConversationStore"
     cache: "AnswerCache | None" = None
     """Answers that are given again; None: the service is only looked at."""
+    knowledge: "Retriever | None" = None
+    """The knowledge base; None: the service has none."""
+    embedder: Embedder | None = None
+    """Makes vectors, for steps that compare meanings."""
     later: tuple[str, ...] = ()
     """The names of the steps that stand behind this one, in order."""
 

@@ -1,0 +1,1 @@
+"""Knowledge: documents are read, cut into chunks, embedded and indexed; passages are retrieved."""
