@@ -23,7 +23,7 @@ from headrace.ids import new_id
 from headrace.storage.database import Database
 from headrace.storage.tables import api_keys
 
-__all__ = ["ADMIN_KEY_FILE", "ApiKey", "KeyStore"]
+__all__ = ["ADMIN_KEY_FILE", "ApiKey", "KeyStore", "digest_of"]
 
 ADMIN_KEY_FILE = "admin.key"
 PREFIX = "hr-"
