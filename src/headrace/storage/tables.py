@@ -26,6 +26,8 @@ __all__ = [
     "meta",
     "metadata",
     "open_traces",
+    "prompt_tags",
+    "prompt_versions",
     "subject_keys",
     "traces",
 ]
@@ -173,3 +175,29 @@ conversation_messages = Table(
     Index("ix_conversation_messages_subject", "subject"),
 )
 """One message each; ids sort in the order of the conversation."""
+
+prompt_versions = Table(
+    "prompt_versions",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("digest", String(71), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("source", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_prompt_versions_name_number", "name", "number", unique=True),
+)
+"""Prompt templates as they were; `source` is a prompt file (YAML, zlib) that gives the same digest.
+
+Rows are only ever added."""
+
+prompt_tags = Table(
+    "prompt_tags",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("tag", String, nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_prompt_tags_name_id", "name", "id"),
+)
+"""Where tags were put, one row a move; the last row of a tag counts, an empty digest removes it."""
