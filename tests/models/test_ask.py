@@ -20,6 +20,7 @@ from headrace.models.errors import (
     DeploymentMisconfigured,
     DeploymentThrottled,
     DeploymentTimeout,
+    NotOffered,
 )
 from headrace.models.model import Model, Route
 from headrace.types import Delta, Deltas
@@ -219,6 +220,47 @@ async def test_a_deployment_that_does_not_begin_in_time_is_left_for_another() ->
     ask = ask_of(model)
     assert await text_of(ask) == "Hello"
     assert ask.tried == ["m-0: timed_out"]
+
+
+async def test_vectors_that_do_not_come_in_time_are_made_by_another() -> None:
+    async def silent() -> Deltas:
+        await asyncio.Event().wait()
+        yield Delta()
+
+    model = model_of(
+        ScriptedBackend(silent),
+        ScriptedBackend(answers),
+        balance=BalanceSettings(prefer="order", first_byte_s=0.05),
+    )
+    made, deployment = await model.embed(["a"])
+    assert made.vectors == [[1.0]]
+    assert deployment.key == "m-1"
+
+
+def lacks() -> Deltas:
+    return raising(NotOffered("this provider has no 'logprobs'", param="logprobs"))()
+
+
+async def test_what_one_protocol_has_no_words_for_goes_to_another_deployment() -> None:
+    first, second = ScriptedBackend(lacks), ScriptedBackend(answers)
+    ask = ask_of(model_of(first, second, balance=BalanceSettings(prefer="order")))
+    assert await text_of(ask) == "Hello"
+    assert ask.tried == ["m-0: not_offered"]
+    assert first.calls == 1
+
+
+async def test_what_one_protocol_has_no_words_for_goes_to_the_fall_back() -> None:
+    first, second = ScriptedBackend(lacks), ScriptedBackend(answers)
+    ask = Route("r", [model_of(first, name="a"), model_of(second, name="b")]).ask(CALL)
+    assert await text_of(ask) == "Hello"
+    assert (ask.model.name, first.calls) == ("b", 1)
+
+
+async def test_what_nobody_has_words_for_is_the_requests_fault() -> None:
+    first, second = ScriptedBackend(lacks), ScriptedBackend(lacks)
+    with pytest.raises(NotOffered, match="logprobs"):
+        await text_of(ask_of(model_of(first, second, balance=BalanceSettings(prefer="order"))))
+    assert (first.calls, second.calls) == (1, 1)
 
 
 async def test_a_fall_back_answers_when_the_first_model_is_down() -> None:

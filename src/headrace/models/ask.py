@@ -23,6 +23,7 @@ from headrace.models.errors import (
     DeploymentMisconfigured,
     DeploymentThrottled,
     DeploymentTimeout,
+    NotOffered,
 )
 from headrace.models.failure import Failed, failure_of
 from headrace.types import Delta, Deltas, Usage
@@ -105,6 +106,8 @@ class Ask:
         self._deadline = time.monotonic() + within_s
         self._retries: dict[str, Retry] = {}
         self._failed: list[Failed] = []
+        self._lacking: dict[str, NotOffered] = {}
+        """Deployments whose protocol has no words for this call, with what each said."""
         self._at = 0
         self._deaths = 0
         self._ticket: Ticket | None = None
@@ -118,7 +121,10 @@ class Ask:
     @property
     def tried(self) -> list[str]:
         """Every attempt that failed, in order: `chat-0: timed_out`."""
-        return [f"{each.member}: {each.outcome.value}" for each in self._failed]
+        return [
+            *(f"{member}: not_offered" for member in self._lacking),
+            *(f"{each.member}: {each.outcome.value}" for each in self._failed),
+        ]
 
     async def deltas(self, call_for: Callable[["Model"], Call]) -> Deltas:
         """The answer, piece by piece.
@@ -158,7 +164,11 @@ class Ask:
         """What some other call to a backend gives; made again as `deltas` is."""
         while True:
             async with self._attempt() as (backend, ticket):
-                found = await ask(backend)
+                patience_s = self._patience_s(ticket)
+                if patience_s is None:
+                    found = await ask(backend)
+                else:
+                    found = await self._in_time(ask(backend), ticket, patience_s)
                 self._succeeded(ticket, backend, None)
                 return found
 
@@ -215,12 +225,17 @@ class Ask:
         self.model = model = self._models[self._at]
         try:
             return await model.balancer.acquire(self._demand_of(model), deadline=self._deadline)
-        except (NoDeploymentLeft, Overloaded) as error:
+        except NoDeploymentLeft as error:
+            lack = None if self._failed else next(iter(self._lacking.values()), None)
+            raise lack or self._said(error, has_begun=False) from error
+        except Overloaded as error:
             raise self._said(error, has_begun=False) from error
 
     def _demand_of(self, model: "Model") -> Demand:
         retry = self._retries.get(model.name)
         demand = self._demand if retry is None else retry.demand
+        if self._lacking:
+            demand = msgspec.structs.replace(demand, exclude=demand.exclude | self._lacking.keys())
         if model.regions is None or demand.regions == model.regions:
             return demand
         both = model.regions if demand.regions is None else demand.regions & model.regions
@@ -245,6 +260,10 @@ class Ask:
 
     async def _first(self, deltas: Deltas, ticket: Ticket, patience_s: float) -> Delta | None:
         """The first delta, if it comes in time; None of an answer that is empty."""
+        return await self._in_time(anext(deltas, None), ticket, patience_s)
+
+    async def _in_time(self, coming: Awaitable[T], ticket: Ticket, patience_s: float) -> T:
+        """What comes first from a deployment; an error once it seems that nothing will."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         # Suspicion alone ends one attempt and no second, as an answer may just take long; unless
@@ -254,7 +273,7 @@ class Ask:
         try:
             async with asyncio.timeout(patience_s) as timer:
                 with _Watch(ticket, timer, from_s):
-                    return await anext(deltas, None)
+                    return await coming
         except TimeoutError as error:
             seconds = loop.time() - began
             raise DeploymentTimeout(f"no answer began within {seconds:.1f} s") from error
@@ -263,6 +282,8 @@ class Ask:
         self, ticket: Ticket, outcome: Outcome, error: HeadraceError, *, was_ready: bool
     ) -> bool:
         """Whether the call is made again, after the pause that it takes."""
+        if ticket.first_at is None and isinstance(error, NotOffered):
+            return self._is_offered_elsewhere(ticket, error)
         if ticket.first_at is not None or not isinstance(error, ModelUnavailable):
             return False
         self._failed.append(Failed(ticket.member.key, outcome, error))
@@ -273,6 +294,15 @@ class Ask:
             self._at += 1
             return True
         return pause_s is not None and await self._comes_back(pause_s, was_ready=was_ready)
+
+    def _is_offered_elsewhere(self, ticket: Ticket, error: NotOffered) -> bool:
+        """Go on to whoever speaks another protocol."""
+        self._lacking[ticket.member.key] = error
+        if all(each.key in self._lacking for each in self.model.deployments):
+            if self._at + 1 == len(self._models):
+                return False
+            self._at += 1
+        return True
 
     async def _comes_back(self, pause_s: float, *, was_ready: bool) -> bool:
         """Wait for the deployment that failed last: nobody else is left to ask."""

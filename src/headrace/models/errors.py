@@ -1,6 +1,8 @@
 """Failures of the model box.
 
 HeadraceError
+├── InvalidRequest
+│   └── NotOffered              this protocol has no words for it: another model's may
 ├── WeightsUnavailable          the weights cannot be fetched, or are not the expected ones
 └── ModelUnavailable            a deployment is down or broke off: another may be tried
     ├── DeploymentThrottled     it said 429, or has no room; when to come back
@@ -8,14 +10,19 @@ HeadraceError
     └── DeploymentTimeout       it did not begin, or did not go on, in time
 """
 
-from headrace.errors import HeadraceError, ModelUnavailable
+from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
 
 __all__ = [
     "DeploymentMisconfigured",
     "DeploymentThrottled",
     "DeploymentTimeout",
+    "NotOffered",
     "WeightsUnavailable",
 ]
+
+
+class NotOffered(InvalidRequest):
+    """The protocol of a deployment has no words for what is asked; that of another one may."""
 
 
 class WeightsUnavailable(HeadraceError):

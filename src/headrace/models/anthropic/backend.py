@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
+from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.anthropic.errors import error_of
 from headrace.models.anthropic.request import body_of, is_forced_json
 from headrace.models.anthropic.settings import AnthropicSettings
@@ -15,6 +15,7 @@ from headrace.models.anthropic.usage import rate_limits_of
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.dialect.counting import CountingBackend
 from headrace.models.dialect.reading import read_json
+from headrace.models.errors import NotOffered
 from headrace.models.remote import Reader, Request
 from headrace.types import Delta, Message, Params
 
@@ -70,7 +71,7 @@ class AnthropicWire:
         )
 
     def embed(self, inputs: Sequence[str]) -> Request:
-        raise InvalidRequest(
+        raise NotOffered(
             "Anthropic has no embeddings", hint="name a model of another provider", param="model"
         )
 

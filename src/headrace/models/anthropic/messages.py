@@ -12,6 +12,7 @@ from headrace.models.dialect.carried import fitting_id, payload_of
 from headrace.models.dialect.piece import Media, Native, Piece, Text, pieces_of, refuse_piece
 from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.dialect.tool import arguments_of
+from headrace.models.errors import NotOffered
 from headrace.types import Message
 
 __all__ = ["Block", "Conversation", "conversation_of"]
@@ -73,7 +74,7 @@ def conversation_of(messages: Sequence[Message]) -> Conversation:
             )
             conversation.add("assistant", blocks)
         else:
-            raise InvalidRequest(
+            raise NotOffered(
                 f"{_PROVIDER} has no role {message.role!r}",
                 hint="use the role 'tool' with a 'tool_call_id'",
                 param=f"{where}.role",

@@ -17,6 +17,7 @@ from headrace.models.dialect.field import (
     refused,
 )
 from headrace.models.dialect.tool import Function, Toolbox, toolbox_of
+from headrace.models.errors import NotOffered
 from headrace.types import Params
 
 __all__ = ["JSON_TOOL", "body_of", "is_forced_json"]
@@ -79,7 +80,7 @@ def _sampling(params: Params, settings: AnthropicSettings) -> dict[str, object]:
         if value is None:
             continue
         if value > 1:
-            raise InvalidRequest(f"'{name}' is {value:g}; {_PROVIDER} takes 0 to 1", param=name)
+            raise NotOffered(f"'{name}' is {value:g}; {_PROVIDER} takes 0 to 1", param=name)
         if settings.version < _SAMPLING_REMOVED_IN:
             sampling[name] = value
         elif value != 1:
@@ -115,7 +116,7 @@ def _thinking(
         return {}
     limit = params.max_tokens or settings.output_tokens
     if limit <= _LEAST_BUDGET:
-        raise InvalidRequest(
+        raise NotOffered(
             f"'max_tokens' is {limit}; thinking takes more than {_LEAST_BUDGET}",
             hint="raise max_tokens, or leave out reasoning_effort",
             param="max_tokens",
@@ -125,7 +126,7 @@ def _thinking(
 
 
 def _unknown_effort(effort: str, known: tuple[str, ...]) -> InvalidRequest:
-    return InvalidRequest(
+    return NotOffered(
         f"'reasoning_effort' is {effort!r}; allowed: {', '.join(known)}", param="reasoning_effort"
     )
 
@@ -186,7 +187,7 @@ def _add_json(body: dict[str, object], params: Params) -> None:
         return
     thinks = effort_of(params.extra) not in (None, "none") or "thinking" in params.extra
     if params.tools or thinks:
-        raise InvalidRequest(
+        raise NotOffered(
             f"{_PROVIDER} has no 'json_object' beside tools or thinking",
             hint="use response_format of type 'json_schema'",
             param="response_format",

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
+from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.bedrock.errors import error_of
 from headrace.models.bedrock.request import body_of, is_forced_json
@@ -19,7 +19,7 @@ from headrace.models.bedrock.sigv4 import Credentials, host_of, signed_headers
 from headrace.models.bedrock.stream import ConverseReader, deltas_of_converse
 from headrace.models.dialect.counting import CountingBackend
 from headrace.models.dialect.reading import read_json
-from headrace.models.errors import DeploymentMisconfigured
+from headrace.models.errors import DeploymentMisconfigured, NotOffered
 from headrace.models.progress import Progress
 from headrace.models.remote import Reader, RemoteBackend, Request
 from headrace.types import Delta, Message, Params
@@ -96,7 +96,7 @@ class BedrockWire:
         )
 
     def embed(self, inputs: Sequence[str]) -> Request:
-        raise InvalidRequest(
+        raise NotOffered(
             "Bedrock's Converse API has no embeddings",
             hint="name a model of another provider",
             param="model",

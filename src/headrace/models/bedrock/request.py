@@ -24,6 +24,7 @@ from headrace.models.dialect.field import (
     refused,
 )
 from headrace.models.dialect.tool import Function, Toolbox, toolbox_of
+from headrace.models.errors import NotOffered
 from headrace.types import Params
 
 __all__ = ["JSON_TOOL", "body_of", "is_forced_json"]
@@ -86,7 +87,7 @@ def _inference(params: Params) -> dict[str, object]:
         inference["maxTokens"] = params.max_tokens
     if params.temperature is not None:
         if params.temperature > 1:
-            raise InvalidRequest(
+            raise NotOffered(
                 f"'temperature' is {params.temperature:g}; {_PROVIDER} takes 0 to 1",
                 param="temperature",
             )
@@ -147,7 +148,7 @@ def _thinking(
     budget = _BUDGET_BY_EFFORT[effort]
     if params.max_tokens is not None:
         if params.max_tokens <= _LEAST_BUDGET:
-            raise InvalidRequest(
+            raise NotOffered(
                 f"'max_tokens' is {params.max_tokens}; thinking takes more than {_LEAST_BUDGET}",
                 hint="raise max_tokens, or leave out reasoning_effort",
                 param="max_tokens",
@@ -157,7 +158,7 @@ def _thinking(
 
 
 def _unknown_effort(effort: str, known: tuple[str, ...]) -> InvalidRequest:
-    return InvalidRequest(
+    return NotOffered(
         f"'reasoning_effort' is {effort!r}; allowed: {', '.join(known)}", param="reasoning_effort"
     )
 
@@ -165,7 +166,7 @@ def _unknown_effort(effort: str, known: tuple[str, ...]) -> InvalidRequest:
 def _tools(box: Toolbox, conversation: Conversation) -> Block | None:
     if box.mode == "none":
         if conversation.has_tools:
-            raise InvalidRequest(
+            raise NotOffered(
                 f"{_PROVIDER} cannot forbid tools once they have been called",
                 hint="leave out tool_choice, or name a model of another provider",
                 param="tool_choice",
@@ -207,7 +208,7 @@ def is_forced_json(params: Params) -> bool:
 
 def _json_tool(params: Params) -> Block:
     if params.tools or effort_of(params.extra) not in (None, "none"):
-        raise InvalidRequest(
+        raise NotOffered(
             f"{_PROVIDER} has no 'json_object' beside tools or thinking",
             hint="use response_format of type 'json_schema'",
             param="response_format",

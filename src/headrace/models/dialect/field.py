@@ -7,6 +7,7 @@ hint about caching). Everything else is refused by name unless it asks for what 
 from collections.abc import Collection, Mapping
 
 from headrace.errors import InvalidRequest
+from headrace.models.errors import NotOffered
 from headrace.types import Params
 
 __all__ = ["effort_of", "further", "refuse_completion", "refuse_unsaid", "refused"]
@@ -46,7 +47,7 @@ _REFUSED_UNLESS: dict[str, object] = {
 
 def refused(field: str, provider: str, *, hint: str = "") -> InvalidRequest:
     """The error for a field that the protocol has no words for."""
-    return InvalidRequest(f"{provider} has no {field!r}", hint=hint, param=field)
+    return NotOffered(f"{provider} has no {field!r}", hint=hint, param=field)
 
 
 def refuse_unsaid(params: Params, fields: Collection[str], provider: str) -> None:
@@ -63,7 +64,7 @@ def refuse_unsaid(params: Params, fields: Collection[str], provider: str) -> Non
 
 def refuse_completion(provider: str) -> InvalidRequest:
     """The error for a bare prompt, which a provider of chats alone cannot continue."""
-    return InvalidRequest(
+    return NotOffered(
         f"{provider} answers chats only, it does not continue a bare prompt",
         hint="send the prompt to /v1/chat/completions",
         param="prompt",

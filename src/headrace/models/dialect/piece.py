@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from headrace.errors import InvalidRequest
+from headrace.models.errors import NotOffered
 from headrace.types import Message, Part
 
 __all__ = ["Media", "Native", "Piece", "Text", "pieces_of", "refuse_piece"]
@@ -149,4 +150,4 @@ def _located(
 
 def refuse_piece(what: str, provider: str, where: str, *, hint: str = "") -> InvalidRequest:
     """The error for a part that a provider does not take."""
-    return InvalidRequest(f"{provider} does not take {what}", hint=hint, param=where)
+    return NotOffered(f"{provider} does not take {what}", hint=hint, param=where)

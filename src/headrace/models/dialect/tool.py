@@ -8,6 +8,7 @@ import msgspec
 
 from headrace.errors import InvalidRequest
 from headrace.models.dialect.reading import UNREADABLE
+from headrace.models.errors import NotOffered
 from headrace.types import Params, ToolCall
 
 __all__ = ["Function", "Toolbox", "arguments_of", "toolbox_of"]
@@ -82,7 +83,7 @@ def toolbox_of(params: Params) -> Toolbox | None:
     native: list[dict[str, object]] = []
     for i, tool in enumerate(params.tools):
         if "custom" in tool:
-            raise InvalidRequest(
+            raise NotOffered(
                 "custom tools are OpenAI's alone", hint="use a function", param=f"tools[{i}]"
             )
         if "function" in tool:

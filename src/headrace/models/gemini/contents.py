@@ -9,6 +9,7 @@ from headrace.errors import InvalidRequest
 from headrace.models.dialect.carried import fitting_id, payload_of
 from headrace.models.dialect.piece import Media, Native, Piece, Text, pieces_of
 from headrace.models.dialect.tool import arguments_of
+from headrace.models.errors import NotOffered
 from headrace.types import Message
 
 __all__ = ["OWN_ID", "Conversation", "GeminiPart", "conversation_of"]
@@ -70,7 +71,7 @@ def conversation_of(messages: Sequence[Message], *, needs_signatures: bool) -> C
         elif message.role == "tool":
             conversation.add("user", [_result(message, pieces, where, name_by_id)])
         else:
-            raise InvalidRequest(
+            raise NotOffered(
                 f"{_PROVIDER} has no role {message.role!r}",
                 hint="use the role 'tool' with a 'tool_call_id'",
                 param=f"{where}.role",

@@ -4,7 +4,6 @@ Left out because it promises nothing here: a message's `name`, a picture's `deta
 and `reasoning_content` (docs/backends-gemini.md).
 """
 
-from headrace.errors import InvalidRequest
 from headrace.models.backend import Call
 from headrace.models.dialect.answer import json_answer_of
 from headrace.models.dialect.field import (
@@ -15,6 +14,7 @@ from headrace.models.dialect.field import (
     refused,
 )
 from headrace.models.dialect.tool import Function, Toolbox, toolbox_of
+from headrace.models.errors import NotOffered
 from headrace.models.gemini.contents import GeminiPart, conversation_of
 from headrace.models.gemini.settings import GeminiSettings
 from headrace.types import Params
@@ -92,7 +92,7 @@ def _thinking(params: Params, settings: GeminiSettings) -> dict[str, object] | N
         return None
     if settings.thinking == "level":
         if effort not in _LEVELS:
-            raise InvalidRequest(
+            raise NotOffered(
                 f"'reasoning_effort' is {effort!r}; allowed: {', '.join(_LEVELS)}",
                 hint="thinking cannot be turned off; 'minimal' is the least" * (effort == "none"),
                 param="reasoning_effort",
@@ -100,7 +100,7 @@ def _thinking(params: Params, settings: GeminiSettings) -> dict[str, object] | N
         return {"thinkingLevel": effort.upper(), "includeThoughts": True}
     budget = _BUDGET_BY_EFFORT.get(effort)
     if budget is None:
-        raise InvalidRequest(
+        raise NotOffered(
             f"'reasoning_effort' is {effort!r}; allowed: {', '.join(_BUDGET_BY_EFFORT)}",
             param="reasoning_effort",
         )

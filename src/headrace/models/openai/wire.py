@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
-from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
+from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.dialect.reading import UNREADABLE
+from headrace.models.errors import NotOffered
 from headrace.models.openai.errors import Site, error_for, error_of, failure_in
 from headrace.models.openai.listing import listed_in
 from headrace.models.openai.quirk import Quirks
@@ -82,7 +83,7 @@ class OpenAIWire:
             InvalidRequest: the server makes none.
         """
         if not self.quirks.embeddings:
-            raise InvalidRequest(
+            raise NotOffered(
                 f"{self.site.provider} has no embeddings",
                 hint="name a model of another provider",
                 param="model",

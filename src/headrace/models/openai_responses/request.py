@@ -16,6 +16,7 @@ from headrace.models.dialect.field import (
     refuse_unsaid,
     refused,
 )
+from headrace.models.errors import NotOffered
 from headrace.models.openai.quirk import Quirks
 from headrace.types import Message, Params, Part
 
@@ -209,7 +210,7 @@ def _part(part: Part, where: str) -> object:
     if kind == "text":
         return {"type": "input_text", "text": part.get("text", "")}
     if kind == "input_audio":
-        raise InvalidRequest(
+        raise NotOffered(
             "the responses protocol takes no audio", hint="use `api: chat`", param=where
         )
     if kind not in ("image_url", "file"):
