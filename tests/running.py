@@ -19,7 +19,7 @@ HEADRACE = str(Path(sys.executable).with_name("headrace"))
 START_S = 60.0
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], timeout_s: float = 50.0) -> None:
     """Wait until the condition holds; fail with its name when it never does."""
     until = time.monotonic() + timeout_s
     while not condition():

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 from headrace.config.load import home_dir, load_service
@@ -18,7 +18,7 @@ from headrace.server.listen import address_of, allow_connections, is_loopback, l
 from headrace.server.reload import Reloader
 from headrace.server.signals import Signals
 from headrace.server.state import RunningService, announce, withdraw
-from headrace.server.upkeep import prune, take_over_keys
+from headrace.server.upkeep import kept_up, prune, take_over_keys
 from headrace.server.wanted import Started, Stopped, Wanted
 
 __all__ = ["Started", "Stopped", "run"]
@@ -156,14 +156,16 @@ async def _interruptible(wanted: Wanted, signals: Signals) -> AsyncIterator[Boot
 async def _background(booted: Booted, certificate: Certificate | None) -> AsyncIterator[None]:
     """What the service does by itself while it runs."""
     platform = booted.platform
-    tasks = [
-        asyncio.create_task(take_over_keys(platform)),
-        asyncio.create_task(prune(platform)),
-        asyncio.create_task(booted.retirements.run(platform)),
-        asyncio.create_task(Reloader(platform, booted.loader).run()),
-    ]
+    reloader = Reloader(platform, booted.loader)
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "taking over keys": lambda: take_over_keys(platform),
+        "deleting what is old": lambda: prune(platform),
+        "asking which models end": lambda: booted.retirements.run(platform),
+        "watching the service's files": reloader.run,
+    }
     if certificate is not None:
-        tasks.append(asyncio.create_task(certificate.watch()))
+        works["watching the certificate"] = certificate.watch
+    tasks = [asyncio.create_task(kept_up(what, work)) for what, work in works.items()]
     try:
         yield
     finally:

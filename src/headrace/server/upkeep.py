@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,37 @@ from headrace.pipeline.service import Platform, Service
 if TYPE_CHECKING:
     from headrace.models.catalogue.retirement import RetirementWatch
 
-__all__ = ["Retirements", "prune", "take_over_keys"]
+__all__ = ["Retirements", "kept_up", "prune", "take_over_keys"]
 
 KEYS_EVERY_S = 1.0
 PRUNE_EVERY_S = 3600.0
 DAY_S = 86_400
 LOOK_EVERY_S = 86_400.0
 """How often providers are asked which of their models end."""
+PAUSE_S = 5.0
+PAUSE_MAX_S = 300.0
 
 _log = logging.getLogger(__name__)
+
+
+async def kept_up(
+    what: str, work: Callable[[], Awaitable[object]], *, pause_s: float = PAUSE_S
+) -> None:
+    """Do endless `work` until cancelled: begun again, after a pause, when it fails.
+
+    Args:
+        what: for the log, such as `watching the files`.
+        pause_s: the first one; each further one is twice as long.
+    """
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - nobody awaits it: it would be gone without a word
+            _log.exception("%s failed; it begins again in %g s", what, pause_s)
+        else:
+            return
+        await asyncio.sleep(pause_s)
+        pause_s = min(2.0 * pause_s, PAUSE_MAX_S)
 
 
 async def take_over_keys(platform: Platform) -> None:

@@ -14,7 +14,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -31,7 +32,7 @@ from headrace.server.http1.server import Handler, HttpServer
 from headrace.server.listen import BACKLOG, allow_connections, shared
 from headrace.server.run import SWITCH_S
 from headrace.server.state import LIMITS_FILE
-from headrace.server.upkeep import prune, take_over_keys
+from headrace.server.upkeep import kept_up, prune, take_over_keys
 from headrace.server.workers.handover import HandOver
 from headrace.server.workers.message import (
     Begin,
@@ -185,17 +186,18 @@ class _Worker:
         self, booted: Booted, certificate: Certificate | None, home: Path
     ) -> AsyncIterator[None]:
         platform = booted.platform
-        tasks = [
-            asyncio.create_task(take_over_keys(platform)),
-            asyncio.create_task(prune(platform)),
-            asyncio.create_task(booted.retirements.run(platform)),
-        ]
+        works: dict[str, Callable[[], Awaitable[object]]] = {
+            "taking over keys": lambda: take_over_keys(platform),
+            "deleting what is old": lambda: prune(platform),
+            "asking which models end": lambda: booted.retirements.run(platform),
+        }
         if certificate is not None:
-            tasks.append(asyncio.create_task(certificate.watch()))
+            works["watching the certificate"] = certificate.watch
         keeper: LimitKeeper | None = None
         if self._begin.slot == 0 and isinstance(platform.limiter, MappedLimiter):
             keeper = LimitKeeper(home / LIMITS_FILE, 0, platform.writer)
-            tasks.append(asyncio.create_task(_keep(keeper)))
+            works["keeping the limits' counts"] = partial(_keep, keeper)
+        tasks = [asyncio.create_task(kept_up(what, work)) for what, work in works.items()]
         try:
             yield
         finally:
