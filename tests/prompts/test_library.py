@@ -79,7 +79,7 @@ def test_an_empty_file_is_a_template_without_words(template_from: Load) -> None:
         ("messages: {system: '{{ input }}'}", "the variable 'input' is not declared"),
         ("variables: [a]", "variables: expected a mapping"),
         ("variables:\n  a: {type: strin}", "shop.yaml:2: variables.a"),
-        ("examples: {user: x}", "examples: expected a list"),
+        ("examples: {user: x}", "examples.user: unknown field"),
         ("examples:\n  - user: x", "shop.yaml:2: examples[0]"),
         ("examples:\n  - {user: x, assistant: y, laguage: zh}", "examples[0]"),
         ("reasoning: secret", "shop.yaml:1: reasoning"),

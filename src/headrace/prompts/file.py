@@ -13,8 +13,10 @@ from headrace.config.model import ParamsConfig
 
 __all__ = [
     "ExampleEntry",
+    "ExamplesSpec",
     "Expectation",
     "LocalizedText",
+    "MapReduceSpec",
     "MessageTexts",
     "OutputSpec",
     "PromptFile",
@@ -91,6 +93,25 @@ class MessageTexts(_Part, frozen=True, kw_only=True):
     """Put around every message of the user; `{{ input }}` is what the user wrote."""
 
 
+class MapReduceSpec(_Part, frozen=True, kw_only=True):
+    """How an input that is longer than the model's context is answered (`map_reduce:`).
+
+    It is cut into parts, the model answers each with the words of `part`, and those answers, in
+    place of the input, are what the template's own words then stand around.
+    """
+
+    part: LocalizedText
+    """The words around one part of the input, in Jinja; `{{ input }}` is the part."""
+    part_tokens: Annotated[int, Meta(ge=64)] | None = None
+    """Longest part, in tokens; absent: what the model's context leaves room for."""
+    answer_tokens: Annotated[int, Meta(ge=16)] = 256
+    """Longest answer to one part, in tokens."""
+    max_parts: Annotated[int, Meta(ge=2, le=1000)] = 64
+    """Most parts, all rounds together; a longer input is refused."""
+    at_once: Annotated[int, Meta(ge=1, le=16)] = 2
+    """Parts that are answered at the same time."""
+
+
 class ExampleEntry(_Part, frozen=True, kw_only=True):
     """One few-shot example (`examples[]`): plain text, never Jinja."""
 
@@ -103,6 +124,22 @@ class ExampleEntry(_Part, frozen=True, kw_only=True):
     language: str | None = None
     """Use it for this language only (ISO 639-1); absent: for every language. A language that has
     none gets those of `default`, or else of `en`."""
+
+
+class ExamplesSpec(_Part, frozen=True, kw_only=True):
+    """Few-shot examples in full (`examples:`); a plain list is short for `{entries: …}`."""
+
+    entries: list[ExampleEntry] = []
+    """Examples written here; they come before those of the file."""
+    source: str | None = msgspec.field(default=None, name="from")
+    """A dataset in the service's folder (`data/support.jsonl`): rows `{"prompt","completion"}` or
+    `{"messages"}`, and if you like `reasoning`, `language`."""
+    choose: Literal["first"] = "first"
+    """Which examples a turn gets: `first`, in their order."""
+    most: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """Most examples of a turn; absent: all, of a file the first eight."""
+    max_tokens: Annotated[int, Meta(ge=16)] | None = None
+    """Tokens that the examples of a turn may take, as estimated; those that do not fit stay out."""
 
 
 class ReasoningSpec(_Part, frozen=True, kw_only=True):
@@ -131,6 +168,10 @@ class Requirements(_Part, frozen=True, kw_only=True):
 
     context_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Least context length, in tokens."""
+    tasks: list[str] = []
+    """What it must be made for, as the catalogue knows it: `chat`, `tools`, `vision`, …"""
+    position: Literal["small", "light", "balanced", "flagship"] | None = None
+    """The least standing in its provider's range, as the catalogue knows it."""
 
 
 class Expectation(_Part, frozen=True, kw_only=True):
@@ -144,16 +185,34 @@ class Expectation(_Part, frozen=True, kw_only=True):
     """A regular expression (Python's) found in the answer."""
     language: str | None = None
     """The answer's language (ISO 639-1)."""
+    equals: str | None = None
+    """The answer, but for case, space around it and a full stop."""
+    schema: dict[str, object] | None = None
+    """A JSON Schema that the answer, read as JSON, conforms to."""
+    min_chars: Annotated[int, Meta(ge=1)] | None = None
+    """Fewest characters of the answer."""
+    max_chars: Annotated[int, Meta(ge=1)] | None = None
+    """Most characters of the answer."""
+    any_of: list[str] = []
+    """Texts of which the answer has one at least, in any case."""
+    max_sentences: Annotated[int, Meta(ge=1)] | None = None
+    """Most sentences of the answer."""
 
 
 class PromptTest(_Part, frozen=True, kw_only=True):
     """A test of the template (`tests[]`): an input, and what the answer must be like.
 
-    Checked for sense and rendered when the service loads; nothing asks a model yet.
+    Checked for sense and rendered when the service loads; `headrace prompts test` asks the model.
     """
 
     user: str
     """What the user writes."""
+    repeat: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    """How often `user` is written, one after the other: makes an input longer than a context."""
+    history: list[str] = []
+    """Earlier messages: the user's, the assistant's, and so on in turn."""
+    requires: Requirements | None = None
+    """What a model must offer to be asked; the test is skipped, and said to be, with another."""
     name: str = ""
     """What it shows, as a sentence that could be false."""
     variables: dict[str, VariableValue] = {}
@@ -165,8 +224,10 @@ class PromptTest(_Part, frozen=True, kw_only=True):
 
 
 class PromptFile(_Part, frozen=True, kw_only=True):
-    """A prompt template (`prompts/NAME.yaml`). The file's name is the template's."""
+    """A prompt template (`prompts/NAME.yaml`)."""
 
+    name: str = ""
+    """The template's name; absent: the file's."""
     description: str = ""
     """What it is for, in a sentence."""
     scenario: Scenario = Scenario()
@@ -175,7 +236,7 @@ class PromptFile(_Part, frozen=True, kw_only=True):
     """The values that its texts may use, by name."""
     messages: MessageTexts = MessageTexts()
     """The words, in Jinja."""
-    examples: list[ExampleEntry] = []
+    examples: list[ExampleEntry] | ExamplesSpec = []
     """Few-shot examples, sent as real messages between the system prompt and the conversation."""
     reasoning: ReasoningForm | ReasoningSpec = "none"
     """Whether the model thinks before it answers, and who sees the thought."""
@@ -185,5 +246,7 @@ class PromptFile(_Part, frozen=True, kw_only=True):
     """Inference parameters: under those of the request, over those of the model."""
     requires: Requirements = Requirements()
     """What a model must offer."""
+    map_reduce: MapReduceSpec | None = None
+    """How an input that is longer than the model's context is answered."""
     tests: list[PromptTest] = []
     """Inputs with what their answers must be like."""

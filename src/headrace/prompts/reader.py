@@ -1,46 +1,67 @@
 """From a file to a template: everything that can be wrong with one is found here, at load."""
 
-import hashlib
 import re
-from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from headrace.config.node import Node
-from headrace.errors import InvalidRequest
+from headrace.prompts.case import try_template
+from headrace.prompts.dataset import read_examples
 from headrace.prompts.example import Examples
 from headrace.prompts.file import (
     ExampleEntry,
+    ExamplesSpec,
+    MapReduceSpec,
     MessageTexts,
     OutputSpec,
     PromptFile,
     PromptTest,
 )
+from headrace.prompts.longer import MapReduce
 from headrace.prompts.reasoning import Reasoning, read_reasoning
+from headrace.prompts.schema import check_schema
+from headrace.prompts.source import digest_of
 from headrace.prompts.template import PromptTemplate
-from headrace.prompts.text import Localized, TextError, read_localized
-from headrace.prompts.variable import Value, Variable, Variables
+from headrace.prompts.text import Localized, read_localized
+from headrace.prompts.variable import Variable, Variables
 from headrace.types import Params
 
 __all__ = ["read_template"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_BY_PART = ("variables", "messages", "examples", "reasoning", "output", "tests")
+_BY_PART = (
+    "variables",
+    "messages",
+    "examples",
+    "reasoning",
+    "output",
+    "map_reduce",
+    "tests",
+)
 """Read part by part, so that an error points at the line."""
-_SAMPLE_DATE = "2000-01-01"
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+FROM_A_FILE = 8
+"""Examples of a dataset that a turn gets when `most` does not say."""
 
 
-def read_template(node: Node, name: str) -> PromptTemplate:
+def read_template(node: Node, name: str, root: Path, *, trusted: bool = False) -> PromptTemplate:
     """The template in a file.
 
+    Args:
+        name: what it is called, unless the file says otherwise.
+        root: the service's folder, where datasets are looked for.
+        trusted: it is one of Headrace's own, whose schemas the tests have looked at.
+
     Raises:
-        ConfigError: says file, line and field.
+        ConfigError: says file, line and field; for a dataset its own file and line.
     """
     if not isinstance(node.value, dict):
         raise node.error("a prompt template is a mapping", hint="see docs/prompts.md")
     file = node.without(*_BY_PART).convert(PromptFile)
+    name = _name(node, file.name or name)
     variables = Variables(
         {key: Variable.read(node.child("variables", key), key) for key in _keys(node, "variables")}
     )
@@ -49,28 +70,41 @@ def read_template(node: Node, name: str) -> PromptTemplate:
     reasoning = None
     if node.value.get("reasoning") is not None:
         reasoning = read_reasoning(node.child("reasoning"), names)
+    examples = _examples(node, root)
+    map_reduce = _map_reduce(node, names)
     file = msgspec.structs.replace(
         file,
         variables={key: each.spec for key, each in variables.declared.items()},
         messages=texts,
-        examples=_items(node, "examples", ExampleEntry),
+        examples=examples.spec,
         reasoning="none" if reasoning is None else reasoning.spec,
-        output=_output(node, reasoning),
+        output=_output(node, reasoning, trusted=trusted),
+        map_reduce=None if map_reduce is None else map_reduce.spec,
         tests=_items(node, "tests", PromptTest),
     )
     template = PromptTemplate(
         name=name,
-        digest=_digest(file),
+        digest=digest_of(file),
         file=file,
         variables=variables,
         system=system,
         user=user,
-        examples=Examples(tuple(file.examples)),
+        examples=examples,
         reasoning=reasoning,
         params=_params(name, file),
+        map_reduce=map_reduce,
     )
-    _try(node, template)
+    try_template(node, template, trusted=trusted)
     return template
+
+
+def _name(node: Node, name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise node.error(
+            f"{name!r} cannot name a template",
+            hint="use letters, digits, `_`, `-` and `.`, beginning with a letter or digit",
+        )
+    return name
 
 
 def _keys(node: Node, part: str) -> list[str]:
@@ -116,19 +150,42 @@ def _messages(
     return texts, system, user
 
 
-def _output(node: Node, reasoning: Reasoning | None) -> OutputSpec | None:
+def _examples(node: Node, root: Path) -> Examples:
+    """The examples as listed, and behind them those of the dataset."""
+    assert isinstance(node.value, dict)
+    value = node.value.get("examples")
+    if not isinstance(value, dict):
+        entries = _items(node, "examples", ExampleEntry)
+        return Examples(tuple(entries), ExamplesSpec(entries=entries))
+    at = node.child("examples")
+    entries = _items(at, "entries", ExampleEntry)
+    spec = at.without("entries").convert(ExamplesSpec)
+    if spec.source is not None:
+        entries = [*entries, *read_examples(at.child("from"), root)]
+        spec = msgspec.structs.replace(spec, most=spec.most or FROM_A_FILE)
+    spec = msgspec.structs.replace(spec, entries=entries)
+    return Examples(tuple(entries), spec)
+
+
+def _map_reduce(node: Node, names: set[str]) -> MapReduce | None:
+    if not _keys(node, "map_reduce"):
+        return None
+    at = node.child("map_reduce")
+    spec = at.convert(MapReduceSpec)
+    part = read_localized(at.child("part"), {*names, "input"})
+    for text in part.by_language.values():
+        if "input" not in text.names():
+            raise at.error("the text leaves out the part", "part", hint="add {{ input }} to it")
+    return MapReduce(spec, part)
+
+
+def _output(node: Node, reasoning: Reasoning | None, *, trusted: bool) -> OutputSpec | None:
     if not _keys(node, "output"):
         return None
-    # 15 MB of code: only a service whose templates have a schema pays for it.
-    from jsonschema_rs import ReferencingError, ValidationError, meta
-
     at = node.child("output")
     output = at.convert(OutputSpec)
-    try:
-        meta.validate(output.schema)
-    except (ReferencingError, ValidationError, ValueError) as error:
-        what = error.message if isinstance(error, ValidationError) else str(error)
-        raise at.error(f"not a JSON Schema: {what}", "schema") from None
+    if not trusted:
+        check_schema(at, output.schema)
     if reasoning is not None:
         raise at.error(
             "an answer in JSON has no room for a thought before it",
@@ -145,49 +202,3 @@ def _params(name: str, file: PromptFile) -> Params:
     return msgspec.structs.replace(
         params, response_format={"type": "json_schema", "json_schema": schema}
     )
-
-
-def _digest(file: PromptFile) -> str:
-    """SHA-256 over canonical JSON: what is not said does not count, and neither does order."""
-    plain = msgspec.to_builtins(file)
-    # A model writes a schema's properties in their order, so there order does count.
-    if file.output is not None:
-        plain["output"]["schema"] = msgspec.json.encode(file.output.schema).decode()
-    if "params" in plain:
-        said = {key: value for key, value in plain["params"].items() if value not in (None, {})}
-        plain["params"] = said
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
-
-
-def _try(node: Node, template: PromptTemplate) -> None:
-    """Render every text with the defaults, where those suffice, and with each test's values."""
-    for at, test in enumerate(template.file.tests):
-        if test.expect.matches is not None:
-            try:
-                re.compile(test.expect.matches)
-            except re.error as error:
-                raise node.error(
-                    f"not a regular expression: {error}", "tests", at, "expect", "matches"
-                ) from None
-        try:
-            values = template.variables.fill(test.variables, {})
-        except InvalidRequest as error:
-            raise node.error(error.message, "tests", at, "variables", hint=error.hint) from None
-        _render_all(node, template, values)
-    if not any(each.required for each in template.variables.declared.values()):
-        _render_all(node, template, template.variables.fill({}, {}))
-
-
-def _render_all(node: Node, template: PromptTemplate, values: Mapping[str, Value]) -> None:
-    words = {**values, "language": "en", "today": _SAMPLE_DATE, "marker": "", "input": "Hello."}
-    form = template.reasoning
-    for path, localized in (
-        (("messages", "system"), template.system),
-        (("messages", "user"), template.user),
-        (("reasoning", "instruction"), form.instruction if form is not None else None),
-    ):
-        for text in localized.by_language.values() if localized is not None else ():
-            try:
-                text.render(words)
-            except TextError as error:
-                raise node.error(f"cannot be rendered: {error}", *path) from None

@@ -1,13 +1,14 @@
 """A prompt template, ready to use: compiled when the service loads, rendered in microseconds."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from headrace.errors import InvalidRequest
 from headrace.prompts.example import Examples
-from headrace.prompts.file import PromptFile
+from headrace.prompts.file import ExamplesSpec, PromptFile
+from headrace.prompts.longer import MapReduce
 from headrace.prompts.reasoning import Reasoning
 from headrace.prompts.text import Localized, Text, TextError
 from headrace.prompts.variable import Value, Variables
@@ -79,6 +80,8 @@ class PromptTemplate:
     reasoning: Reasoning | None
     params: Params
     """Inference parameters, with `output` as their response format."""
+    map_reduce: MapReduce | None = None
+    """How an input longer than the context comes in parts."""
 
     @property
     def description(self) -> str:
@@ -88,6 +91,25 @@ class PromptTemplate:
     def version(self) -> str:
         """`name@` and twelve digits of the digest."""
         return f"{self.name}@{self.digest.removeprefix('sha256:')[:12]}"
+
+    def for_parts(self) -> "PromptTemplate":
+        """What answers one part of a longer input: the same system prompt, other words around it.
+
+        Without examples, output schema and chain of thought, which are for the whole.
+        """
+        longer = self.map_reduce
+        assert longer is not None
+        params = msgspec.structs.replace(
+            self.params, response_format=None, max_tokens=longer.spec.answer_tokens
+        )
+        return replace(
+            self,
+            user=longer.part,
+            examples=Examples((), ExamplesSpec()),
+            reasoning=None,
+            params=params,
+            map_reduce=None,
+        )
 
     def render(
         self,

@@ -2,7 +2,8 @@
 
 A text may print variables through filters, decide (`if`), repeat (`for`) and set names of its
 own. There are no attributes (but those of `loop`), no calls, no includes, no macros: what values
-hold is data, and no text can reach the program behind it. Values are never read as Jinja.
+hold is data, and no text can reach the program behind it. Values are never read as Jinja. What one
+rendering may do is bounded: see bound.py.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,12 +15,22 @@ from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.exceptions import TemplateError
 from jinja2.filters import FILTERS
 from jinja2.meta import find_undeclared_variables
-from jinja2.runtime import LoopContext
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
 from headrace.config.node import Node
 from headrace.errors import ConfigError, did_you_mean
+from headrace.prompts.bound import (
+    BUDGET,
+    Budget,
+    OutOfBounds,
+    added,
+    joined,
+    looped,
+    replaced,
+    tree_of,
+)
 
 __all__ = ["FILTER_NAMES", "Localized", "Text", "TextError", "read_localized"]
 
@@ -95,6 +106,12 @@ class TextError(Exception):
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja without attributes: even what Jinja's own sandbox calls safe is not needed here."""
 
+    intercepted_binops = frozenset({"+"})
+
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
+        added(context, left, right)
+        return super().call_binop(context, operator, left, right)
+
     def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
         return isinstance(obj, LoopContext) and attr in _LOOP and bool(value is not None)
 
@@ -112,6 +129,9 @@ def _environment() -> _Sandbox:
     environment.filters = {name: FILTERS[name] for name in FILTER_NAMES}
     # Jinja's own writes for web pages: \\u003c for <, and every Chinese letter as an escape.
     environment.filters["tojson"] = lambda value: msgspec.json.encode(value).decode()
+    environment.filters["join"] = joined
+    environment.filters["replace"] = replaced
+    environment.filters["headrace_looped"] = looped
     environment.tests = {name: TESTS[name] for name in _TEST_NAMES}
     return environment
 
@@ -135,7 +155,7 @@ class Text:
         try:
             tree = environment.parse(source)
             _check(node, source, tree, names)
-            return cls(environment.from_string(tree), source)
+            return cls(environment.from_string(tree_of(tree)), source)
         except TemplateSyntaxError as error:
             raise _error(node, source, error.lineno, f"not Jinja: {error.message}") from None
 
@@ -147,10 +167,19 @@ class Text:
         """The text with its values, without space around it.
 
         Raises:
-            TextError: an operation does not fit the values (`{{ items[9] }}` of three).
+            TextError: an operation does not fit the values (`{{ items[9] }}` of three), or it
+                makes too much of them.
         """
+        budget = Budget(values)
+        pieces: list[str] = []
         try:
-            return self.template.render(values).strip()
+            # Jinja's `render` would gather all of it before anybody could look.
+            for piece in self.template.generate({**values, BUDGET: budget}):
+                budget.write(len(piece))
+                pieces.append(piece)
+            return "".join(pieces).strip()
+        except OutOfBounds as error:
+            raise TextError(str(error)) from error
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise TextError(_without_values(error)) from error
 
