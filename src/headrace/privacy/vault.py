@@ -167,6 +167,24 @@ class Vault:
             return None
         return _encrypt(key, subject_id, _bytes(text))
 
+    def seal_bytes(self, subject: str, data: bytes) -> bytes:
+        """`seal` for what is no text, such as compressed rows."""
+        subject_id = self.subject_id(subject)
+        key = self._keys.get(subject_id)
+        if key is None:
+            raise SubjectLocked("the subject's key is not in memory", hint="await unlock() first")
+        return _encrypt(key, subject_id, data)
+
+    def unseal_bytes_if_kept(self, subject: str, data: bytes) -> bytes | None:
+        """What `seal_bytes` sealed; None when the subject has no key any more.
+
+        Raises:
+            SealBroken: the data was changed, or is not this subject's.
+        """
+        subject_id = self.subject_id(subject)
+        key = self._load(subject_id)
+        return None if key is None else _decrypt(key, subject_id, data)
+
     def unseal(self, subject: str, data: bytes) -> str:
         """The text again. Reads the database if the subject's key is not in memory.
 

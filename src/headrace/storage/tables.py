@@ -21,6 +21,7 @@ __all__ = [
     "api_keys",
     "conversation_messages",
     "conversations",
+    "dataset_versions",
     "feedback",
     "limit_counters",
     "meta",
@@ -201,3 +202,16 @@ prompt_tags = Table(
     Index("ix_prompt_tags_name_id", "name", "id"),
 )
 """Where tags were put, one row a move; the last row of a tag counts, an empty digest removes it."""
+
+dataset_versions = Table(
+    "dataset_versions",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", String(71), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_dataset_versions_digest", "digest"),
+)
+"""Versions of datasets; `manifest` (JSON) names the segments that hold the rows."""
