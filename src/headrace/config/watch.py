@@ -5,6 +5,8 @@ when it has changed, to learn which files it names with `${file:…}`. Weights a
 is the environment, which does not change under a running process.
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,14 +19,21 @@ _Stamp: TypeAlias = tuple[int, int, int] | None
 Fingerprint: TypeAlias = tuple[tuple[str, _Stamp], ...]
 """Each file with its stamp. Equal fingerprints: nothing has changed."""
 
+_DATASET = re.compile(r"""\bfrom:\s*["']?([^\s"'{},#]+\.jsonl)\b""")
+"""A dataset that a prompt template takes its examples from, relative to the service's folder."""
 _FOLDERS = ("prompts", "policies")
 
 
 class ServiceFiles:
     """The files of the service in one folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, also: Sequence[Path] = ()) -> None:
+        """
+        Args:
+            also: further files that count, outside the folder.
+        """
         self._root = root
+        self._also = also
         self._named: dict[Path, tuple[_Stamp, list[Path]]] = {}
         """The files that each YAML file names, and the stamp it had when it was read."""
 
@@ -50,7 +59,7 @@ class ServiceFiles:
         found = [self._root / "headrace.yaml", self._root / "catalogue.yaml"]
         for folder in _FOLDERS:
             found += (self._root / folder).glob("*.yaml")
-        return found
+        return [*found, *self._also]
 
     def _named_in(self, path: Path, stamp: _Stamp) -> list[Path]:
         known = self._named.get(path)
@@ -60,7 +69,7 @@ class ServiceFiles:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
-        named = named_files(text, path.parent)
+        named = [*named_files(text, path.parent), *(self._root / n for n in _DATASET.findall(text))]
         self._named[path] = (stamp, named)
         return named
 

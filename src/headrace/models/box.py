@@ -1,15 +1,22 @@
 """The model box: any model behind one name."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 import msgspec
 
-from headrace.config.model import DeploymentConfig, ModelConfig, ServiceConfig
+from headrace.config.model import (
+    DeploymentConfig,
+    ModelConfig,
+    RequireConfig,
+    RouteConfig,
+    ServiceConfig,
+)
 from headrace.errors import ConfigError, UnknownModel, did_you_mean
 from headrace.models.backend import Backend
 from headrace.models.balance.settings import BalanceSettings
@@ -19,7 +26,7 @@ from headrace.models.http.tls import TlsSettings
 from headrace.models.model import Model, Route, Target
 from headrace.models.progress import Progress
 from headrace.models.residency import permitted_regions
-from headrace.models.route import route_of
+from headrace.models.route import judge_models, route_of
 from headrace.types import Params
 
 __all__ = ["ModelBox", "backend_names", "backend_type", "backend_types"]
@@ -28,6 +35,9 @@ RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
 RETIRE_WITHIN_S = 60.0
 """Answers that run longer on such a model break off."""
+
+
+Judge: TypeAlias = Callable[[RequireConfig], Mapping[str, Sequence[str]]]
 
 
 class BackendType(Protocol):
@@ -70,8 +80,16 @@ class ModelBox:
         models: Mapping[str, Model],
         routes: Mapping[str, Route],
         runners: Mapping[bytes, Runner],
+        *,
+        judge: Judge | None = None,
     ) -> None:
+        """
+        Args:
+            judge: what each model misses of some requirements; None: nobody can tell.
+        """
         self._models = models
+        self._judge = judge
+        self._missed: dict[bytes, Mapping[str, Sequence[str]]] = {}
         self._routes = routes
         self._runners = runners
         """By what each was built from: equal keys share a backend."""
@@ -106,7 +124,7 @@ class ModelBox:
             name: route_of(name, route, config, models, builder.facts)
             for name, route in (config.routes if only is None else {}).items()
         }
-        return cls(models, routes, builder.runners)
+        return cls(models, routes, builder.runners, judge=builder.judge)
 
     @property
     def runners(self) -> Mapping[bytes, Runner]:
@@ -186,6 +204,19 @@ class ModelBox:
             raise UnknownModel.named(name, self.names())
         return found
 
+    def missed(self, require: RequireConfig) -> Mapping[str, Sequence[str]]:
+        """What each model does not meet, by its name; a model that meets all has nothing there.
+
+        Raises:
+            ValidationError: a task that does not exist.
+        """
+        if require == RequireConfig() or self._judge is None:
+            return dict.fromkeys(self._models, ())
+        key = msgspec.json.encode(require)
+        if key not in self._missed:
+            self._missed[key] = self._judge(require)
+        return self._missed[key]
+
     def digests(self) -> dict[str, object]:
         """What each model serves, for the release digest."""
         targets: list[Target] = [*self._models.values(), *self._routes.values()]
@@ -208,6 +239,12 @@ class _Builder:
         self._running = running
         self.runners: dict[bytes, Runner] = {}
         self.facts = Facts(config, environ)
+
+    def judge(self, require: RequireConfig) -> Mapping[str, Sequence[str]]:
+        """What each declared model does not meet, as a route would see it."""
+        route = RouteConfig(require=require)
+        judged = judge_models(route, self._config, self.facts, datetime.now(UTC).date())
+        return {each.name: each.missed for each in judged}
 
     def model(self, config: ModelConfig) -> Model:
         deployments = [

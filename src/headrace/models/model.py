@@ -2,7 +2,7 @@
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 
@@ -37,6 +37,11 @@ class Target(ABC):
     @abstractmethod
     def order(self) -> Sequence["Model"]:
         """The models that may answer; each later one is the fall-back of those before."""
+
+    def among(self, names: Collection[str] | None) -> "Target":
+        """The same with those of its models alone; None: with all of them."""
+        del names
+        return self
 
     @property
     @abstractmethod
@@ -236,6 +241,18 @@ class Route(Target):
     @property
     def context_tokens(self) -> int:
         return min(model.context_tokens for model in self._models)
+
+    def among(self, names: Collection[str] | None) -> "Target":
+        if names is None or all(model.name in names for model in self._models):
+            return self
+        return Route(
+            self.name,
+            [model for model in self._models if model.name in names],
+            regions=self.regions,
+            weights=self._weights,
+            by_latency=self._by_latency,
+            random=self._random,
+        )
 
     def _drawn(self, weights: Mapping[str, float]) -> Sequence[Model]:
         """A random order in which each model comes first as often as its weight says."""

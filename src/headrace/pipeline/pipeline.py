@@ -15,6 +15,7 @@ from headrace.access.limits.config import Limits
 from headrace.access.limits.limiter import Limiter, MemoryLimiter
 from headrace.errors import HeadraceError, ModelUnavailable, PolicyBlocked
 from headrace.models.box import ModelBox
+from headrace.models.model import Target
 from headrace.pipeline.admit import admit_turn
 from headrace.pipeline.answer import AnswerGatherer
 from headrace.pipeline.step import Settings, Step
@@ -78,6 +79,7 @@ class Pipeline:
         self.is_bare = len(self.steps) == 1 and generate.settings == GenerateSettings()
         """Whether a request goes to its model, and the answer back, as they are."""
         self._layers = _layers((*reversed(self._before), *self._after))
+        self._choosing = [each for each in self._before if _chooses(each)]
         self._ending = [step for step in self.steps if type(step).ended is not Step.ended]
         for step in self.steps:
             step.compiled(self.answer)
@@ -100,7 +102,7 @@ class Pipeline:
         gathered = AnswerGatherer(turn)
         status: TraceStatus = "cancelled"
         try:
-            target = self._models.get(turn.model or self._generate.settings.model)
+            target = self._target(turn)
             turn.model = trace.model = target.name
             turn.admission = await admit_turn(self._limiter, turn, target)
             await self._unlock(turn.subject)
@@ -126,6 +128,30 @@ class Pipeline:
             raise
         finally:
             self._end(turn, gathered, status)
+
+    def _target(self, turn: Turn) -> Target:
+        """What the request names; else what a step finds fit, else what the pipeline names."""
+        if turn.model is not None:
+            return self._models.get(turn.model)
+        default = self._models.get(self._generate.settings.model)
+        for step in self._choosing:
+            if name := step.model_for(turn, default.name):
+                return self._models.get(name)
+        return default
+
+    async def rehearse(self, turn: Turn) -> None:
+        """Prepare a turn as `answer` does, and ask nobody: `turn.messages` is what a model would get.
+
+        Nothing is recorded, remembered or counted.
+
+        Raises:
+            HeadraceError: the turn would be refused.
+        """
+        turn.received = list(turn.messages)
+        turn.subject = turn.subject or turn.principal.key_id
+        turn.model = self._target(turn).name
+        await self._unlock(turn.subject)
+        await self._prepare(turn)
 
     def _begin(self, turn: Turn) -> Trace:
         trace = turn.trace
@@ -239,6 +265,10 @@ class Pipeline:
     def _observe(turn: Turn, span: Span) -> None:
         if turn.observe is not None:
             turn.observe(span)
+
+
+def _chooses(step: AnyStep) -> bool:
+    return type(step).model_for is not Step.model_for
 
 
 class _Snapshot:

@@ -13,6 +13,8 @@ from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline
+from headrace.prompts.library import PromptLibrary
+from headrace.prompts.store import PromptStore
 from headrace.storage.database import Database
 from headrace.storage.writer import BatchWriter
 from headrace.telemetry.feedback import FeedbackStore
@@ -30,6 +32,7 @@ class Service:
     config: ServiceConfig
     models: ModelBox
     pipeline: Pipeline
+    prompts: PromptLibrary
     embedder: Embedder
     release: str
     """Digest of everything that changes behaviour."""
@@ -55,6 +58,8 @@ class Platform:
     conversations: ConversationStore
     limiter: Limiter
     cache: AnswerCache
+    prompts: PromptStore
+    """Every version of a prompt template that was in use."""
     metrics: Metrics
     recorder: TraceRecorder
     writer: BatchWriter

@@ -99,6 +99,13 @@ class Step(Generic[S]):
         """
         return None
 
+    def model_for(self, turn: "Turn", default: str) -> str | None:
+        """The model for a turn whose request names none, before anything is done for it.
+
+        `default` is the one it gets when no step says otherwise, as with None.
+        """
+        return None
+
     async def prepare(self, turn: "Turn") -> None:
         """Change the turn before generation. Raise a HeadraceError to refuse it."""
 

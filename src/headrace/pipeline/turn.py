@@ -1,11 +1,13 @@
 """One request on its way through the pipeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from headrace.access.limits.admission import FREE, Admission
 from headrace.access.principal import Principal
+from headrace.knowledge.passage import Passage
+from headrace.prompts.template import PromptTemplate
 from headrace.screening.finding import Finding
 from headrace.screening.masking import MaskTable
 from headrace.telemetry.trace import Span, Trace
@@ -40,6 +42,8 @@ class Turn:
     subject: str = ""
     template: str | None = None
     """The prompt template the client asked for; None leaves it to the pipeline."""
+    prompt: PromptTemplate | None = None
+    """The very version of a template to use, whatever the library holds: trials of one."""
     variables: dict[str, object] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     cache_control: str = ""
@@ -48,8 +52,12 @@ class Turn:
     received: list[Message] = field(default_factory=list)
     template_params: Params = field(default_factory=Params)
     """Inference parameters of the chosen prompt template."""
+    only: frozenset[str] | None = None
+    """Of a route, the models that meet what the template requires; None: any."""
     language: str | None = None
     """ISO 639-1 code of the last user message, as far as `normalize` could tell."""
+    passages: Sequence[Passage] | None = None
+    """What the answer may stand on and cite, `[1]` first; None: nothing was looked up."""
     findings: list[Finding] = field(default_factory=list)
     masks: MaskTable = field(default_factory=MaskTable)
     choices: list[Choice] = field(default_factory=list)
@@ -69,6 +77,11 @@ class Turn:
     @property
     def id(self) -> str:
         return self.trace.id
+
+    @property
+    def question(self) -> str:
+        """The last message of the user as it was sent, before anything was put around it."""
+        return next((m.text() for m in reversed(self.received) if m.role == "user"), "")
 
     @property
     def last_user_message(self) -> Message | None:

@@ -21,6 +21,7 @@ from headrace.models.cache.settings import read_cache
 from headrace.models.progress import Progress
 from headrace.pipeline.service import Platform
 from headrace.privacy.vault import Vault
+from headrace.prompts.store import PromptStore
 from headrace.server.gauges import DeploymentCollector
 from headrace.server.load import ServiceLoader
 from headrace.server.records import open_writer
@@ -121,6 +122,7 @@ async def boot(
         await cache.start()
         stack.push_async_callback(cache.close)
         metrics.registry.register(CacheCollector(cache))
+        prompts = PromptStore(database)
         loader = ServiceLoader(
             root,
             home,
@@ -130,6 +132,7 @@ async def boot(
             unlock=vault.unlock,
             limiter=limiter,
             cache=cache,
+            prompts=prompts,
         )
         platform = seat.platform(
             home=home,
@@ -141,6 +144,7 @@ async def boot(
             conversations=conversations,
             limiter=limiter,
             cache=cache,
+            prompts=prompts,
             metrics=metrics,
             recorder=recorder,
             writer=writer,

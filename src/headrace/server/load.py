@@ -1,8 +1,11 @@
 """A service from its files: read, checked, its models running, its pipeline compiled."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.access.limits.config import read_limits
 from headrace.access.limits.limiter import Limiter
@@ -16,7 +19,9 @@ from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.service import Service
 from headrace.prompts.library import PromptLibrary
+from headrace.prompts.store import PromptStore
 from headrace.screening.policy import PolicyLibrary
+from headrace.storage.errors import StateUnusable
 
 __all__ = ["ServiceLoader"]
 
@@ -35,8 +40,11 @@ class ServiceLoader:
         unlock: Unlock,
         limiter: Limiter,
         cache: AnswerCache,
+        prompts: PromptStore,
     ) -> None:
         self.root = root
+        self.home = home
+        self._prompts = prompts
         self.environ = environ
         self._home = home
         self._conversations = conversations
@@ -44,6 +52,17 @@ class ServiceLoader:
         self._unlock = unlock
         self._limiter = limiter
         self._cache = cache
+
+    def _versioned(self, prompts: PromptLibrary) -> PromptLibrary:
+        """The library with its released versions; those that are new are kept."""
+        try:
+            self._prompts.keep(prompts.templates())
+            return prompts.with_tagged(self._prompts.tagged())
+        except SQLAlchemyError as error:
+            raise StateUnusable(
+                f"the versions of prompt templates cannot be read or kept: {error}",
+                hint="`headrace doctor` looks at the database",
+            ) from error
 
     async def load(
         self, *, reuse: ModelBox | None = None, progress: Progress | None = None
@@ -61,6 +80,7 @@ class ServiceLoader:
         read_limits(config.limits)
         models = ModelBox.build(config, self._home, self.environ, reuse=reuse)
         prompts = PromptLibrary.load(self.root, self.environ)
+        prompts = await asyncio.to_thread(self._versioned, prompts)
         policies = PolicyLibrary.load(self.root, self.environ)
 
         def compiled() -> Pipeline:
@@ -92,6 +112,7 @@ class ServiceLoader:
             config=config,
             models=models,
             pipeline=pipeline,
+            prompts=prompts,
             embedder=Embedder(
                 models,
                 release=pipeline.release,

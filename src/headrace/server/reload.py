@@ -12,6 +12,7 @@ from headrace.config.watch import ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.models.cache.settings import read_cache
 from headrace.pipeline.service import Platform, Service
+from headrace.prompts.store import TAGS_FILE
 from headrace.server.load import ServiceLoader
 
 __all__ = ["LOOK_EVERY_S", "Reloader", "say_unusable", "take_over"]
@@ -27,7 +28,7 @@ class Reloader:
     def __init__(self, platform: Platform, loader: ServiceLoader) -> None:
         self._platform = platform
         self._loader = loader
-        self._files = ServiceFiles(loader.root)
+        self._files = ServiceFiles(loader.root, [loader.home / TAGS_FILE])
         self._used = self._seen = self._files.fingerprint()
 
     async def run(self) -> None:

@@ -73,7 +73,7 @@ class GenerateStep(Step[GenerateSettings]):
             ModelUnavailable: the model is down, or broke off in mid-answer.
             ContextTooLong: the prompt does not fit.
         """
-        target = self._models.get(turn.model)
+        target = self._models.get(turn.model).among(turn.only)
         if not turn.messages:
             raise InvalidRequest("there is no message to answer", param="messages")
         call = self._call(turn, target)

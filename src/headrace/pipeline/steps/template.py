@@ -5,27 +5,35 @@ to turn as long as its variables and the user's language are, so the model's pre
 A bare completion gets no words.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
 import msgspec
 
-from headrace.errors import InvalidRequest, did_you_mean
+from headrace.config.model import RequireConfig
+from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFound, did_you_mean
 from headrace.models.box import ModelBox
+from headrace.pipeline.reduce import LANGUAGE, Reduction, overhead_tokens
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.normalize.language import identify
 from headrace.pipeline.turn import Turn
-from headrace.prompts.file import VariableValue
+from headrace.prompts.file import Requirements, VariableValue
 from headrace.prompts.library import PromptLibrary
-from headrace.prompts.template import PromptTemplate, apart
+from headrace.prompts.template import PromptTemplate, Rendered, apart
 from headrace.prompts.thought import Outcome, keep_apart
-from headrace.types import Deltas
+from headrace.types import Deltas, Message
 
 __all__ = ["TemplateSettings", "TemplateStep"]
 
 Clock = Callable[[], datetime]
+_USED = "template.used"
+"""Where a turn's state holds the version that it was prepared with."""
+_ANSWER_TOKENS = 512
+"""Room for the answer when neither request, template nor model says how long it may be."""
+_MOST_BYTES = 16
+"""Bytes that a token has at most, on the average of a longer text."""
 _EARLIER = 3
 """Earlier messages of the user that are looked at when the last one's language is unsure."""
 
@@ -61,16 +69,34 @@ class TemplateStep(Step[TemplateSettings]):
         self._prompts = prompts
         self._models = models
         self._clock = clock
+        self._answer: Callable[[Turn], Deltas] | None = None
 
     @classmethod
     def build(cls, settings: TemplateSettings, context: BuildContext) -> Self:
         """Raises NotFound for a template, InvalidRequest for a variable that cannot be."""
         context.prompts.get(settings.name)
         _check_variables(settings, context.prompts)
+        _check_requirements(context.prompts, context.models)
         return cls(settings, context.prompts, context.models)
 
     def digest_inputs(self) -> object:
         return {"templates": self._prompts.digests()}
+
+    def compiled(self, answer: Callable[[Turn], Deltas]) -> None:
+        self._answer = answer
+
+    def model_for(self, turn: Turn, default: str) -> str | None:
+        """The first model that meets what the template requires, if the default one does not."""
+        if turn.kind == "completion":
+            return None
+        try:
+            template = self._template(turn)
+        except NotFound:
+            return None  # said by `prepare`, in a span of this step
+        if template.file.requires == Requirements():
+            return None
+        names = [default, *self._models.names()]
+        return next((name for name in names if not self._missed(template, name)), None)
 
     async def prepare(self, turn: Turn) -> None:
         """Put the words in place.
@@ -78,57 +104,152 @@ class TemplateStep(Step[TemplateSettings]):
         Raises:
             NotFound: no template has the name that the request gives.
             InvalidRequest: a variable is unknown, missing or wrong, or the model too small.
+            ContextTooLong: the examples alone exceed the context, or parts come to no end.
         """
         if turn.kind == "completion":
             return
-        template = self._prompts.get(turn.template or self.settings.name)
+        template = self._template(turn)
         self._check_model(template, turn)
         values = template.variables.fill(turn.variables, self.settings.variables)
         thinking = template.reasoning is not None and not _wants_json(turn)
-        language = turn.language or _earlier_language(turn)
+        language = _language(turn)
         rendered = template.render(
             values,
             language=language,
             today=self._clock().date().isoformat(),
             thinking=thinking,
         )
+        self._check_examples(template, rendered, turn)
         _, conversation = apart(turn.messages)
-        turn.messages = rendered.around(turn.messages)
+        form = template.reasoning.form if template.reasoning is not None and thinking else "none"
         turn.template_params = template.params
         turn.trace.template = template.version
-        form = template.reasoning.form if template.reasoning is not None and thinking else "none"
-        turn.state[self.name] = {
+        turn.state[_USED] = template
+        said: dict[str, object] = {
             "name": template.name,
             "digest": template.digest,
             "language": rendered.language,
             "variables": len(turn.variables),
             "examples": len(rendered.examples) // 2,
             "reasoning": form,
-            # Where the conversation begins: earlier turns belong there.
-            "ahead": len(turn.messages) - len(conversation),
         }
+        turn.state[self.name] = said
+        if template.map_reduce is not None:
+            said |= await self._shortened(turn, template, rendered, language)
+        turn.messages = rendered.around(turn.messages)
+        # Where the conversation begins: earlier turns belong there.
+        said["ahead"] = len(turn.messages) - len(conversation)
 
     def transform(self, turn: Turn, deltas: Deltas) -> Deltas:
         """Keep a hidden thought apart from the answer; other answers pass at no cost."""
         said = turn.state.get(self.name)
-        if not isinstance(said, dict) or said["reasoning"] != "hidden":
+        template = turn.state.get(_USED)
+        if not isinstance(said, dict) or not isinstance(template, PromptTemplate):
             return deltas
-        reasoning = self._prompts.get(str(said["name"])).reasoning
-        assert reasoning is not None
-        return keep_apart(deltas, reasoning.watched, ended=partial(_note, turn))
+        if said["reasoning"] != "hidden":
+            return deltas
+        assert template.reasoning is not None
+        return keep_apart(deltas, template.reasoning.watched, ended=partial(_note, turn))
+
+    def _template(self, turn: Turn) -> PromptTemplate:
+        return turn.prompt or self._prompts.get(turn.template or self.settings.name)
+
+    def _missed(self, template: PromptTemplate, name: str) -> list[str]:
+        """What a model, or every model of a route, misses of what the template requires."""
+        target = self._models.get(name)
+        needs = template.file.requires
+        missed = self._models.missed(_require(needs))
+        each = [list(missed.get(model.name, ())) for model in target.order()]
+        reasons = min(each, key=len)
+        if needs.context_tokens is not None and target.context_tokens < needs.context_tokens:
+            reasons.insert(
+                0,
+                f"needs a context of {needs.context_tokens} tokens; the model {target.name!r} "
+                f"has {target.context_tokens}",
+            )
+        return reasons
 
     def _check_model(self, template: PromptTemplate, turn: Turn) -> None:
-        needed = template.file.requires.context_tokens
-        if needed is None:
+        needs = template.file.requires
+        if needs == Requirements():
             return
-        model = self._models.get(turn.model)
-        if model.context_tokens < needed:
+        target = self._models.get(turn.model)
+        if missed := self._missed(template, target.name):
             raise InvalidRequest(
-                f"the template {template.name!r} needs a context of {needed} tokens; "
-                f"the model {model.name!r} has {model.context_tokens}",
-                hint="ask for a model with a longer context, or for another template",
+                f"the template {template.name!r} {_reasons(missed, target.name)}",
+                hint="ask for a model that has it, or for another template",
                 param="model",
             )
+        known = self._models.missed(_require(needs))
+        turn.only = frozenset(m.name for m in target.order() if not known.get(m.name))
+
+    def _check_examples(self, template: PromptTemplate, rendered: Rendered, turn: Turn) -> None:
+        """Examples that leave no room for a question are the template's fault: say so."""
+        if not rendered.examples:
+            return
+        model = self._models.get(turn.model)
+        least = sum(len(each.text().encode()) for each in rendered.examples) // _MOST_BYTES
+        if least >= model.context_tokens:
+            raise ContextTooLong(
+                f"the examples of the template {template.name!r} take more than {least} tokens; "
+                f"the model {model.name!r} has a context of {model.context_tokens}",
+                hint="set `examples.max_tokens` or `examples.most` in the template",
+                param="template",
+            )
+
+    async def _shortened(
+        self, turn: Turn, template: PromptTemplate, rendered: Rendered, language: str | None
+    ) -> dict[str, object]:
+        """Replace a last message that does not fit by what its parts come to; says how."""
+        at = next((i for i, m in enumerate(turn.messages) if m is turn.last_user_message), None)
+        if at is None or self._answer is None:
+            return {}
+        model = self._models.get(turn.model)
+        asked = turn.params.max_tokens or template.params.max_tokens or model.params.max_tokens
+        budget = model.context_tokens - min(asked or _ANSWER_TOKENS, model.context_tokens // 2)
+
+        async def fits(text: str) -> bool:
+            prompt = rendered.around(_with_text(turn.messages, at, text))
+            bound = model.token_upper_bound(prompt)
+            if bound is not None and bound <= budget:
+                return True
+            return await model.count_tokens(prompt) <= budget
+
+        text = turn.messages[at].text()
+        if await fits(text):
+            return {}
+        part = template.for_parts().render(
+            template.variables.fill(turn.variables, self.settings.variables),
+            language=language,
+            today=self._clock().date().isoformat(),
+        )
+        around = part.around([Message(role="user", content="")])
+        reduction = Reduction(turn, template, language, self._answer)
+        reduced = await reduction.run(
+            text,
+            context_tokens=model.context_tokens,
+            overhead_tokens=overhead_tokens(around),
+            fits=fits,
+        )
+        turn.messages = _with_text(turn.messages, at, reduced.text)
+        return {"parts": reduced.parts, "rounds": reduced.rounds}
+
+
+def _with_text(messages: Sequence[Message], at: int, text: str) -> list[Message]:
+    changed = msgspec.structs.replace(messages[at], content=text)
+    return [*messages[:at], changed, *messages[at + 1 :]]
+
+
+def _require(needs: Requirements) -> RequireConfig:
+    # The context is looked at as the model really has it.
+    return RequireConfig(tasks=needs.tasks, position=needs.position)
+
+
+def _reasons(missed: Sequence[str], model: str) -> str:
+    first = missed[0]
+    if first.startswith("needs "):
+        return first
+    return f"cannot be used with the model {model!r}: {', '.join(missed)}"
 
 
 def _note(turn: Turn, index: int, outcome: Outcome) -> None:
@@ -146,6 +267,12 @@ def _wants_json(turn: Turn) -> bool:
     return wanted is not None and wanted.get("type") != "text"
 
 
+def _language(turn: Turn) -> str | None:
+    """The user's language; of a part, that of the whole."""
+    whole = turn.state.get(LANGUAGE)
+    return whole if isinstance(whole, str) else turn.language or _earlier_language(turn)
+
+
 def _earlier_language(turn: Turn) -> str | None:
     """The language of the user's messages before the last one ("ok" is in no language)."""
     texts = [each.text() for each in turn.messages if each.role == "user"]
@@ -153,6 +280,18 @@ def _earlier_language(turn: Turn) -> str | None:
         if language := identify(text):
             return language
     return None
+
+
+def _check_requirements(prompts: PromptLibrary, models: ModelBox) -> None:
+    """Raises ConfigError for a task that no catalogue knows."""
+    for template in prompts.templates():
+        try:
+            models.missed(_require(template.file.requires))
+        except msgspec.ValidationError as error:
+            raise ConfigError(
+                f"the prompt template {template.name!r}: requires.tasks: {error}",
+                hint="`headrace models list` shows what models are made for",
+            ) from None
 
 
 def _check_variables(settings: TemplateSettings, prompts: PromptLibrary) -> None:

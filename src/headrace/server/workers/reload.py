@@ -12,6 +12,7 @@ from pathlib import Path
 from headrace.config.watch import ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.pipeline.service import Platform, Service
+from headrace.prompts.store import TAGS_FILE
 from headrace.server.load import ServiceLoader
 from headrace.server.reload import LOOK_EVERY_S, say_unusable, take_over
 from headrace.server.workers.message import Commit, Drop, Failure, Prepare, Prepared
@@ -30,12 +31,14 @@ def fingerprint_of(files: ServiceFiles) -> str:
 class Vote:
     """Watches the files, and asks the workers."""
 
-    def __init__(self, root: Path, workers: Callable[[], Sequence[WorkerProcess]]) -> None:
+    def __init__(
+        self, root: Path, home: Path, workers: Callable[[], Sequence[WorkerProcess]]
+    ) -> None:
         """
         Args:
             workers: those that run now.
         """
-        self._files = ServiceFiles(root)
+        self._files = ServiceFiles(root, [home / TAGS_FILE])
         self._workers = workers
         self._used = self._seen = fingerprint_of(self._files)
         self._version = 0
@@ -86,7 +89,7 @@ class Candidate:
     def __init__(self, platform: Platform, loader: ServiceLoader) -> None:
         self._platform = platform
         self._loader = loader
-        self._files = ServiceFiles(loader.root)
+        self._files = ServiceFiles(loader.root, [loader.home / TAGS_FILE])
         self._prepared: tuple[int, Service] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 

@@ -216,7 +216,7 @@ class _Crew:
         self._ready: dict[int, asyncio.Future[Ready]] = {}
         self._learning: set[WorkerProcess] = set()
         self._learned = asyncio.Event()
-        self._vote = Vote(wanted.root, lambda: list(self._running.values()))
+        self._vote = Vote(wanted.root, Path(begin.home), lambda: list(self._running.values()))
         self._runtimes = RuntimeHost(
             ModelStore(Path(begin.home) / "models", root=wanted.root),
             begin.workers,
