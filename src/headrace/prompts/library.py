@@ -1,6 +1,7 @@
 """The prompt templates of a service: its own files over the built-in ones."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -106,8 +107,9 @@ class PromptLibrary:
         return {name: template.digest for name, template in shown.items()}
 
 
-def builtin_templates() -> dict[str, PromptTemplate]:
-    """Headrace's own templates, by name."""
+@cache
+def builtin_templates() -> Mapping[str, PromptTemplate]:
+    """Headrace's own templates, by name. They are part of the package, so they are read once."""
     found: dict[str, PromptTemplate] = {}
     for entry in files("headrace.prompts").joinpath("builtin").iterdir():
         name = entry.name.removesuffix(".yaml")

@@ -12,9 +12,9 @@ from typing import Self
 
 import msgspec
 
-from headrace.config.model import RequireConfig
 from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFound, did_you_mean
 from headrace.models.box import ModelBox
+from headrace.pipeline.needs import missed_by, required
 from headrace.pipeline.reduce import LANGUAGE, Reduction, overhead_tokens
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.normalize.language import identify
@@ -93,10 +93,11 @@ class TemplateStep(Step[TemplateSettings]):
             template = self._template(turn)
         except NotFound:
             return None  # said by `prepare`, in a span of this step
-        if template.file.requires == Requirements():
+        needs = template.file.requires
+        if needs == Requirements():
             return None
         names = [default, *self._models.names()]
-        return next((name for name in names if not self._missed(template, name)), None)
+        return next((name for name in names if not missed_by(self._models, name, needs)), None)
 
     async def prepare(self, turn: Turn) -> None:
         """Put the words in place.
@@ -154,33 +155,18 @@ class TemplateStep(Step[TemplateSettings]):
     def _template(self, turn: Turn) -> PromptTemplate:
         return turn.prompt or self._prompts.get(turn.template or self.settings.name)
 
-    def _missed(self, template: PromptTemplate, name: str) -> list[str]:
-        """What a model, or every model of a route, misses of what the template requires."""
-        target = self._models.get(name)
-        needs = template.file.requires
-        missed = self._models.missed(_require(needs))
-        each = [list(missed.get(model.name, ())) for model in target.order()]
-        reasons = min(each, key=len)
-        if needs.context_tokens is not None and target.context_tokens < needs.context_tokens:
-            reasons.insert(
-                0,
-                f"needs a context of {needs.context_tokens} tokens; the model {target.name!r} "
-                f"has {target.context_tokens}",
-            )
-        return reasons
-
     def _check_model(self, template: PromptTemplate, turn: Turn) -> None:
         needs = template.file.requires
         if needs == Requirements():
             return
         target = self._models.get(turn.model)
-        if missed := self._missed(template, target.name):
+        if missed := missed_by(self._models, target.name, needs):
             raise InvalidRequest(
                 f"the template {template.name!r} {_reasons(missed, target.name)}",
                 hint="ask for a model that has it, or for another template",
                 param="model",
             )
-        known = self._models.missed(_require(needs))
+        known = self._models.missed(required(needs))
         turn.only = frozenset(m.name for m in target.order() if not known.get(m.name))
 
     def _check_examples(self, template: PromptTemplate, rendered: Rendered, turn: Turn) -> None:
@@ -240,11 +226,6 @@ def _with_text(messages: Sequence[Message], at: int, text: str) -> list[Message]
     return [*messages[:at], changed, *messages[at + 1 :]]
 
 
-def _require(needs: Requirements) -> RequireConfig:
-    # The context is looked at as the model really has it.
-    return RequireConfig(tasks=needs.tasks, position=needs.position)
-
-
 def _reasons(missed: Sequence[str], model: str) -> str:
     first = missed[0]
     if first.startswith("needs "):
@@ -286,7 +267,7 @@ def _check_requirements(prompts: PromptLibrary, models: ModelBox) -> None:
     """Raises ConfigError for a task that no catalogue knows."""
     for template in prompts.templates():
         try:
-            models.missed(_require(template.file.requires))
+            models.missed(required(template.file.requires))
         except msgspec.ValidationError as error:
             raise ConfigError(
                 f"the prompt template {template.name!r}: requires.tasks: {error}",
