@@ -54,6 +54,11 @@ COMMANDS: dict[str, Lazy] = {
         "models",
         "List, compare, choose and test models, and fetch their weights.",
     ),
+    "data": Lazy(
+        "headrace.cli.data.group",
+        "data",
+        "Keep examples to train on and to measure with, in versions that never change.",
+    ),
     "schema": Lazy("headrace.cli.schema", "schema", "Print the JSON Schema of a file format."),
     "doctor": Lazy(
         "headrace.cli.doctor",

@@ -1,0 +1,1 @@
+"""`headrace data`: one module per command."""

@@ -1,0 +1,23 @@
+"""The commands under `headrace data`."""
+
+import click
+
+from headrace.cli.command import Group
+from headrace.cli.data.add import add, check
+from headrace.cli.data.compare import diff, overlap
+from headrace.cli.data.show import export, list_datasets, show
+from headrace.cli.data.stats import card, stats
+
+__all__ = ["data"]
+
+
+@click.group(cls=Group)
+def data() -> None:
+    """Keep examples to train on and to measure with, in versions that never change.
+
+    A dataset goes by NAME (its newest version), NAME@3, or NAME@sha256:… (any beginning).
+    """
+
+
+for command in (check, add, list_datasets, show, stats, diff, overlap, export, card):
+    data.add_command(command)
