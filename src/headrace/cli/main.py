@@ -59,6 +59,11 @@ COMMANDS: dict[str, Lazy] = {
         "data",
         "Keep examples to train on and to measure with, in versions that never change.",
     ),
+    "prompts": Lazy(
+        "headrace.cli.prompts.group",
+        "prompts",
+        "List, compare, render, check, test and release prompt templates.",
+    ),
     "schema": Lazy("headrace.cli.schema", "schema", "Print the JSON Schema of a file format."),
     "doctor": Lazy(
         "headrace.cli.doctor",

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from headrace.cli.place import Place
 from headrace.errors import HeadraceError
 
-__all__ = ["complete_keys", "complete_models", "complete_traces"]
+__all__ = ["complete_keys", "complete_models", "complete_prompts", "complete_traces"]
 
 TRACES = 20
 
@@ -44,6 +44,20 @@ def complete_models(
     except HeadraceError:
         return []
     return _items(((name, "") for name in models), incomplete)
+
+
+def complete_prompts(
+    context: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of the prompt templates, with what they are for."""
+    del context, param
+    from headrace.prompts.library import PromptLibrary
+
+    try:
+        library = PromptLibrary.load(Place.here().root, os.environ)
+    except HeadraceError:
+        return []
+    return _items(((name, library.get(name).description) for name in library.names()), incomplete)
 
 
 def complete_traces(

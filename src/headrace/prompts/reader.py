@@ -28,7 +28,7 @@ from headrace.prompts.text import Localized, read_localized
 from headrace.prompts.variable import Variable, Variables
 from headrace.types import Params
 
-__all__ = ["read_template"]
+__all__ = ["is_template_name", "read_template"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -98,8 +98,13 @@ def read_template(node: Node, name: str, root: Path, *, trusted: bool = False) -
     return template
 
 
+def is_template_name(name: str) -> bool:
+    """Whether a template may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _name(node: Node, name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_template_name(name):
         raise node.error(
             f"{name!r} cannot name a template",
             hint="use letters, digits, `_`, `-` and `.`, beginning with a letter or digit",

@@ -70,18 +70,18 @@ class PromptStore:
     """See the module. Safe to share between threads; every call is one transaction."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
+        self.database = database
         self._clock = clock
 
     def keep(self, templates: Iterable[PromptTemplate]) -> int:
         """Write the versions that are not there yet; how many those were."""
         wanted = {(each.name, each.digest): each for each in templates}
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             known = _known(connection)
         fresh = [each for key, each in wanted.items() if key not in known]
         if not fresh:
             return 0
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             known = _known(connection)  # another process may have been quicker
             rows = []
             last = dict(_last_numbers(connection))
@@ -102,6 +102,18 @@ class PromptStore:
                 connection.execute(insert(prompt_versions), rows)
         return len(rows)
 
+    def copy_from(self, other: "PromptStore") -> None:
+        """Take over all that another store has; for an empty one, such as a trial's."""
+        with other.database.read() as connection:
+            tables = {
+                table: [dict(row) for row in connection.execute(select(table)).mappings()]
+                for table in (prompt_versions, prompt_tags)
+            }
+        with self.database.write() as connection:
+            for table, rows in tables.items():
+                if rows:
+                    connection.execute(insert(table), rows)
+
     def versions(self, name: str) -> list[Version]:
         """A template's versions, oldest first, with their tags; none for an unknown name."""
         columns = prompt_versions.c
@@ -110,7 +122,7 @@ class PromptStore:
             .where(columns.name == name)
             .order_by(columns.number)
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(query).all()
             tags = _tags(connection, name)
         return [
@@ -127,7 +139,7 @@ class PromptStore:
     def names(self) -> list[str]:
         """Every template that has a version."""
         query = select(prompt_versions.c.name).distinct().order_by(prompt_versions.c.name)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return list(connection.execute(query).scalars())
 
     def find(self, name: str, version: str) -> Version:
@@ -176,7 +188,7 @@ class PromptStore:
         query = select(columns.source).where(
             columns.name == version.name, columns.digest == version.digest
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             stored = connection.execute(query).scalar_one()
         try:
             return zlib.decompress(stored).decode()
@@ -207,7 +219,7 @@ class PromptStore:
             .where(columns.name == name)
             .order_by(columns.id)
         )
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return [
                 TagMove(tag=row.tag, digest=row.digest, at=row.created_at)
                 for row in connection.execute(query)
@@ -248,7 +260,7 @@ class PromptStore:
                 "digest": digest,
                 "created_at": self._clock(),
             }
-            with self._database.write() as connection:
+            with self.database.write() as connection:
                 connection.execute(insert(prompt_tags), row)
         return before
 

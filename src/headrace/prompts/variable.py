@@ -112,15 +112,16 @@ class Variables:
 
         Args:
             given: the request's; checked here.
-            service: the service's own, checked when it loaded; others than this template's are
-                ignored.
+            service: the service's own, checked when it loaded; those that are not this template's,
+                or that it means otherwise, are ignored.
 
         Raises:
             InvalidRequest: one that is unknown, missing, or not of its type; never quotes a value.
         """
         values = self._defaults.copy()
         for name, fixed in service.items():
-            if name in values:
+            declared = self.declared.get(name)
+            if declared is not None and declared.problem(fixed) is None:
                 values[name] = fixed
         for name, value in given.items():
             variable = self.declared.get(name)

@@ -276,18 +276,21 @@ def _check_requirements(prompts: PromptLibrary, models: ModelBox) -> None:
 
 
 def _check_variables(settings: TemplateSettings, prompts: PromptLibrary) -> None:
-    """Every value must be declared by some template, and be right for each that declares it."""
-    templates = [prompts.get(name) for name in prompts.names()]
+    """Every value must be declared by some template, and be right for each of the service's own.
+
+    Built-in templates may mean another thing by the name; there the value does not count.
+    """
+    own = [name for name in prompts.names() if prompts.path(name) or name == settings.name]
     for name, value in settings.variables.items():
-        declared = [each for each in templates if name in each.variables.declared]
-        if not declared:
-            known = {name for each in templates for name in each.variables.declared}
+        known = {each for one in prompts.templates() for each in one.variables.declared}
+        if name not in known:
             raise InvalidRequest(
                 f"variables: no prompt template has a variable {name!r}",
                 hint=did_you_mean(name, known, kind="variables"),
             )
-        for template in declared:
-            if wrong := template.variables.declared[name].problem(value):
+        for template in map(prompts.get, own):
+            variable = template.variables.declared.get(name)
+            if variable is not None and (wrong := variable.problem(value)):
                 raise InvalidRequest(
                     f"variables: {name!r} {wrong}", hint=f"the template {template.name!r} uses it"
                 )
