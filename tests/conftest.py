@@ -1,13 +1,15 @@
 """What many tests share: the real weights, fetched once, and homes that already have them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from headrace.config.load import load_service
+from headrace.models.embedder import ModelEmbedder, open_embedder
+from headrace.models.onnx.settings import PINNED
 from headrace.models.store import ModelStore
 from tests.running import ServiceProcess
 
@@ -45,6 +47,26 @@ def model_home(tmp_path: Path, weights_folder: Path) -> Iterator[Path]:
     home.mkdir(mode=0o700)
     (home / "models").symlink_to(weights_folder)
     yield home
+
+
+@pytest.fixture(scope="session")
+def embedding_folder() -> Path:
+    """A model store that holds the built-in embedding model (23 MB)."""
+    folder = CACHE / "models"
+    store = ModelStore(folder, root=REPOSITORY)
+    for reference, sha256 in PINNED.items():
+        store.fetch(reference, sha256)
+    return folder
+
+
+@pytest.fixture
+async def embedder(tmp_path: Path, embedding_folder: Path) -> AsyncIterator[ModelEmbedder]:
+    """The real built-in embedding model."""
+    home = tmp_path / "embedding-home"
+    home.mkdir(mode=0o700)
+    (home / "models").symlink_to(embedding_folder)
+    async with open_embedder(Path("/nonexistent"), home, os.environ) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,12 @@ import msgspec
 from headrace.config.model import (
     DeploymentConfig,
     ModelConfig,
+    ParamsConfig,
     RequireConfig,
     RouteConfig,
     ServiceConfig,
 )
+from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError, UnknownModel, did_you_mean
 from headrace.models.backend import Backend
 from headrace.models.balance.settings import BalanceSettings
@@ -29,8 +31,10 @@ from headrace.models.residency import permitted_regions
 from headrace.models.route import judge_models, route_of
 from headrace.types import Params
 
-__all__ = ["ModelBox", "backend_names", "backend_type", "backend_types"]
+__all__ = ["EMBEDDING", "ModelBox", "backend_names", "backend_type", "backend_types"]
 
+EMBEDDING = "embedding"
+"""The name of the model that makes embeddings where nobody declares another."""
 RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
 RETIRE_WITHIN_S = 60.0
@@ -82,12 +86,15 @@ class ModelBox:
         runners: Mapping[bytes, Runner],
         *,
         judge: Judge | None = None,
+        builtin: Mapping[str, Model] | None = None,
     ) -> None:
         """
         Args:
             judge: what each model misses of some requirements; None: nobody can tell.
+            builtin: models that are there without being declared, for who asks for them by name.
         """
         self._models = models
+        self._builtin = builtin or {}
         self._judge = judge
         self._missed: dict[bytes, Mapping[str, Sequence[str]]] = {}
         self._routes = routes
@@ -120,11 +127,12 @@ class ModelBox:
         builder = _Builder(config, home, environ, reuse.runners if reuse is not None else {})
         names = config.models if only is None else [n for n in config.models if n in only]
         models = {name: builder.model(config.models[name]) for name in names}
+        builtin = {EMBEDDING: builder.model(_embedding(config), is_here=True)}
         routes = {
             name: route_of(name, route, config, models, builder.facts)
             for name, route in (config.routes if only is None else {}).items()
         }
-        return cls(models, routes, builder.runners, judge=builder.judge)
+        return cls(models, routes, builder.runners, judge=builder.judge, builtin=builtin)
 
     @property
     def runners(self) -> Mapping[bytes, Runner]:
@@ -199,7 +207,7 @@ class ModelBox:
         """
         if name is None:
             return next(iter(self._models.values()))
-        found = self._models.get(name) or self._routes.get(name)
+        found = self._models.get(name) or self._routes.get(name) or self._builtin.get(name)
         if found is None:
             raise UnknownModel.named(name, self.names())
         return found
@@ -221,6 +229,18 @@ class ModelBox:
         """What each model serves, for the release digest."""
         targets: list[Target] = [*self._models.values(), *self._routes.values()]
         return {target.name: target.describe() for target in targets}
+
+
+def _embedding(config: ServiceConfig) -> ModelConfig:
+    """The model that makes embeddings where nobody declares another."""
+    settings = parse_yaml("{}", "built-in embedding model", {}, root=config.root)
+    return ModelConfig(
+        name=EMBEDDING,
+        deployments=[DeploymentConfig(backend="onnx", settings=settings)],
+        params=ParamsConfig(),
+        price=None,
+        node=config.node,
+    )
 
 
 class _Builder:
@@ -246,7 +266,11 @@ class _Builder:
         judged = judge_models(route, self._config, self.facts, datetime.now(UTC).date())
         return {each.name: each.missed for each in judged}
 
-    def model(self, config: ModelConfig) -> Model:
+    def model(self, config: ModelConfig, *, is_here: bool = False) -> Model:
+        """
+        Args:
+            is_here: it runs in this process, so that no rule on where data may go concerns it.
+        """
         deployments = [
             Deployment(
                 key=f"{config.name}-{position}",
@@ -264,7 +288,9 @@ class _Builder:
             Params(**msgspec.structs.asdict(config.params)),
             balance=balance,
             here=self._config.region,
-            regions=permitted_regions(self._config.residency, regions, config.node),
+            regions=None
+            if is_here
+            else permitted_regions(self._config.residency, regions, config.node),
         )
 
     def _runner(self, config: ModelConfig, declared: DeploymentConfig, position: int) -> Runner:

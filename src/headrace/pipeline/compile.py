@@ -12,9 +12,10 @@ from headrace import __version__
 from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig, StepConfig
 from headrace.errors import ConfigError, HeadraceError, did_you_mean
-from headrace.models.box import ModelBox
+from headrace.models.box import EMBEDDING, ModelBox
 from headrace.models.cache.build import check_cache
 from headrace.models.cache.cache import AnswerCache
+from headrace.models.embedder import ModelEmbedder
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.step import BuildContext, Settings, Step
@@ -112,6 +113,7 @@ def compile_pipeline(
             policies=policies,
             conversations=conversations,
             cache=cache,
+            embedder=ModelEmbedder(models.get(EMBEDDING)),
             later=tuple(each.name for each in config.pipeline[position + 1 :]),
         )
         try:

@@ -336,6 +336,7 @@ def _has_meaning(question: Question) -> bool:
         question.embed is not None
         and not question.in_conversation
         and not question.is_masked
+        and not question.is_grounded
         and not question.call.completion
         and last.role == "user"
         and isinstance(last.content, str)

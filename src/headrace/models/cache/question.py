@@ -33,6 +33,8 @@ class Question:
     """Whether earlier turns of a conversation may be in the prompt."""
     is_masked: bool = False
     """Whether placeholders stand for masked values in the prompt."""
+    is_grounded: bool = False
+    """Whether passages stand in the prompt: a like question with others has another answer."""
     control: str = ""
     """The client's `cache-control`."""
     ask: Callable[[], Asking]

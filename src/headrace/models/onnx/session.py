@@ -1,0 +1,114 @@
+"""From texts to vectors: tokenizer, model, pooling, unit length."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from headrace.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Session", "Tokens"]
+
+_SILENT = 3
+"""Of onnxruntime's log levels: errors alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One text as the model reads it."""
+
+    ids: list[int]
+    is_cut: bool
+    """Whether the text had more tokens than count."""
+
+
+class Session:
+    """A loaded model. Methods compute, so they belong in a thread; NumPy and the runtime let others run."""
+
+    def __init__(
+        self,
+        weights: Path,
+        tokenizer: Path,
+        *,
+        pooling: Literal["mean", "first"],
+        context_tokens: int,
+        threads: int,
+    ) -> None:
+        """
+        Raises:
+            ModelUnavailable: the files are no model and tokenizer, or not of a kind that embeds.
+        """
+        # Loading tokenizers must not start threads of its own beside the runtime's.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        try:
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        except Exception as error:  # the library raises nothing more narrow
+            raise ModelUnavailable(
+                f"{tokenizer.name} is no tokenizer: {error}", hint="it is a model's tokenizer.json"
+            ) from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _SILENT
+        # Threads that spin while they wait would take the cores from everybody else.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._model = onnxruntime.InferenceSession(
+                str(weights), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # as above
+            raise ModelUnavailable(
+                f"{weights.name} cannot be loaded: {error}", hint="is it an ONNX model?"
+            ) from error
+        self._inputs = {each.name for each in self._model.get_inputs()}
+        if not {"input_ids", "attention_mask"} <= self._inputs:
+            raise ModelUnavailable(
+                f"{weights.name} takes {', '.join(sorted(self._inputs))}, no tokens of a text",
+                hint="it must be a sentence encoder with input_ids and attention_mask",
+            )
+        self._pooling = pooling
+        self._context_tokens = context_tokens
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """Each text's tokens, cut to what counts; the last one stays the tokenizer's own end."""
+        most = self._context_tokens
+        found: list[Tokens] = []
+        for encoding in self._tokenizer.encode_batch(list(texts)):
+            ids = encoding.ids
+            is_cut = len(ids) > most
+            found.append(Tokens([*ids[: most - 1], ids[-1]] if is_cut else ids, is_cut))
+        return found
+
+    def vectors(self, batch: Sequence[Tokens]) -> "NDArray[np.float32]":
+        """One row a text, of unit length."""
+        import numpy as np
+
+        longest = max(len(each.ids) for each in batch)
+        ids = np.zeros((len(batch), longest), np.int64)
+        mask = np.zeros_like(ids)
+        for row, each in enumerate(batch):
+            ids[row, : len(each.ids)] = each.ids
+            mask[row, : len(each.ids)] = 1
+        feed = {"input_ids": ids, "attention_mask": mask}
+        if "token_type_ids" in self._inputs:
+            feed["token_type_ids"] = np.zeros_like(ids)
+        output = np.asarray(self._model.run(None, feed)[0], np.float32)
+        if output.ndim == 3:
+            if self._pooling == "first":
+                output = output[:, 0]
+            else:
+                weights = mask[:, :, None].astype(np.float32)
+                output = (output * weights).sum(axis=1) / weights.sum(axis=1)
+        norms = np.linalg.norm(output, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = output / np.maximum(norms, np.float32(1e-12))
+        return unit
