@@ -19,6 +19,7 @@ from headrace.console.views.conversation import (
     show_rename,
 )
 from headrace.console.views.language import choose_language
+from headrace.console.views.prompts import run_cases, show_prompt, show_prompts
 from headrace.console.views.sign_in import show_sign_in, sign_in, sign_out
 from headrace.console.views.trace import rate, show_outcome, show_trace
 from headrace.console.visit import Console, Visit
@@ -31,6 +32,7 @@ from headrace.errors import (
     Unauthenticated,
 )
 from headrace.pipeline.service import Platform
+from headrace.prompts.errors import UnknownVersion
 from headrace.storage.errors import StateUnusable
 
 __all__ = ["console_routes"]
@@ -45,6 +47,7 @@ _STATUS_BY_CODE = {
     Unauthenticated.code: 401,
     PermissionDenied.code: 403,
     NotFound.code: 404,
+    UnknownVersion.code: 404,
     PayloadTooLarge.code: 413,
     StateUnusable.code: 503,
 }
@@ -78,6 +81,9 @@ def console_routes(platform: Platform) -> list[BaseRoute]:
         get("/traces/{trace}", show_trace),
         get("/traces/{trace}/outcome", show_outcome),
         post("/traces/{trace}/rating", rate),
+        get("/prompts", show_prompts),
+        get("/prompts/{name}", show_prompt),
+        post("/prompts/{name}/run", run_cases),
         get("/sign-in", show_sign_in, public=True),
         post("/sign-in", sign_in, public=True),
         post("/sign-out", sign_out, public=True),
