@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "Annotation",
     "Choice",
+    "Citation",
     "Delta",
     "Deltas",
     "Embedder",
@@ -24,6 +26,7 @@ __all__ = [
     "Params",
     "Part",
     "Role",
+    "Support",
     "TokenLogprob",
     "ToolCall",
     "ToolCallDelta",
@@ -159,6 +162,44 @@ class Usage(msgspec.Struct):
     reasoning_tokens: int = 0
 
 
+class Citation(msgspec.Struct, frozen=True, kw_only=True, tag="citation"):
+    """A place in an answer that names the passage it stands on."""
+
+    start: int
+    """Span of the marker (`[2]`) in the choice's text, in characters."""
+    end: int
+    number: int
+    """What the marker says."""
+    passage: str
+    """The passage's id."""
+    uri: str
+    """Of the document."""
+    title: str
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+    source_start: int = 0
+    """Span of the passage in the document's text, in characters."""
+    source_end: int = 0
+
+
+class Support(msgspec.Struct, frozen=True, kw_only=True, tag="support"):
+    """How far one sentence of an answer is supported by the passages that it could stand on."""
+
+    start: int
+    """Span of the sentence in the choice's text, in characters."""
+    end: int
+    score: float
+    """Between 0 and 1: the calibrated probability that the passages say so."""
+    supported: bool
+    """Whether the score reaches the service's threshold."""
+    passage: str | None = None
+    """Id of the passage that supports it best."""
+
+
+Annotation: TypeAlias = Citation | Support
+"""A remark on a part of an answer."""
+
+
 class Delta(msgspec.Struct):
     """One piece of an answer on its way to the user. `index` is the choice it belongs to.
 
@@ -176,6 +217,8 @@ class Delta(msgspec.Struct):
     logprobs: list[TokenLogprob] | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    annotations: list[Annotation] | None = None
+    """Remarks on what this or an earlier delta of the choice said."""
 
 
 Deltas: TypeAlias = AsyncGenerator[Delta, None]
@@ -192,6 +235,7 @@ class Choice(msgspec.Struct):
     tool_calls: list[ToolCall] = msgspec.field(default_factory=list)
     logprobs: list[TokenLogprob] | None = None
     finish_reason: FinishReason | None = None
+    annotations: list[Annotation] = msgspec.field(default_factory=list)
 
 
 class Embedder(Protocol):

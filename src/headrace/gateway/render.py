@@ -5,6 +5,7 @@ A chunk is written once per token, so what does not change in a stream is encode
 
 import msgspec
 
+from headrace.gateway.annotation import chat_annotation
 from headrace.pipeline.turn import Turn
 from headrace.types import Choice, Delta, TokenLogprob, Usage
 
@@ -68,6 +69,8 @@ class ChatRenderer:
             message["reasoning_content"] = choice.reasoning
         if choice.tool_calls:
             message["tool_calls"] = choice.tool_calls
+        if choice.annotations:
+            message["annotations"] = list(map(chat_annotation, choice.annotations))
         return {
             "index": choice.index,
             "message": message,
@@ -103,6 +106,8 @@ class ChatRenderer:
             content["refusal"] = delta.refusal
         if delta.tool_calls:
             content["tool_calls"] = delta.tool_calls
+        if delta.annotations:
+            content["annotations"] = list(map(chat_annotation, delta.annotations))
         if delta.finish_reason is None:
             return role + self._event(delta.index, content, delta.logprobs)
         # The finish reason comes in a chunk of its own, as OpenAI sends it.

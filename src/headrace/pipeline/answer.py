@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
 from headrace.types import (
+    Annotation,
     Choice,
     Delta,
     FinishReason,
@@ -42,7 +43,15 @@ class _Call:
 class _Parts:
     """One choice in the making."""
 
-    __slots__ = ("calls", "finish_reason", "logprobs", "reasoning", "refusal", "text")
+    __slots__ = (
+        "annotations",
+        "calls",
+        "finish_reason",
+        "logprobs",
+        "reasoning",
+        "refusal",
+        "text",
+    )
 
     def __init__(self) -> None:
         self.text: list[str] = []
@@ -51,6 +60,26 @@ class _Parts:
         self.calls: dict[int, _Call] = {}
         self.logprobs: list[TokenLogprob] = []
         self.finish_reason: FinishReason | None = None
+        self.annotations: list[Annotation] = []
+
+    def add(self, delta: Delta) -> None:
+        if delta.text:
+            self.text.append(delta.text)
+        if delta.reasoning:
+            self.reasoning.append(delta.reasoning)
+        if delta.refusal:
+            self.refusal.append(delta.refusal)
+        if delta.logprobs:
+            self.logprobs.extend(delta.logprobs)
+        if delta.annotations:
+            self.annotations.extend(delta.annotations)
+        for piece in delta.tool_calls or ():
+            call = self.calls.get(piece.index)
+            if call is None:
+                call = self.calls[piece.index] = _Call()
+            call.add(piece)
+        if delta.finish_reason is not None:
+            self.finish_reason = delta.finish_reason
 
 
 class AnswerGatherer:
@@ -81,21 +110,7 @@ class AnswerGatherer:
             self._last = time.perf_counter()
             if self._first is None:
                 self._first = self._last
-        if delta.text:
-            parts.text.append(delta.text)
-        if delta.reasoning:
-            parts.reasoning.append(delta.reasoning)
-        if delta.refusal:
-            parts.refusal.append(delta.refusal)
-        if delta.logprobs:
-            parts.logprobs.extend(delta.logprobs)
-        for piece in delta.tool_calls or ():
-            call = parts.calls.get(piece.index)
-            if call is None:
-                call = parts.calls[piece.index] = _Call()
-            call.add(piece)
-        if delta.finish_reason is not None:
-            parts.finish_reason = delta.finish_reason
+        parts.add(delta)
 
     def begin_anew(self) -> None:
         """Forget what was gathered: the model broke off, and the answer begins again."""
@@ -128,6 +143,7 @@ class AnswerGatherer:
                 tool_calls=[call.whole() for call in parts.calls.values()],
                 logprobs=parts.logprobs or None,
                 finish_reason=parts.finish_reason,
+                annotations=parts.annotations,
             )
             for index, parts in sorted(self._parts.items())
         ]

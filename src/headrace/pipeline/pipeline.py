@@ -17,14 +17,16 @@ from headrace.errors import HeadraceError, ModelUnavailable, PolicyBlocked
 from headrace.models.box import ModelBox
 from headrace.models.model import Target
 from headrace.pipeline.admit import admit_turn
+from headrace.pipeline.again import AskAgain, Spent
 from headrace.pipeline.answer import AnswerGatherer
+from headrace.pipeline.citation import cited
 from headrace.pipeline.step import Settings, Step
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.stream import filtered
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.semconv import guardrail_attributes
 from headrace.telemetry.trace import Span, Trace, TraceStatus
-from headrace.types import Deltas
+from headrace.types import Delta, Deltas
 
 __all__ = ["Pipeline", "Recorder", "Unlock"]
 
@@ -173,30 +175,52 @@ class Pipeline:
         """The model's answer through all filters.
 
         Of an answer that is not streamed, nothing reaches the client before it is whole. So when
-        its model breaks off in the middle, it begins anew, once.
+        its model breaks off in the middle, it begins anew, once. It also begins anew when a step
+        has held the answer back and asks again.
         """
-        before = _Snapshot(turn)
-        while True:
-            model = self._generate.deltas(turn, span)
-            deltas = self._layers.over(turn, model, busy_s)
-            try:
-                # The model apart, because a step of someone's own may forget to close it.
-                async with aclosing(model), aclosing(deltas):
-                    async for delta in deltas:
-                        gathered.add(delta)
-                        yield delta
-                        if turn.stop_generation:
-                            return
-            except ModelUnavailable:
-                if gathered.is_whole():
-                    return  # All was said; only the usage did not come.
-                if turn.stream or gathered.first_s is None or before.is_restored:
-                    raise
-                before.restore()
+        before, spent = _Snapshot(turn), Spent()
+        try:
+            while True:
+                try:
+                    async with aclosing(self._once(turn, span, busy_s)) as deltas:
+                        async for delta in deltas:
+                            gathered.add(delta)
+                            if delta.usage is not None:
+                                delta = Delta(usage=spent.with_usage(delta.usage))
+                            yield delta
+                            if turn.stop_generation:
+                                return
+                except ModelUnavailable:
+                    if gathered.is_whole():
+                        return  # All was said; only the usage did not come.
+                    if turn.stream or gathered.first_s is None or before.is_restored:
+                        raise
+                    before.restore()
+                except AskAgain as again:
+                    spent.take(turn)
+                    before.restore()
+                    turn.messages = again.messages
+                    turn.state.update(again.state)
+                    turn.findings += again.findings
+                    before = _Snapshot(turn)
+                else:
+                    return
                 gathered.begin_anew()
                 busy_s[:] = [0.0] * len(busy_s)
-            else:
-                return
+        finally:
+            spent.settle(turn)
+
+    async def _once(self, turn: Turn, span: Span, busy_s: list[float]) -> Deltas:
+        """One answer of the model through all filters."""
+        model = self._generate.deltas(turn, span)
+        deltas = self._layers.over(turn, model, busy_s)
+        if turn.passages:
+            # Behind all steps: the spans are those of what the user gets.
+            deltas = cited(turn, deltas)
+        # The model apart, because a step of someone's own may forget to close it.
+        async with aclosing(model), aclosing(deltas):
+            async for delta in deltas:
+                yield delta
 
     async def _prepare(self, turn: Turn) -> None:
         for step in self._before:

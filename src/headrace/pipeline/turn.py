@@ -81,7 +81,9 @@ class Turn:
     @property
     def question(self) -> str:
         """The last message of the user as it was sent, before anything was put around it."""
-        return next((m.text() for m in reversed(self.received) if m.role == "user"), "")
+        return next(
+            (m.text() for m in reversed(self.received or self.messages) if m.role == "user"), ""
+        )
 
     @property
     def last_user_message(self) -> Message | None:

@@ -46,6 +46,12 @@ class MaskTable:
         """What the placeholder stands for, or None if it is not one of this turn's."""
         return self._by_placeholder.get(placeholder)
 
+    def hide(self, text: str) -> str:
+        """The text with every value that is masked in this turn as its placeholder again."""
+        for placeholder, value in sorted(self._by_placeholder.items(), key=lambda e: -len(e[1])):
+            text = text.replace(value, placeholder)
+        return text
+
     def reserve(self, texts: Iterable[str]) -> None:
         """Never give out what the conversation already says by itself.
 

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from headrace.gateway.annotation import message_citations
 from headrace.pipeline.turn import Turn
 from headrace.types import Choice, FinishReason, ToolCall, Usage
 
@@ -38,7 +39,7 @@ def whole(turn: Turn) -> bytes:
     if choice.reasoning:
         content.append(thinking_block(choice.reasoning))
     if text := choice.text + choice.refusal:
-        content.append(text_block(text))
+        content.append(text_block(text, message_citations(choice.annotations, turn.passages)))
     content += [tool_use_block(call, i, turn) for i, call in enumerate(choice.tool_calls)]
     refused = bool(choice.refusal)
     stop = stop_of(turn, choice.finish_reason or "stop", refused=refused)
@@ -95,8 +96,8 @@ def usage_of(usage: Usage) -> Json:
     return said
 
 
-def text_block(text: str) -> Json:
-    return {"type": "text", "text": text, "citations": None}
+def text_block(text: str, citations: Sequence[Json] = ()) -> Json:
+    return {"type": "text", "text": text, "citations": citations or None}
 
 
 def thinking_block(thinking: str) -> Json:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from headrace.errors import HeadraceError
+from headrace.gateway.annotation import message_citations
 from headrace.gateway.messages.errors import error_event
 from headrace.gateway.messages.render import (
     Json,
@@ -60,6 +61,9 @@ class MessageStream:
             events += self._add("thinking", delta.reasoning)
         if text := delta.text + delta.refusal:
             events += self._add("text", text)
+        for citation in message_citations(delta.annotations or (), self._turn.passages):
+            if self._open == "text":
+                events.append(self._grow({"type": "citations_delta", "citation": citation}))
         self._refused = self._refused or bool(delta.refusal)
         for piece in delta.tool_calls or ():
             events += self._add_call(piece)
@@ -159,5 +163,9 @@ class MessageStream:
 
 def _is_text_alone(delta: Delta) -> bool:
     return bool(delta.text) and not (
-        delta.reasoning or delta.refusal or delta.tool_calls or delta.finish_reason
+        delta.reasoning
+        or delta.refusal
+        or delta.tool_calls
+        or delta.finish_reason
+        or delta.annotations
     )

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from headrace.errors import HeadraceError
+from headrace.gateway.annotation import responses_annotation
 from headrace.gateway.errors import status_of as http_status_of
 from headrace.gateway.responses.wire import ResponsesRequest
 from headrace.pipeline.turn import Turn
@@ -156,7 +157,8 @@ def output_of(choice: Choice, turn_id: str) -> list[Json]:
         output.append(reasoning_item(item_id("rs", turn_id, 0), [choice.reasoning], status))
     parts: list[Json] = []
     if choice.text or not (choice.refusal or choice.tool_calls):
-        parts.append(text_part(choice.text, logprobs_of(choice.logprobs)))
+        remarks = list(map(responses_annotation, choice.annotations))
+        parts.append(text_part(choice.text, logprobs_of(choice.logprobs), remarks))
     if choice.refusal:
         parts.append(refusal_part(choice.refusal))
     if parts:
@@ -202,8 +204,8 @@ def call_item(made: str, call_id: str, name: str, arguments: str, status: Status
     }
 
 
-def text_part(text: str, logprobs: Sequence[Json] = ()) -> Json:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
+def text_part(text: str, logprobs: Sequence[Json] = (), annotations: Sequence[Json] = ()) -> Json:
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs}
 
 
 def refusal_part(refusal: str) -> Json:

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from headrace.errors import HeadraceError
+from headrace.gateway.annotation import responses_annotation
 from headrace.gateway.responses.render import (
     Json,
     ResponseRenderer,
@@ -47,6 +48,7 @@ class _Part:
     """`item_id`, `output_index` and `content_index`, as every event of the part says."""
     pieces: list[str] = field(default_factory=list)
     logprobs: list[Json] = field(default_factory=list)
+    annotations: list[Json] = field(default_factory=list)
     head: bytes = b""
     """The beginning of every `delta` event without log probabilities, up to its number."""
 
@@ -59,7 +61,7 @@ class _Part:
     def json(self) -> Json:
         text = "".join(self.pieces)
         if self.kind == "output_text":
-            return text_part(text, self.logprobs)
+            return text_part(text, self.logprobs, self.annotations)
         return refusal_part(text) if self.kind == "refusal" else reasoning_part(text)
 
 
@@ -114,6 +116,8 @@ class ResponseStream:
             events += self._add_thought(delta.reasoning)
         if delta.text or delta.logprobs:
             events += self._add_text("output_text", delta.text, logprobs_of(delta.logprobs))
+        for annotation in delta.annotations or ():
+            events += self._annotated(responses_annotation(annotation))
         if delta.refusal:
             events += self._add_text("refusal", delta.refusal, [])
         for piece in delta.tool_calls or ():
@@ -229,6 +233,20 @@ class ResponseStream:
         number, self._number = self._number, self._number + 1
         return b'%b%d,"delta":%b}\n\n' % (part.head, number, _encode(text))
 
+    def _annotated(self, annotation: Json) -> list[bytes]:
+        part = self._message.parts.get("output_text") if self._message is not None else None
+        if part is None:
+            return []
+        part.annotations.append(annotation)
+        return [
+            self._event(
+                "response.output_text.annotation.added",
+                **part.place,
+                annotation_index=len(part.annotations) - 1,
+                annotation=annotation,
+            )
+        ]
+
     def _add_call(self, piece: ToolCallDelta) -> list[bytes]:
         events = self._end_thought()
         call = self._calls.get(piece.index)
@@ -287,4 +305,5 @@ def _is_text_alone(delta: Delta) -> bool:
         or delta.tool_calls
         or delta.logprobs
         or delta.finish_reason
+        or delta.annotations
     )

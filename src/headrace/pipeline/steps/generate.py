@@ -109,6 +109,7 @@ class GenerateStep(Step[GenerateSettings]):
             subject=turn.subject,
             in_conversation=turn.conversation is not None,
             is_masked=bool(turn.masks),
+            is_grounded=bool(turn.passages),
             control=turn.cache_control,
             ask=lambda: target.ask(call),
             call_for=lambda model: call if model is target else self._call(turn, model),

@@ -182,5 +182,4 @@ def _texts(messages: Sequence[Message]) -> Iterator[str]:
 
 
 def _guess_language(turn: Turn) -> str:
-    last = turn.last_user_message
-    return "zh" if last is not None and _HAN.search(last.text()) else "en"
+    return "zh" if _HAN.search(turn.question) else "en"

@@ -1,4 +1,4 @@
-"""Puts the conversation so far in front of the new message, and remembers what was said."""
+"""Puts passages and the conversation so far in front of the message; remembers what was said."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,20 @@ from typing import Annotated, Literal, Self
 import msgspec
 from msgspec import Meta
 
-from headrace.errors import ContextTooLong
+from headrace.errors import ConfigError, ContextTooLong
 from headrace.models.box import ModelBox
 from headrace.models.model import Target
+from headrace.pipeline.citation import MarkerFilter, marked
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.memory import History, Line, RememberedTurn, Summary
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.ground.block import Block, blocks
 from headrace.pipeline.steps.ground.fit import Counter, fit
+from headrace.pipeline.steps.ground.lookup import KnowledgeSettings, Lookup
 from headrace.pipeline.steps.ground.overlap import overlap
 from headrace.pipeline.steps.ground.summary import INSTRUCTION, Summariser, summary_messages
 from headrace.pipeline.turn import Turn
-from headrace.types import Choice, Deltas, Message
+from headrace.types import Choice, Citation, Deltas, Message
 
 __all__ = ["GroundSettings", "GroundStep"]
 
@@ -41,6 +43,8 @@ class GroundSettings(Settings, frozen=True, kw_only=True):
     """`rolling`: what no longer fits is summarised by the model, after the turn."""
     summary_tokens: Annotated[int, Meta(ge=16, le=2048)] = 160
     """Longest summary, in tokens."""
+    knowledge: KnowledgeSettings | None = None
+    """What is looked up in the knowledge base; `{}` takes the defaults, absent: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +79,30 @@ class _Chosen:
 
 
 _MEMORY = "ground.memory"
+_UNKNOWN = "ground.unknown"
 
 
 class GroundStep(Step[GroundSettings]):
-    """Grounds a turn in its conversation; requests without one pass at no cost.
+    """Grounds a turn in its conversation and in the knowledge base.
 
-    The messages of such a request are the client's: nothing of them is dropped, and the backend
-    counts them when they do not fit.
+    Without either, requests pass at no cost. The messages of a request without a conversation
+    are the client's: nothing of them is dropped, and the backend counts them.
     """
 
     name = "ground"
     Settings = GroundSettings
 
     def __init__(
-        self, settings: GroundSettings, models: ModelBox, conversations: ConversationStore
+        self,
+        settings: GroundSettings,
+        models: ModelBox,
+        conversations: ConversationStore,
+        lookup: Lookup | None = None,
     ) -> None:
         super().__init__(settings)
         self._models = models
         self._conversations = conversations
+        self._lookup = lookup
         self._answer: Callable[[Turn], Deltas] | None = None
         self._summariser = (
             Summariser(conversations, max_tokens=settings.summary_tokens)
@@ -102,23 +112,39 @@ class GroundStep(Step[GroundSettings]):
 
     @classmethod
     def build(cls, settings: GroundSettings, context: BuildContext) -> Self:
-        return cls(settings, context.models, context.conversations)
+        """Raises ConfigError when there is nothing to look things up in."""
+        lookup = None
+        if settings.knowledge is not None:
+            if context.knowledge is None:
+                raise ConfigError(
+                    "pipeline: ground.knowledge is set, but the service has no knowledge base",
+                    hint="declare one under `knowledge:`, or remove ground.knowledge",
+                )
+            lookup = Lookup(settings.knowledge, context.knowledge, context.models)
+        return cls(settings, context.models, context.conversations, lookup)
 
     def digest_inputs(self) -> object:
-        return {"summary": INSTRUCTION} if self._summariser is not None else None
+        return {
+            **({"summary": INSTRUCTION} if self._summariser is not None else {}),
+            **(self._lookup.digest_inputs() if self._lookup is not None else {}),
+        } or None
 
     def compiled(self, answer: Callable[[Turn], Deltas]) -> None:
         self._answer = answer
 
     async def prepare(self, turn: Turn) -> None:
-        """Put earlier turns in place.
+        """Put passages and earlier turns in place.
 
         Raises:
             InvalidRequest: that cannot be a conversation's id.
             StateUnusable: the conversation cannot be read now.
             ContextTooLong: the new messages alone do not fit.
         """
-        if turn.conversation is None or turn.kind == "completion":
+        if turn.kind == "completion":
+            return
+        if turn.conversation is None:
+            if self._lookup is not None:
+                await self._lookup.ground(turn, _previous(turn.received[:-1]))
             return
         history = await self._conversations.history(turn.principal.key_id, turn.conversation)
         usable = [
@@ -132,6 +158,9 @@ class GroundStep(Step[GroundSettings]):
         new = len(said) - known.repeated
         seen = _without_system(turn.messages)
         lines = _lines(said[known.repeated :], seen[max(0, len(seen) - new) :])
+        if self._lookup is not None:
+            earlier = [m for each in usable[: known.turns] for m in each.for_model]
+            await self._lookup.ground(turn, _previous([*earlier, *turn.received[:-1]]))
         shown = _Shown()
         if self.settings.history:
             shown = await self._ground(turn, history, usable[: known.turns], ahead)
@@ -157,7 +186,9 @@ class GroundStep(Step[GroundSettings]):
         if chosen.blocks:
             first = next(i for i, each in enumerate(turns) if each is chosen.blocks[0].turns[0])
             history.starts[model.name] = chosen.blocks[0].position
+        looked_up = turn.state.get(self.name)
         turn.state[self.name] = {
+            **(looked_up if isinstance(looked_up, dict) else {}),
             "turns": sum(len(block.turns) for block in chosen.blocks),
             "dropped": first,
             "summarised": covered,
@@ -173,6 +204,35 @@ class GroundStep(Step[GroundSettings]):
         """The summary to show, if it is wanted and was not refused by a policy lately."""
         summary = history.summary if self._summariser is not None else None
         return None if summary is None or summary.until in history.withheld else summary
+
+    def transform(self, turn: Turn, deltas: Deltas) -> Deltas:
+        """Markers of passages in one form; none of passages that are not there."""
+        if turn.passages is None:
+            return deltas
+
+        def note(markers: MarkerFilter) -> None:
+            unknown = turn.state.get(_UNKNOWN, 0)
+            assert isinstance(unknown, int)
+            turn.state[_UNKNOWN] = unknown + markers.unknown
+
+        return marked(turn, deltas, note)
+
+    async def complete(self, turn: Turn) -> None:
+        """Say on the step's span what the answer cites."""
+        if turn.passages is None:
+            return
+        unknown = turn.state.get(_UNKNOWN, 0)
+        assert isinstance(unknown, int)
+        cited = {
+            each.number
+            for choice in turn.choices
+            for each in choice.annotations
+            if isinstance(each, Citation)
+        }
+        for span in turn.trace.spans:
+            if span.name == self.name:
+                span.attributes["headrace.ground.cited"] = len(cited)
+                span.attributes["headrace.ground.unknown_citations"] = unknown
 
     def ended(self, turn: Turn) -> None:
         """Remember what was said: the question and as much of the answer as the user got."""
@@ -219,6 +279,11 @@ def _ahead(turn: Turn) -> int:
         return ahead
     roles = [each.role in ("system", "developer") for each in turn.messages]
     return next((i for i, is_system in enumerate(roles) if not is_system), len(roles))
+
+
+def _previous(messages: Sequence[Message]) -> str:
+    """What the user asked last among these; empty for nothing."""
+    return next((each.text() for each in reversed(messages) if each.role == "user"), "")
 
 
 def _lines(said: Sequence[Message], seen: Sequence[Message]) -> tuple[Line, ...]:

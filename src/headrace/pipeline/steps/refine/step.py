@@ -57,8 +57,7 @@ class RefineStep(Step[RefineSettings]):
         return RefineFilter(tally, self._filters(turn, tally))
 
     def _filters(self, turn: Turn, tally: Tally) -> list[SpanFilter]:
-        asked = turn.last_user_message
-        question = asked.text() if asked is not None else ""
+        question = turn.question
         filters: list[SpanFilter] = [TemplateTokens(tally)]
         if self.settings.max_repeats:
             patience = _PATIENCE if _ASKS_TO_REPEAT.search(question) else 1

@@ -1,10 +1,11 @@
-"""The step `check`: is the answer what was asked for? It looks and reports; it changes nothing.
+"""The step `check`: is the answer what was asked for? It looks and reports.
 
 Runs on the finished answer, exactly as the user got it. Each check says `ok`, `not checked: …`
-or what is wrong, in `turn.state["check"]` and so on the step's span in the trace.
+or what is wrong, in `turn.state["check"]` and so on the step's span in the trace. Only the check
+against the passages may change the answer; it is in grounded.py.
 
-What it does not do: judge whether the answer is true, helpful or safe; look up facts or sources;
-stop, rewrite or repeat an answer. A short or mixed answer has no sure language and passes.
+What it does not do: judge whether the answer is true, helpful or safe. A short or mixed answer has
+no sure language and passes.
 """
 
 import re
@@ -13,11 +14,15 @@ from typing import Final, Literal, NoReturn, Self, TypeAlias, get_args
 
 import msgspec
 
+from headrace.errors import ConfigError
 from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.pipeline.steps.check.grounded import GROUNDED, GroundedCheck, GroundedSettings
+from headrace.pipeline.steps.check.judge import Judge
 from headrace.pipeline.steps.normalize.language import identify, load_profiles
 from headrace.pipeline.steps.normalize.passage import prose
 from headrace.pipeline.turn import Turn
-from headrace.types import Choice
+from headrace.screening.groundedness.support import load_weights
+from headrace.types import Choice, Deltas
 
 __all__ = ["CheckName", "CheckSettings", "CheckStep"]
 
@@ -50,6 +55,8 @@ class CheckSettings(Settings, frozen=True, kw_only=True):
     """Which checks run; all of them unless listed here."""
     on_failure: Literal["flag"] = "flag"
     """What a failed check does: `flag` records it in the trace, and the answer stays."""
+    grounded: GroundedSettings | None = None
+    """Holds the answer against the passages that `ground` looked up; absent: it does not."""
 
 
 Check: TypeAlias = Callable[[Turn, Choice], str]
@@ -61,21 +68,54 @@ class CheckStep(Step[CheckSettings]):
     name = "check"
     Settings = CheckSettings
 
+    def __init__(self, settings: CheckSettings, grounded: GroundedCheck | None = None) -> None:
+        super().__init__(settings)
+        self._grounded = grounded
+
     @classmethod
     def build(cls, settings: CheckSettings, context: BuildContext) -> Self:
-        del context
+        """Raises ConfigError where the check against the passages would not see the answer."""
         if "language" in settings.checks:
             load_profiles()
-        return cls(settings)
+        if settings.grounded is None:
+            return cls(settings)
+        if context.before_generate or context.later:
+            raise ConfigError(
+                "pipeline: check.grounded judges the answer as the user gets it, but "
+                f"`{context.later[0]}` stands behind it",
+                hint="make `check` the last step",
+            )
+        judge = Judge(context.embedder, settings.grounded.threshold)
+        return cls(settings, GroundedCheck(settings.grounded, judge))
+
+    def digest_inputs(self) -> object:
+        return {"grounded": load_weights()} if self._grounded is not None else None
+
+    def transform(self, turn: Turn, deltas: Deltas) -> Deltas:
+        """Hold the answer against the passages, if any were looked up."""
+        if self._grounded is None or turn.passages is None or turn.kind == "completion":
+            return deltas
+        return (
+            deltas
+            if _wanted_format(turn) not in (None, "text")
+            else self._grounded.watch(turn, deltas)
+        )
 
     async def complete(self, turn: Turn) -> None:
         if turn.blocked is not None:
             turn.state[self.name] = {"skipped": "a policy stopped the answer"}
             return
-        turn.state[self.name] = {
+        said: dict[str, str] = {
             name: _worst(_CHECKS[name](turn, choice) for choice in turn.choices)
             for name in self.settings.checks
         }
+        if self._grounded is not None:
+            results = turn.state.get(GROUNDED)
+            if isinstance(results, list):
+                said["grounded"] = _worst(results)
+            else:
+                said["grounded"] = "not checked: nothing was looked up"
+        turn.state[self.name] = dict(said)
 
 
 def _worst(results: Iterable[str]) -> str:
@@ -98,10 +138,10 @@ def _cut(turn: Turn, choice: Choice) -> str:
 
 
 def _language(turn: Turn, choice: Choice) -> str:
-    question = turn.last_user_message
-    if turn.language is None or question is None:
+    question = turn.question
+    if turn.language is None or not question:
         return "not checked: the question's language is unknown"
-    if _ASKS_FOR_LANGUAGE.search(question.text()):
+    if _ASKS_FOR_LANGUAGE.search(question):
         return "not checked: the question asks for a language"
     if _wanted_format(turn) not in (None, "text"):
         return "not checked: JSON has no language"
@@ -153,8 +193,7 @@ def _arguments(turn: Turn, choice: Choice) -> str:
 
 
 def _parrot(turn: Turn, choice: Choice) -> str:
-    question = turn.last_user_message
-    asked = _counted(question.text()) if question is not None else {}
+    asked = _counted(turn.question)
     said = _counted(choice.text)
     words = sum(said.values())
     if words < _LEAST_PARROT_WORDS or sum(asked.values()) < _LEAST_PARROT_WORDS:
