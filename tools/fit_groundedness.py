@@ -3,8 +3,8 @@
 To the labelled pairs come strangers: what is true of other passages of the same part and language is
 no support here. They stand for what a model makes up out of nothing, and are reported apart.
 
-    .venv/bin/python tools/fit_groundedness.py           # words alone
-    .venv/bin/python tools/fit_groundedness.py --embed   # also with the service's own embedder
+    .venv/bin/python tools/fit_groundedness.py                              # words alone
+    .venv/bin/python tools/fit_groundedness.py --home .cache/headrace      # and the built-in embedder
 
 Fits on the groups marked `train` by Newton's method with a small ridge, reports on the groups
 marked `held-out`, whose passages the fit never saw, and writes weights.json.
@@ -12,6 +12,7 @@ marked `held-out`, whose passages the fit never saw, and writes weights.json.
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.models.embedder import open_embedder
 from headrace.screening.groundedness.feature import NAMES, features, read
 from headrace.screening.groundedness.support import NO_EMBEDDER, SIMILARITY, Weights, load_weights
 from headrace.types import Embedder
@@ -126,6 +128,12 @@ async def similarities_of(pairs: Sequence[Pair], embedder: Embedder) -> list[flo
     return [float(a @ b) for a, b in zip(claims, passages, strict=True)]
 
 
+async def measured(pairs: Sequence[Pair], home: Path) -> tuple[str, list[float]]:
+    """The embedder's id, and the similarity of each pair."""
+    async with open_embedder(Path("/nonexistent"), home, os.environ) as embedder:
+        return embedder.id, await similarities_of(pairs, embedder)
+
+
 def fitted(name: str, pairs: Sequence[Pair], similarities: Sequence[float] | None) -> Weights:
     """Fit on one part, print how it does on the other."""
     rows = rows_of(pairs, similarities)
@@ -150,9 +158,15 @@ def fitted(name: str, pairs: Sequence[Pair], similarities: Sequence[float] | Non
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, help="folder whose models/ holds the embedding model")
+    home: Path | None = parser.parse_args().home
     pairs = pairs_of(LABELLED)
     known = dict(load_weights()) if WEIGHTS.exists() else {}
     known[NO_EMBEDDER] = fitted("words", pairs, None)
+    if home is not None:
+        name, similarities = asyncio.run(measured(pairs, home.resolve()))
+        known[name] = fitted("with similarity", pairs, similarities)
     data = msgspec.json.format(msgspec.json.encode(known, order="sorted"), indent=2)
     WEIGHTS.write_bytes(data + b"\n")
 

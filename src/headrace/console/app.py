@@ -19,6 +19,7 @@ from headrace.console.views.conversation import (
     show_rename,
 )
 from headrace.console.views.language import choose_language
+from headrace.console.views.passage import show_passage
 from headrace.console.views.prompts import run_cases, show_prompt, show_prompts
 from headrace.console.views.sign_in import show_sign_in, sign_in, sign_out
 from headrace.console.views.trace import rate, show_outcome, show_trace
@@ -78,6 +79,7 @@ def console_routes(platform: Platform) -> list[BaseRoute]:
         get("/conversations/{conversation:path}/rename", show_rename),
         post("/conversations/{conversation:path}/rename", rename_conversation),
         post("/conversations/{conversation:path}/delete", delete_conversation),
+        get("/passages/{passage:path}", show_passage),
         get("/traces/{trace}", show_trace),
         get("/traces/{trace}/outcome", show_outcome),
         post("/traces/{trace}/rating", rate),

@@ -4,6 +4,7 @@ import msgspec
 
 from headrace.console.address import kept_address
 from headrace.console.figure import as_seconds
+from headrace.console.source import sources_of
 from headrace.console.visit import Visit
 from headrace.errors import HeadraceError
 from headrace.telemetry.trace import Trace
@@ -24,10 +25,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Where the conversation can be found from now on; empty when nothing of it was kept."""
 
 
-async def ending_of(visit: Visit, trace: Trace) -> Ending:
-    """An answer that came to its end, or was stopped."""
+async def ending_of(visit: Visit, trace: Trace, text: str) -> Ending:
+    """An answer that came to its end, or was stopped, and its `text` as far as it is known."""
     stopped = trace.status == "cancelled"
-    html = visit.render("parts/outcome.html", trace=trace, score=None, stopped=stopped)
+    knowledge = visit.platform.service.knowledge
+    sources = await sources_of(text, trace, knowledge, visit.principal)
+    html = visit.render(
+        "parts/outcome.html", trace=trace, score=None, stopped=stopped, sources=sources
+    )
     return await _ending(visit, trace, html)
 
 

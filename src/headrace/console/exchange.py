@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from headrace.console.source import Source
 from headrace.telemetry.trace import Trace
 from headrace.types import Message
 
@@ -18,6 +19,8 @@ class Exchange:
     reasoning: str = ""
     trace: Trace | None = None
     """None once it was deleted, or while the answer is being written."""
+    sources: Sequence[Source] = ()
+    """What the answer cites."""
     score: int | None = None
     """The reader's own rating: 1, -1 or none yet."""
     is_new: bool = False

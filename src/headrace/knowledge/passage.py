@@ -45,3 +45,7 @@ class Retriever(Protocol):
     ) -> list[Passage]:
         """The best passages, best first, of documents that one of `roles` may read."""
         ...
+
+    async def passage(self, name: str, *, roles: AbstractSet[str]) -> Passage | None:
+        """The passage with the id `name`; None if there is none that one of `roles` may read."""
+        ...

@@ -12,6 +12,7 @@ from headrace import __version__
 from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig, StepConfig
 from headrace.errors import ConfigError, HeadraceError, did_you_mean
+from headrace.knowledge.passage import Retriever
 from headrace.models.box import EMBEDDING, ModelBox
 from headrace.models.cache.build import check_cache
 from headrace.models.cache.cache import AnswerCache
@@ -92,6 +93,7 @@ def compile_pipeline(
     unlock: Unlock,
     limiter: Limiter | None = None,
     cache: AnswerCache | None = None,
+    knowledge: Retriever | None = None,
 ) -> Pipeline:
     """Build every step in order and digest what they will do.
 
@@ -113,6 +115,7 @@ def compile_pipeline(
             policies=policies,
             conversations=conversations,
             cache=cache,
+            knowledge=knowledge,
             embedder=ModelEmbedder(models.get(EMBEDDING)),
             later=tuple(each.name for each in config.pipeline[position + 1 :]),
         )
@@ -130,6 +133,8 @@ def compile_pipeline(
     if semantic is not None:
         # How near is near enough decides what is answered.
         decides["cache"] = {"model": semantic.model, "threshold": semantic.threshold}
+    if knowledge is not None:
+        decides["knowledge"] = knowledge.version
     release = _digest(decides)
     return Pipeline(
         steps, models, release=release, recorder=recorder, unlock=unlock, limiter=limiter

@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace.access.keys import KeyStore
 from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig
+from headrace.knowledge.passage import Retriever
 from headrace.models.box import ModelBox
 from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.conversation import ConversationStore
@@ -34,6 +35,8 @@ class Service:
     pipeline: Pipeline
     prompts: PromptLibrary
     embedder: Embedder
+    knowledge: Retriever | None = None
+    """What answers stand on, where `knowledge:` declares it."""
     release: str
     """Digest of everything that changes behaviour."""
     loaded_at: float

@@ -63,6 +63,11 @@ class Books:
         ][:limit]
 
 
+    async def passage(self, name: str, *, roles: AbstractSet[str]) -> Passage | None:
+        found = (each for each in self.passages if each.id == name)
+        return next((p for p in found if p.metadata.get("role", "user") in roles), None)
+
+
 class Model(ScriptedBackend):
     """Gives one answer after the other, in pieces of three characters, and keeps what it was asked."""
 

@@ -1,6 +1,7 @@
 // Asking and answering. One answer at a time; leaving the page or `stop` ends it on the server too.
 
 import { fill, fragment } from "./trust.js";
+import { linkMarks, openSource } from "./citation.js";
 import { copy } from "./copy.js";
 import { localTimes } from "./time.js";
 import { render, renderPlain } from "./markdown.js";
@@ -15,6 +16,7 @@ const status = document.getElementById("status");
 const send = document.getElementById("send");
 const stop = document.getElementById("stop");
 const trace = document.getElementById("trace");
+const passage = document.getElementById("passage");
 
 const texts = new WeakMap(); // exchange's element → its answer as Markdown
 let running = null; // AbortController of the answer being written
@@ -162,6 +164,7 @@ function conclude(exchange, { html, summary, steps, address }) {
     exchange.querySelector("[data-summary]").textContent = summary;
     fill(exchange.querySelector(".steps ol"), steps);
     fill(exchange.querySelector(".after"), html);
+    linkMarks(exchange);
   });
 }
 
@@ -218,7 +221,11 @@ log.addEventListener("click", (event) => {
   const target = event.target;
   const exchange = target.closest(".exchange");
   const example = target.closest("[data-example]");
-  if (example) ask(example.dataset.example);
+  const mark = target.closest("[data-mark]");
+  if (mark && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    openSource(mark);
+  } else if (example) ask(example.dataset.example);
   else if (target.closest("[data-copy]")) copy(target.closest("[data-copy]"), texts.get(exchange));
   else if (target.closest("[data-copy-code]")) copy(target, codeBeside(target));
   else if (target.closest("[data-retry]") && !running) {
@@ -235,13 +242,16 @@ function codeBeside(button) {
 document.addEventListener("htmx:after:swap", (event) => {
   const target = event.detail.ctx.target;
   if (target?.matches(".rating")) target.querySelector(".comment")?.scrollIntoView({ block: "nearest" });
+  if (target?.id === "passage-body" && !passage.open) passage.showModal();
   if (target?.id !== "trace-body") return;
   localTimes(trace);
   if (!trace.open) trace.showModal();
 });
-trace.addEventListener("click", (event) => {
-  if (event.target === trace) trace.close();
-});
+for (const dialog of [trace, passage]) {
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+}
 
 // An answer that its reader walked away from ends while the next page is on its way, perhaps too
 // late for that page's list of conversations.
@@ -254,6 +264,7 @@ if (left) endingOf(left).then(() => refreshConversations(composer.dataset.conver
 
 for (const exchange of log.querySelectorAll(".exchange")) {
   texts.set(exchange, renderPlain(exchange.querySelector(".answer")));
+  linkMarks(exchange);
 }
 scroll.scrollTop = scroll.scrollHeight;
 send.disabled = false; // it came disabled: nothing can be sent without this script

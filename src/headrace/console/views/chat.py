@@ -1,12 +1,14 @@
 """The chat page, and asking."""
 
 import asyncio
+from dataclasses import replace
 
 from starlette.responses import Response
 
 from headrace.console.ending import Ending, ending_of, failure_of
 from headrace.console.exchange import Exchange, exchanges
 from headrace.console.form import read_form
+from headrace.console.source import sources_of
 from headrace.console.stream import TurnStream
 from headrace.console.views.conversation import entries
 from headrace.console.visit import Visit
@@ -81,7 +83,8 @@ class _Words:
         return self._visit.render("parts/step.html", span=span)
 
     async def done(self, turn: Turn) -> Ending:
-        return await ending_of(self._visit, turn.trace)
+        text = turn.choices[0].text if turn.choices else ""
+        return await ending_of(self._visit, turn.trace, text)
 
     async def failed(self, turn: Turn, error: HeadraceError) -> Ending:
         return await failure_of(self._visit, turn.trace, error)
@@ -104,4 +107,8 @@ async def _exchanges(visit: Visit, conversation: str) -> list[Exchange]:
         return traces, scores
 
     traces, scores = await asyncio.to_thread(look_up)
-    return list(exchanges(turns, traces, scores))
+    knowledge, reader = platform.service.knowledge, visit.principal
+    return [
+        replace(each, sources=await sources_of(each.answer, each.trace, knowledge, reader))
+        for each in exchanges(turns, traces, scores)
+    ]

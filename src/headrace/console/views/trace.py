@@ -45,7 +45,9 @@ async def show_trace(visit: Visit) -> Response:
 async def show_outcome(visit: Visit) -> Response:
     """The ending of an answer that its reader stopped: nobody was there to hear of it."""
     trace = await _trace(visit.platform, visit.request.path_params["trace"], visit.principal)
-    body = msgspec.json.encode(await ending_of(visit, trace))
+    choices = _decoded(trace.output, list[Choice])
+    text = choices[0].text if choices else ""
+    body = msgspec.json.encode(await ending_of(visit, trace, text))
     return Response(body, media_type="application/json")
 
 
