@@ -73,4 +73,6 @@ def test_a_file_that_does_not_load_is_one_error(tmp_path: Path, text: str, rule:
 
 @pytest.mark.parametrize("name", sorted(builtin_templates()))
 def test_the_built_in_templates_have_nothing_to_complain_about(name: str) -> None:
-    assert lint(builtin_templates()[name], identify) == []
+    template = builtin_templates()[name]
+    assert lint(template, identify) == []
+    assert {"en", "zh"} <= {test.language for test in template.file.tests}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from headrace.access.principal import Principal
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, InvalidRequest
 from headrace.pipeline.needs import missed_by
 from headrace.pipeline.reduce import LANGUAGE
 from headrace.pipeline.service import Service
@@ -64,6 +64,10 @@ async def try_case(
         skipped = []
         if test.requires is not None:
             skipped = missed_by(service.models, model, test.requires)
+        if not any(step.name == "template" for step in service.pipeline.steps):
+            raise InvalidRequest(
+                "the pipeline has no step `template`, so that no template is ever used"
+            )
         if skipped:
             return Trial(
                 template=template.version, name=name, outcome="skipped", reasons=tuple(skipped)
