@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from headrace.access.principal import Principal
 from headrace.config.load import load_service
-from headrace.errors import InvalidRequest, NotFound
+from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFound
 from headrace.models.backend import Call
 from headrace.models.box import ModelBox
 from headrace.pipeline.step import BuildContext
@@ -245,3 +246,79 @@ async def test_the_real_model_thinks_first_and_the_reader_gets_the_answer(
     assert "7" in text
     assert "3 + 4" in thought
     assert "Final answer" not in text + thought
+
+
+TWO_MODELS = """
+models:
+  short:
+    deployments:
+      - {backend: embedded, weights: "file:a.gguf", context_tokens: 512}
+  long:
+    deployments:
+      - {backend: embedded, weights: "file:b.gguf", context_tokens: 8192}
+routes:
+  either: {models: [short, long]}
+pipeline: [generate]
+"""
+
+
+@pytest.fixture
+def two(context: BuildContext) -> BuildContext:
+    """The same with two models and a route over both."""
+    (context.root / "headrace.yaml").write_text(TWO_MODELS)
+    (context.root / "prompts" / "wide.yaml").write_text("requires: {context_tokens: 4000}")
+    (context.root / "prompts" / "seeing.yaml").write_text("requires: {tasks: [vision]}")
+    config = load_service(context.root, os.environ)
+    return replace(
+        context,
+        models=ModelBox.build(config, context.root, {}),
+        prompts=PromptLibrary.load(context.root, {}),
+    )
+
+
+async def test_a_request_that_names_no_model_gets_one_that_meets_the_template(
+    two: BuildContext,
+) -> None:
+    step = step_of(two)
+    assert step.model_for(turn_of(template="wide"), "short") == "long"
+    assert step.model_for(turn_of(template="shop"), "short") is None
+    assert step.model_for(turn_of(template="seeing"), "short") is None
+    assert step.model_for(turn_of(template="nothing"), "short") is None
+
+
+async def test_a_model_without_what_the_template_requires_is_refused_with_the_reason(
+    two: BuildContext,
+) -> None:
+    turn = turn_of(template="seeing")
+    turn.model = "long"
+    with pytest.raises(InvalidRequest, match=r"'seeing' cannot be used with the model 'long'"):
+        await step_of(two).prepare(turn)
+
+
+async def test_a_task_that_does_not_exist_is_refused_when_built(two: BuildContext) -> None:
+    (two.root / "prompts" / "odd.yaml").write_text("requires: {tasks: [flying]}")
+    context = replace(two, prompts=PromptLibrary.load(two.root, {}))
+    with pytest.raises(ConfigError, match=r"'odd': requires.tasks"):
+        step_of(context)
+
+
+def test_a_route_narrows_to_the_models_that_may_answer(two: BuildContext) -> None:
+    route = two.models.get("either")
+    assert [each.name for each in route.among({"long"}).order()] == ["long"]
+    assert route.among(None) is route
+    assert route.among({"short", "long"}) is route
+
+
+async def test_examples_that_exceed_the_context_are_the_templates_fault(
+    two: BuildContext,
+) -> None:
+    rows = "".join(f'{{"prompt": "q{n}", "completion": "{"word " * 400}"}}\n' for n in range(8))
+    (two.root / "data").mkdir()
+    (two.root / "data" / "long.jsonl").write_text(rows)
+    (two.root / "prompts" / "many.yaml").write_text("examples: {from: data/long.jsonl}")
+    context = replace(two, prompts=PromptLibrary.load(two.root, {}))
+    turn = turn_of(template="many")
+    turn.model = "short"
+    with pytest.raises(ContextTooLong, match=r"examples of the template 'many'.*512") as caught:
+        await step_of(context).prepare(turn)
+    assert "max_tokens" in caught.value.hint
