@@ -137,7 +137,7 @@ _SMALL_NUMBERS = {
 } | {"third": "3", "second": "2", "first": "1", "twice": "2", "half": "0.5"}
 _NEGATIONS = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|unless)\b|n't\b"
-    r"|\b(?:forbidden|prohibited|refused?|unable|lacks?|clos(?:ed|es)|remov(?:ed|es)|expires?d?|unused|failed)\b"
+    r"|\b(?:forbidden|prohibited|refused?|unable|lacks?|clos(?:ed|es)|remov(?:ed|es)|expires?d?|failed)\b"
     r"|不|没|作废|关闭|取消支持|未|无|勿|禁止|严禁|切勿|不得|别(?=[让把在去用])|非(?=常)?",
     re.IGNORECASE,
 )
