@@ -19,10 +19,12 @@ from sqlalchemy import (
 
 __all__ = [
     "api_keys",
+    "batches",
     "conversation_messages",
     "conversations",
     "dataset_versions",
     "feedback",
+    "files",
     "limit_counters",
     "meta",
     "metadata",
@@ -215,3 +217,32 @@ dataset_versions = Table(
     Index("ix_dataset_versions_digest", "digest"),
 )
 """Versions of datasets; `manifest` (JSON) names the segments that hold the rows."""
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(41), primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("name_sealed", LargeBinary, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Index("ix_files_key_id_id", "key_id", "id"),
+)
+"""Files that clients uploaded, or that were made for them; the bytes lie sealed beside the database."""
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(42), primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Index("ix_batches_key_id_id", "key_id", "id"),
+    Index("ix_batches_status_id", "status", "id"),
+)
+"""Batches of requests; `state` (JSON) is all of it, the columns are what is searched by."""
