@@ -131,6 +131,50 @@ def test_a_file_wins_over_the_built_in_template_of_its_name(tmp_path: Path) -> N
     assert after.get("step_by_step").digest == before.get("step_by_step").digest
 
 
+def test_a_file_may_name_its_template_and_no_two_files_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("name: support\nmessages: {system: A.}")
+    assert PromptLibrary.load(tmp_path, {}).get("support").name == "support"
+    for other, said in (("support", "is in .*a.yaml already"), ("Support", "in case only")):
+        (folder / "b.yaml").write_text(f"description: d\nname: {other}\n")
+        with pytest.raises(ConfigError, match=said):
+            PromptLibrary.load(tmp_path, {})
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "", "-x", "x" * 101, "a@b"])
+def test_what_cannot_name_a_template(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(f"name: '{name}'\n")
+    if name:
+        with pytest.raises(ConfigError, match="cannot name a template"):
+            PromptLibrary.load(tmp_path, {})
+    else:
+        assert PromptLibrary.load(tmp_path, {}).get("a").name == "a"
+
+
+def test_a_built_in_template_can_be_named_where_a_file_hides_it(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "summarise.yaml").write_text("messages: {system: Mine.}")
+    library = PromptLibrary.load(tmp_path, {})
+    assert library.get("builtin/summarise").digest != library.get("summarise").digest
+    assert library.get("builtin/translate") is library.get("translate")
+    with pytest.raises(NotFound) as caught:
+        library.get("builtin/sumarise")
+    assert caught.value.hint == "did you mean 'builtin/summarise'?"
+
+
+def test_renaming_is_no_new_version(tmp_path: Path) -> None:
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("messages: {system: x}")
+    (folder / "b.yaml").write_text("name: other\nmessages: {system: x}")
+    library = PromptLibrary.load(tmp_path, {})
+    assert library.get("a").digest == library.get("other").digest
+
+
 def test_the_digest_is_of_the_meaning_not_of_the_writing(template_from: Load) -> None:
     one = template_from("description: A\nparams: {temperature: 1, top_p: 0.5}\n")
     other = template_from("# why\nparams:\n  top_p: 0.5\n  temperature: 1.0\ndescription: 'A'\n")

@@ -1,12 +1,13 @@
 """Prompts: the words around a user's message, as versioned templates from `prompts/*.yaml`.
 
-Read file.py (the format), variable.py (typed variables), text.py (sandboxed Jinja), example.py
-(few-shot), reasoning.py and thought.py (chain of thought: asked for, and kept apart on the
-stream), template.py (what renders a turn), library.py (all templates of a service). The step
-that applies one to a turn is pipeline/steps/template.py.
+Read file.py (the format), variable.py (typed variables), text.py and bound.py (sandboxed Jinja),
+example.py and dataset.py (few-shot), reasoning.py and thought.py (chain of thought: asked for, and
+kept apart on the stream), template.py (what renders a turn), library.py (all templates of a
+service), store.py (their versions), lint.py. The step that applies one to a turn is
+pipeline/steps/template.py; pipeline/trial.py runs the `tests:` of one.
 
-What it does not do yet: choose a template by rule or classifier, pick examples from a dataset,
-run the `tests:` of a template. The format has room for each.
+What it does not do yet: choose a template by rule or classifier, or examples by their meaning
+(`examples.choose` has one way), improve one by itself. The format has room for each.
 """
 
 from headrace.prompts.file import PromptFile

@@ -13,13 +13,16 @@ from threading import Thread
 
 import pytest
 
+from headrace.prompts.library import PromptLibrary
+from headrace.prompts.store import PromptStore
 from headrace.server.doctor.files import check_files
 from headrace.server.doctor.plugins import check_plugins
 from headrace.server.doctor.port import check_port
 from headrace.server.doctor.service import check_service
 from headrace.server.doctor.site import Site
 from headrace.server.doctor.weights import check_weights
-from headrace.server.state import RunningService, announce
+from headrace.server.state import DATABASE_FILE, RunningService, announce
+from headrace.storage.database import Database
 from headrace.storage.lock import HomeLock
 
 Look = Callable[[], Site]
@@ -57,6 +60,26 @@ def test_a_step_that_names_a_policy_nobody_wrote_fails(site: Look, root: Path) -
     (result,) = check_files(site())
     assert result.status == "fail"
     assert result.hint == "did you mean 'default'?"
+
+
+def test_a_pipeline_may_name_a_released_version(site: Look, root: Path) -> None:
+    (root / "prompts").mkdir()
+    (root / "prompts" / "shop.yaml").write_text("messages: {system: Hello.}")
+    declared = root / "headrace.yaml"
+    declared.write_text(
+        "models:\n  small: {deployments: [{backend: embedded, weights: 'file:x'}]}\n"
+        "pipeline: [{template: {name: shop@production}}, generate]\n"
+    )
+    (before,) = check_files(site())
+    assert (before.status, "shop@production" in before.message) == ("fail", True)
+    site().home.mkdir(exist_ok=True)
+    database = Database.open(site().home / DATABASE_FILE)
+    store = PromptStore(database)
+    store.keep([PromptLibrary.load(root, {}).get("shop")])
+    store.tag(store.find("shop", "v1"), "production")
+    database.close()
+    (after,) = check_files(site())
+    assert after.status == "ok"
 
 
 def test_weights_that_are_nowhere_fail(site: Look, root: Path) -> None:

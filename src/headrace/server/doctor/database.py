@@ -13,7 +13,7 @@ from headrace.server.doctor.site import Site
 from headrace.server.state import DATABASE_FILE
 from headrace.storage.database import HEAD, Database
 
-__all__ = ["check_database"]
+__all__ = ["check_database", "is_current"]
 
 RESTORE = "restore the home folder from your backup, or move the file away to begin anew"
 
@@ -81,6 +81,16 @@ def _check_master_key(site: Site, path: Path) -> Iterator[Result]:
         yield failure("master key", error)
         return
     yield ok("master key", f"{key} fits; keep a copy of it elsewhere")
+
+
+def is_current(path: Path) -> bool:
+    """Whether it can be opened without changing it: it is there, sound, and of this schema."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as opened:
+            row = opened.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return False
+    return row is not None and row[0] == HEAD
 
 
 def _size(path: Path) -> int:

@@ -13,9 +13,13 @@ from headrace.models.box import ModelBox
 from headrace.pipeline.compile import compile_pipeline, find_step
 from headrace.pipeline.conversation import ConversationStore
 from headrace.prompts.library import PromptLibrary
+from headrace.prompts.store import PromptStore
 from headrace.screening.policy import PolicyLibrary
+from headrace.server.doctor.database import is_current
 from headrace.server.doctor.result import Result, failure, ok
 from headrace.server.doctor.site import Site
+from headrace.server.state import DATABASE_FILE
+from headrace.storage.database import Database
 from headrace.telemetry.trace import Trace
 
 __all__ = ["check_files"]
@@ -30,7 +34,7 @@ def check_files(site: Site) -> Iterator[Result]:
     """
     errors: list[HeadraceError] = []
     config = _try(errors, lambda: load_service(site.root, site.environ))
-    prompts = _try(errors, lambda: PromptLibrary.load(site.root, site.environ))
+    prompts = _try(errors, lambda: _prompts(site))
     policies = _try(errors, lambda: PolicyLibrary.load(site.root, site.environ))
     models = None
     if config is not None:
@@ -53,6 +57,19 @@ def _try(errors: list[HeadraceError], work: Callable[[], T]) -> T | None:
     except HeadraceError as error:
         errors.append(error)
         return None
+
+
+def _prompts(site: Site) -> PromptLibrary:
+    """The templates, with the released versions if there are any."""
+    library = PromptLibrary.load(site.root, site.environ)
+    path = site.home / DATABASE_FILE
+    if not is_current(path):
+        return library  # the checks of the state say what is wrong with it
+    database = Database.open(path)
+    try:
+        return library.with_tagged(PromptStore(database).tagged())
+    finally:
+        database.close()
 
 
 def _read_settings(entry: StepConfig) -> msgspec.Struct:
