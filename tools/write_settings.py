@@ -41,6 +41,8 @@ from headrace.models.balance.settings import (
 from headrace.models.box import backend_types
 from headrace.models.cache.settings import CacheRedisSettings, CacheSettings, SemanticSettings
 from headrace.pipeline.compile import step_types
+from headrace.pipeline.steps.check.grounded import GroundedSettings
+from headrace.pipeline.steps.ground.lookup import KnowledgeSettings
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "configuration.md"
@@ -98,6 +100,8 @@ def tables() -> Iterator[str]:
     for name, (step, _) in sorted(step_types().items()):
         more = f" ([more](steps/{name}.md))" if (DOCS / "steps" / f"{name}.md").exists() else ""
         yield from _table("", f"The step `{name}`{more}", step.Settings)
+    yield from _table("ground.knowledge", "`knowledge:` of the step `ground`", KnowledgeSettings)
+    yield from _table("check.grounded", "`grounded:` of the step `check`", GroundedSettings)
 
 
 def _table(group: str, title: str, kind: type[msgspec.Struct]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from headrace.screening.groundedness.feature import NAMES, features, read
 
-__all__ = ["NO_EMBEDDER", "SupportModel", "Verdict", "Weights"]
+__all__ = ["NO_EMBEDDER", "SupportModel", "Verdict", "Weights", "load_weights"]
 
 NO_EMBEDDER = "words"
 SIMILARITY = "similarity"

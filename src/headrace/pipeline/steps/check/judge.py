@@ -12,7 +12,7 @@ from headrace.types import Embedder, Support
 
 __all__ = ["Judge", "Judged"]
 
-_NEAREST = 4
+_NEAREST = 2
 """Windows of the passages whose meaning is compared, for each claim: the nearest by words."""
 _MOST_CLAIMS = 100
 """Of one answer; those behind are not judged, so that no answer takes seconds."""
