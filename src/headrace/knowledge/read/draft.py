@@ -1,0 +1,71 @@
+"""A document while a format is being read: text grows at its end, blocks with it."""
+
+from hashlib import sha256
+
+from headrace.knowledge.document import Block, BlockKind, Document
+from headrace.knowledge.errors import UnreadableDocument
+from headrace.knowledge.read.source import Source
+
+__all__ = ["Draft"]
+
+
+class Draft:
+    """Collects headings and blocks in the order of the source."""
+
+    def __init__(self) -> None:
+        self.title = ""
+        self.metadata: dict[str, str] = {}
+        self._parts: list[str] = []
+        self._length = 0
+        self._blocks: list[Block] = []
+        self._headings: list[tuple[int, str]] = []
+
+    def heading(self, level: int, text: str) -> None:
+        """A heading; it ends those of its own and of deeper levels."""
+        if not (text := " ".join(text.split())):
+            return
+        while self._headings and self._headings[-1][0] >= level:
+            self._headings.pop()
+        self._headings.append((level, text))
+        self._write(text)
+
+    def block(self, kind: BlockKind, text: str, page: int | None = None) -> None:
+        """A block below the headings so far; blank ones are left out."""
+        text = text.strip("\n") if kind == "code" else text.strip()
+        if not text.strip():
+            return
+        start = self._write(text)
+        headings = tuple(name for _, name in self._headings)
+        self._blocks.append(Block(kind, start, start + len(text), headings, page))
+
+    def document(self, source: Source, media_type: str, uri: str = "") -> Document:
+        """What was collected.
+
+        Raises:
+            UnreadableDocument: there is no text in it.
+        """
+        if not self._blocks and not self._headings:
+            raise UnreadableDocument(
+                f"{source.uri}: no text in it",
+                hint="scanned pages need OCR first; else leave it out",
+            )
+        top = self._headings[0][1] if self._headings else ""
+        first = self._blocks[0].headings[:1] if self._blocks else ()
+        return Document(
+            uri=uri or source.uri,
+            title=self.title or (first[0] if first else top) or source.uri.rsplit("/", 1)[-1],
+            text="".join(self._parts),
+            blocks=tuple(self._blocks),
+            media_type=media_type,
+            digest=sha256(source.data).hexdigest(),
+            metadata=self.metadata,
+        )
+
+    def _write(self, text: str) -> int:
+        if self._parts:
+            self._parts.append("\n\n")
+            self._length += 2
+        start = self._length
+        self._parts.append(text)
+        self._length += len(text)
+        return start

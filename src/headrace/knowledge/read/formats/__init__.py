@@ -1,0 +1,1 @@
+"""One file a format: `read(source, settings) -> list[Document]`, entry points `headrace.readers`."""

@@ -1,0 +1,84 @@
+"""CSV and JSONL: one document a row, its address with `#row=N` behind."""
+
+import csv
+import io
+from collections.abc import Mapping
+
+import msgspec
+
+from headrace.knowledge.document import Document
+from headrace.knowledge.errors import UnreadableDocument
+from headrace.knowledge.read.decode import decode
+from headrace.knowledge.read.draft import Draft
+from headrace.knowledge.read.settings import ReadSettings
+from headrace.knowledge.read.source import Source
+
+__all__ = ["read_csv", "read_jsonl"]
+
+_DELIMITERS = ",;\t|"
+
+
+def read_csv(source: Source, settings: ReadSettings) -> list[Document]:
+    """A document a row; the first row names the columns."""
+    text, _ = decode(source.data, source.uri)
+    first = text.split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="")
+    try:
+        found = [
+            (rows.line_num, {key: value for key, value in row.items() if key and value})
+            for row in rows
+        ]
+    except csv.Error as error:
+        raise UnreadableDocument(
+            f"{source.uri}:{rows.line_num}: not CSV: {error}", hint="check its quotes"
+        ) from error
+    return _documents(source, settings, found, "text/csv")
+
+
+def read_jsonl(source: Source, settings: ReadSettings) -> list[Document]:
+    """A document a line; each line is a JSON object."""
+    text, _ = decode(source.data, source.uri)
+    found: list[tuple[int, dict[str, str]]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line, type=dict[str, object])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise UnreadableDocument(
+                f"{source.uri}:{number}: not a JSON object: {error}",
+                hint="every line of a JSONL file is one object",
+            ) from error
+        found.append((number, {key: _shown(value) for key, value in row.items()}))
+    return _documents(source, settings, found, "application/jsonl")
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _documents(
+    source: Source,
+    settings: ReadSettings,
+    rows: list[tuple[int, dict[str, str]]],
+    media_type: str,
+) -> list[Document]:
+    documents = []
+    for number, row in rows:
+        draft = Draft()
+        draft.title = row.get(settings.title_field, "")
+        wanted = settings.metadata_fields
+        draft.metadata = {name: row[name] for name in wanted if name in row}
+        draft.block("text", _text(row, settings))
+        if any(value.strip() for value in row.values()):
+            documents.append(draft.document(source, media_type, f"{source.uri}#row={number}"))
+    if not documents:
+        raise UnreadableDocument(f"{source.uri}: no rows in it", hint="leave it out, or fill it")
+    return documents
+
+
+def _text(row: Mapping[str, str], settings: ReadSettings) -> str:
+    if (text := row.get(settings.text_field, "")).strip():
+        return text
+    return "\n".join(f"{key}: {value}" for key, value in row.items() if value.strip())
