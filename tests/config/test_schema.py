@@ -161,6 +161,14 @@ PROMPTS = {
     "messages: ": True,
     "examples: [{user: a, assistant: b}]": True,
     "tests: [{user: a, expect: {contains: [b]}}]": True,
+    "examples: {entries: [{user: a, assistant: b}], most: 3}": True,
+    "examples: {choose: nearest}": False,
+    "map_reduce: {part: '{{ input }}', max_parts: 8}": True,
+    "map_reduce: {max_parts: 8}": False,
+    "requires: {tasks: [chat], position: light}": True,
+    "requires: {position: big}": False,
+    "name: other": True,
+    "tests: [{user: a, repeat: 2, expect: {schema: {}, max_chars: 9}}]": True,
     "reasoning: hiden": False,
     "reasoning: {marker: x}": False,
     "message: {system: a}": False,
@@ -177,7 +185,7 @@ PROMPTS = {
 def test_the_prompt_schema_and_the_reader_agree(text: str, tmp_path: Path) -> None:
     valid = Validator(struct_schema(PromptFile, "x")).is_valid(written(text))
     try:
-        read_template(parse_yaml(text, "p.yaml", {}, root=tmp_path), "p")
+        read_template(parse_yaml(text, "p.yaml", {}, root=tmp_path), "p", tmp_path)
         loads = True
     except ConfigError:
         loads = False

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,17 @@ def test_a_library_offers_what_is_tagged(
     assert library.get("shop@production").digest == old.digest
     assert library.get("shop").digest == new.digest
     assert library.digests()["shop@production"] == old.digest
+
+
+def test_processes_that_start_together_number_versions_once(
+    tmp_path: Path, template_from: Load
+) -> None:
+    versions = [template_from(f"messages: {{system: '{n}'}}") for n in range(6)]
+    databases = [Database.open(tmp_path / "both.db") for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        kept = threads.map(lambda each: PromptStore(each).keep(versions), databases)
+        assert sum(kept) == len(versions)
+    found = PromptStore(databases[0]).versions("shop")
+    assert [each.number for each in found] == [1, 2, 3, 4, 5, 6]
+    for each in databases:
+        each.close()
