@@ -1,0 +1,226 @@
+"""A snapshot: one version of the index, open for reading, whatever writers do meanwhile."""
+
+import hashlib
+import queue
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.knowledge.errors import KnowledgeUnusable
+from headrace.knowledge.index.postings import Postings, mapped
+from headrace.knowledge.index.store import FOLDER, connect, guarded
+
+__all__ = ["Found", "Snapshot"]
+
+_TRIES = 5
+_MOST_MASKS = 64
+_COLUMNS = (
+    'SELECT c.id, c.document, c.ordinal, c."start", c."end", c.text, c.kind, c.headings, c.page,'
+    " d.uri, d.title, d.metadata FROM chunk c JOIN document d ON d.id = c.document"
+)
+_CHUNK = f"{_COLUMNS} WHERE c.id = ?"
+_CHUNK_AT = (
+    f'{_COLUMNS} WHERE c.document = ? AND c."start" <= ? ORDER BY c."start" DESC, c.ordinal LIMIT 1'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A chunk with its document's particulars."""
+
+    chunk: int
+    document: int
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    kind: str
+    headings: tuple[str, ...]
+    page: int | None
+    uri: str
+    title: str
+    metadata: dict[str, str]
+
+    def id(self) -> str:
+        """Its content address."""
+        content = f"{self.uri}\0{self.text}"
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    readers: frozenset[str]
+    metadata: dict[str, str]
+
+
+class Snapshot:
+    """Everything of one version. Connections hold its transaction until it is closed."""
+
+    def __init__(self, connections: Sequence[sqlite3.Connection], folder: Path | None) -> None:
+        self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        for each in connections:
+            self._free.put(each)
+        self._connections = connections
+        self.version = _meta(connections[0], "version") if connections else ""
+        self.embedder = _meta(connections[0], "embedder") if connections else ""
+        if folder is None:
+            self.postings = Postings.empty()
+            self.vectors: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+            self._chunks = self._documents = np.zeros(0, np.int64)
+        else:
+            self.postings = Postings.load(folder)
+            self.vectors = mapped(folder / "vectors.npy")
+            self._chunks, self._documents = (
+                mapped(folder / "chunks.npy"),
+                mapped(folder / "documents.npy"),
+            )
+        self.norms = self.postings.norms()
+        self._known = self._read_documents()
+        self._masks: dict[object, NDArray[np.bool_]] = {}
+
+    @classmethod
+    def open(cls, home: Path, connections: int = 1) -> Self:
+        """The newest version; an empty one where there is none yet.
+
+        Raises:
+            KnowledgeUnusable: it cannot be read.
+        """
+        path = home / FOLDER / "knowledge.db"
+        if not path.exists():
+            return cls([], None)
+        with guarded(path):
+            for _ in range(_TRIES):
+                opened = [connect(path, read_only=True) for _ in range(connections)]
+                try:
+                    folders = {_begin(each) for each in opened}
+                    (folder,) = folders
+                    if not folder:
+                        break
+                    return cls(opened, path.parent / folder)
+                except (ValueError, FileNotFoundError):
+                    # A new version came while we looked; look again.
+                    pass
+                for each in opened:
+                    each.close()
+            else:
+                raise KnowledgeUnusable(f"{path}: versions come too fast", hint="try again")
+        for each in opened:
+            each.close()
+        return cls([], None)
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def close(self) -> None:
+        """Let go of it. Nothing may be searching."""
+        for each in self._connections:
+            each.close()
+
+    def readable(
+        self, roles: AbstractSet[str], filters: Mapping[str, str] | None
+    ) -> NDArray[np.bool_]:
+        """(N,): rows of documents that one of `roles` may read and that have that metadata."""
+        wanted = tuple(sorted((filters or {}).items()))
+        key = (frozenset(roles), wanted)
+        found = self._masks.get(key)
+        if found is None:
+            allowed = [
+                document
+                for document, known in self._known.items()
+                if (not known.readers or known.readers & roles)
+                and all(known.metadata.get(name) == value for name, value in wanted)
+            ]
+            found = np.isin(self._documents, np.array(allowed, np.int64))
+            if len(self._masks) >= _MOST_MASKS:
+                self._masks.clear()
+            self._masks[key] = found
+        return found
+
+    def chunks(self, rows: Sequence[int]) -> list[Found]:
+        """The chunks of some rows, in that order."""
+        with self._connection() as database:
+            return [
+                _found(database.execute(_CHUNK, (int(self._chunks[row]),)).fetchone())
+                for row in rows
+            ]
+
+    def span(self, uri: str, start: int, end: int, roles: AbstractSet[str]) -> Found | None:
+        """What stands at a span of a document; None if it has none that one of `roles` may read.
+
+        A chunk's own span gives the chunk (a table's head is repeated there), any other the text.
+        """
+        with self._connection() as database:
+            documents = database.execute(
+                "SELECT id FROM document WHERE uri = ? ORDER BY id", (uri,)
+            ).fetchall()
+            for (document,) in documents:
+                readers = self._known[document].readers
+                if readers and not readers & roles:
+                    continue
+                row = database.execute(_CHUNK_AT, (document, start)).fetchone()
+                if row is None:
+                    continue
+                found = _found(row)
+                if (found.start, found.end) == (start, end):
+                    return found
+                (text,) = database.execute(
+                    "SELECT substr(text, ?, ?) FROM document WHERE id = ?",
+                    (start + 1, end - start, document),
+                ).fetchone()
+                return replace(found, start=start, end=end, text=str(text))
+        return None
+
+    def text(self, document: int, start: int, end: int) -> str:
+        """A span of a document's text."""
+        with self._connection() as database:
+            row = database.execute(
+                "SELECT substr(text, ?, ?) FROM document WHERE id = ?",
+                (start + 1, end - start, document),
+            ).fetchone()
+            return str(row[0])
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        taken = self._free.get()
+        try:
+            yield taken
+        finally:
+            self._free.put(taken)
+
+    def _read_documents(self) -> dict[int, _Known]:
+        if not self._connections:
+            return {}
+        rows = self._connections[0].execute("SELECT id, readers, metadata FROM document")
+        return {
+            row[0]: _Known(
+                frozenset(msgspec.json.decode(row[1])),
+                msgspec.json.decode(row[2], type=dict[str, str]),
+            )
+            for row in rows
+        }
+
+
+def _begin(database: sqlite3.Connection) -> str:
+    """Begin the transaction that keeps the version in view; gives the folder of its arrays."""
+    database.execute("BEGIN")
+    return _meta(database, "folder")
+
+
+def _meta(database: sqlite3.Connection, key: str) -> str:
+    row = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def _found(row: Sequence[object]) -> Found:
+    values = list(row)
+    values[7] = tuple(msgspec.json.decode(values[7]))  # type: ignore[call-overload]  # as written
+    values[11] = msgspec.json.decode(values[11])  # type: ignore[call-overload]  # as written
+    return Found(*values)  # type: ignore[arg-type]  # the columns of _CHUNK
