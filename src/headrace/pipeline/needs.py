@@ -4,7 +4,7 @@ from headrace.config.model import RequireConfig
 from headrace.models.box import ModelBox
 from headrace.prompts.file import Requirements
 
-__all__ = ["missed_by", "required"]
+__all__ = ["fitting", "missed_by", "required"]
 
 
 def missed_by(models: ModelBox, name: str | None, needs: Requirements) -> list[str]:
@@ -13,18 +13,29 @@ def missed_by(models: ModelBox, name: str | None, needs: Requirements) -> list[s
     Raises:
         UnknownModel: there is none of that name.
     """
-    target = models.get(name)
-    known = models.missed(required(needs))
-    reasons = min((list(known.get(model.name, ())) for model in target.order()), key=len)
-    if needs.context_tokens is not None and target.context_tokens < needs.context_tokens:
-        reasons.insert(
-            0,
-            f"needs a context of {needs.context_tokens} tokens; the model {target.name!r} "
-            f"has {target.context_tokens}",
-        )
-    return reasons
+    return min(_missed(models, name, needs).values(), key=len)
+
+
+def fitting(models: ModelBox, name: str | None, needs: Requirements) -> frozenset[str]:
+    """The models behind a name that meet all; raises as `missed_by`."""
+    return frozenset(each for each, missed in _missed(models, name, needs).items() if not missed)
 
 
 def required(needs: Requirements) -> RequireConfig:
     """The same in a route's words, without the context, which is looked at as it really is."""
     return RequireConfig(tasks=needs.tasks, position=needs.position)
+
+
+def _missed(models: ModelBox, name: str | None, needs: Requirements) -> dict[str, list[str]]:
+    known = models.missed(required(needs))
+    found: dict[str, list[str]] = {}
+    for model in models.get(name).order():
+        reasons = list(known.get(model.name, ()))
+        if needs.context_tokens is not None and model.context_tokens < needs.context_tokens:
+            reasons.insert(
+                0,
+                f"needs a context of {needs.context_tokens} tokens; the model {model.name!r} "
+                f"has {model.context_tokens}",
+            )
+        found[model.name] = reasons
+    return found

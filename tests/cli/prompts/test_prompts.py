@@ -105,6 +105,8 @@ def test_tests_run_on_the_real_model_and_tell_ci(shop: Path, call: Call, folder:
     assert passing.status == 0
     (trial,) = json.loads(passing.out)
     assert trial["outcome"] == "passed"
+    forced = call("prompts", "test", "shop", "--case", "paints", "--all", "--json")
+    assert json.loads(forced.out)[0]["outcome"] == "failed"
     state = sorted(each.name for each in (folder / ".headrace").iterdir())
     assert not [name for name in state if name.startswith("journal")], (
         "no turn of the service's own"

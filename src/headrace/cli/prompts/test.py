@@ -1,6 +1,7 @@
 """`headrace prompts test`: a template's tests, on the real model, through the whole pipeline."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -22,6 +23,16 @@ FAILED = 1
 _SHOWN = 200
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which tests, and of whom."""
+
+    model: str | None
+    case: str
+    """Part of a test's name; empty: any."""
+    skip_none: bool
+
+
 @click.command(cls=Command)
 @click.argument(
     "references", metavar="[NAME[@VERSION]]...", nargs=-1, shell_complete=complete_prompts
@@ -34,6 +45,7 @@ _SHOWN = 200
     help="Write a report as JUnit XML to this file.",
 )
 @click.option("--builtin", is_flag=True, help="Test the built-in templates too.")
+@click.option("--all", "skip_none", is_flag=True, help="Skip nothing, whatever a test requires.")
 @json_option
 @click.pass_context
 def test(
@@ -43,19 +55,21 @@ def test(
     case: str | None,
     junit: Path | None,
     builtin: bool,
+    skip_none: bool,
     as_json: bool,
 ) -> None:
     """Run the tests of templates: the service's own, or those named. Exits with 1 if one fails.
 
     Each test is a turn through the pipeline of headrace.yaml, at temperature 0 with one seed; no
     answer is taken from a cache or put into one. Tests that ask for more than the model is are
-    skipped, and said to be.
+    skipped, and said to be; --all asks them all the same, as for a model that no catalogue knows.
     """
+    wanted = _Wanted(model, (case or "").casefold(), skip_none)
     with Desk.open(keep=True) as desk:
         chosen = references or _all(desk, builtin=builtin)
         templates = [desk.template(each) for each in chosen]
         with FetchProgress() as progress:
-            trials = asyncio.run(_run(desk, templates, model, case, progress, quiet=as_json))
+            trials = asyncio.run(_run(desk, templates, wanted, progress, quiet=as_json))
     if junit is not None:
         junit.write_bytes(junit_xml(trials))
     if as_json:
@@ -78,8 +92,7 @@ def _all(desk: Desk, *, builtin: bool) -> list[str]:
 async def _run(
     desk: Desk,
     templates: list[PromptTemplate],
-    model: str | None,
-    case: str | None,
+    wanted: _Wanted,
     progress: FetchProgress,
     *,
     quiet: bool,
@@ -89,13 +102,19 @@ async def _run(
     trials: list[Trial] = []
     async with desk.platform(progress.report) as platform:
         progress.close()
-        if model is not None:
-            platform.service.models.get(model)
+        platform.service.models.get(wanted.model)
         for template in templates:
             for each in template.file.tests:
-                if case is not None and case.casefold() not in each.name.casefold():
+                if wanted.case not in each.name.casefold():
                     continue
-                trial = await try_case(platform.service, LOCAL, template, each, model=model)
+                trial = await try_case(
+                    platform.service,
+                    LOCAL,
+                    template,
+                    each,
+                    model=wanted.model,
+                    whatever_it_requires=wanted.skip_none,
+                )
                 trials.append(trial)
                 if not quiet:
                     _print(trial)

@@ -14,7 +14,7 @@ import msgspec
 
 from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFound, did_you_mean
 from headrace.models.box import ModelBox
-from headrace.pipeline.needs import missed_by, required
+from headrace.pipeline.needs import fitting, missed_by, required
 from headrace.pipeline.reduce import LANGUAGE, Reduction, overhead_tokens
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.normalize.language import identify
@@ -166,8 +166,7 @@ class TemplateStep(Step[TemplateSettings]):
                 hint="ask for a model that has it, or for another template",
                 param="model",
             )
-        known = self._models.missed(required(needs))
-        turn.only = frozenset(m.name for m in target.order() if not known.get(m.name))
+        turn.only = fitting(self._models, target.name, needs)
 
     def _check_examples(self, template: PromptTemplate, rendered: Rendered, turn: Turn) -> None:
         """Examples that leave no room for a question are the template's fault: say so."""
