@@ -54,6 +54,11 @@ COMMANDS: dict[str, Lazy] = {
         "models",
         "List, compare, choose and test models, and fetch their weights.",
     ),
+    "batch": Lazy(
+        "headrace.cli.batch",
+        "batch",
+        "Answer a file of requests, each once, in order, whatever is killed meanwhile.",
+    ),
     "data": Lazy(
         "headrace.cli.data.group",
         "data",
@@ -63,6 +68,11 @@ COMMANDS: dict[str, Lazy] = {
         "headrace.cli.prompts.group",
         "prompts",
         "List, compare, render, check, test and release prompt templates.",
+    ),
+    "knowledge": Lazy(
+        "headrace.cli.knowledge",
+        "knowledge",
+        "Fill, search and keep up to date what answers stand on.",
     ),
     "schema": Lazy("headrace.cli.schema", "schema", "Print the JSON Schema of a file format."),
     "doctor": Lazy(

@@ -10,6 +10,7 @@ import click
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -18,7 +19,7 @@ from rich.progress import (
 
 from headrace.cli.terminal import console
 
-__all__ = ["FetchProgress"]
+__all__ = ["FetchProgress", "RowProgress"]
 
 LINE_EVERY_S = 2.0
 """In a log, a line each step would bury everything else."""
@@ -90,6 +91,48 @@ class FetchProgress:
             return
         self._lines[what] = float("inf") if is_whole else now
         click.echo(f"{what}: {_megabytes(done)}{_of(total)} MB", err=True)
+
+
+class RowProgress:
+    """Shows how many of some rows are done, on stderr."""
+
+    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what = what
+        self._console = console(err=True)
+        self._clock = clock
+        self._bar: Progress | None = None
+        self._said_at = float("-inf")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def report(self, done: int, total: int | None) -> None:
+        """`done` of `total` rows; None while nobody knows."""
+        if self._console.is_terminal:
+            if self._bar is None:
+                self._bar = Progress(
+                    TextColumn("{task.description}", markup=False),
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    TimeRemainingColumn(),
+                    console=self._console,
+                )
+                self._bar.start()
+                self._bar.add_task(self._what, total=total)
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+        elif self._clock() - self._said_at >= LINE_EVERY_S:
+            self._said_at = self._clock()
+            of = "" if total is None else f" of {total:,}"
+            click.echo(f"{self._what}: {done:,}{of} rows", err=True)
 
 
 def _of(total: int | None) -> str:

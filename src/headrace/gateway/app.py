@@ -5,13 +5,16 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from headrace.access.principal import Principal
 from headrace.errors import HeadraceError, NotFound, did_you_mean
+from headrace.gateway.batches import answer_batch, answer_batches
 from headrace.gateway.call import Call
 from headrace.gateway.chat import answer_chat
 from headrace.gateway.completions import answer_completion
 from headrace.gateway.embeddings import answer_embeddings
 from headrace.gateway.errors import MethodNotAllowed, ServiceStopping, error_event, internal_error
 from headrace.gateway.feedback import take_feedback
+from headrace.gateway.files import answer_file, answer_files
 from headrace.gateway.health import show_health, show_metrics, show_readiness
 from headrace.gateway.http import ClientGone, Exchange
 from headrace.gateway.messages import models as anthropic_models
@@ -46,6 +49,8 @@ _GET_AS_ANTHROPIC: Mapping[str, Handler] = {**_GET, "/v1/models": anthropic_mode
 _MODEL = "/v1/models/"
 _AGAIN = "try again in a moment"
 _RESPONSE = "/v1/responses/"
+_FILES = "/v1/files"
+_BATCHES = "/v1/batches"
 
 
 class Gateway:
@@ -63,8 +68,18 @@ class Gateway:
         call = Call(self._platform, exchange)
         if is_anthropic(call):
             call.surface = ANTHROPIC
+        await self._answered(call, _answer(call))
+
+    async def answer_inner(self, exchange: Exchange, principal: Principal) -> None:
+        """Answer a request of the service's own, such as a row of a batch, as somebody."""
+        call = Call(self._platform, exchange)
+        call.act_as(principal)
+        await self._answered(call, _POST[exchange.path](call))
+
+    async def _answered(self, call: Call, answer: Awaitable[None]) -> None:
+        """Await the answer; whatever fails becomes one."""
         try:
-            await _answer(call)
+            await answer
         except HeadraceError as error:
             if call.has_begun:
                 await call.end(error_event(call.shown(error)))
@@ -78,7 +93,7 @@ class Gateway:
                 await call.refuse(ServiceStopping("the service is stopping", hint=_AGAIN))
             raise
         except Exception:
-            _log.exception("%s %s failed (%s)", call.method, path, call.id)
+            _log.exception("%s %s failed (%s)", call.method, call.path, call.id)
             if call.has_begun:
                 raise
             await call.refuse(internal_error(call.id))
@@ -106,13 +121,22 @@ async def _answer(call: Call) -> None:
         _check_method(call, "GET", "HEAD")
         is_ours = call.surface is not ANTHROPIC
         await (show_model if is_ours else anthropic_models.show_model)(call)
+    elif call.path == _FILES or call.path == _BATCHES:
+        _check_method(call, "GET", "HEAD", "POST")
+        await (answer_files if call.path == _FILES else answer_batches)(call)
+    elif call.path.startswith(_FILES + "/"):
+        _check_method(call, "GET", "HEAD", "DELETE")
+        await answer_file(call)
+    elif call.path.startswith(_BATCHES + "/"):
+        _check_method(call, "GET", "HEAD", "POST")
+        await answer_batch(call)
     elif call.path.startswith(_RESPONSE):
         _check_method(call, "GET", "HEAD", "DELETE")
         await show_response(call)
     else:
         raise NotFound(
             f"there is nothing at {call.path}",
-            hint=did_you_mean(call.path, [*_POST, *_GET], kind="addresses"),
+            hint=did_you_mean(call.path, [*_POST, *_GET, _FILES, _BATCHES], kind="addresses"),
         )
 
 

@@ -37,6 +37,8 @@ class Call:
         self.method = exchange.method
         self.path = exchange.path
         """As it was sent, still escaped."""
+        self.query = exchange.query
+        """What follows the `?`, still escaped."""
         self.headers: Headers = exchange.headers
         self._exchange = exchange
         self._principal: Principal | None = None
@@ -75,6 +77,10 @@ class Call:
             )
         self._principal = principal
 
+    def act_as(self, principal: Principal) -> None:
+        """Answer as somebody who has shown their key before."""
+        self._principal = principal
+
     def _shown_key(self) -> str:
         scheme, _, token = self.headers.get("authorization").partition(" ")
         if scheme.lower() == "bearer":
@@ -84,6 +90,15 @@ class Call:
     async def body(self) -> bytes:
         """The whole body, within `server.max_body_bytes`."""
         return await self._exchange.body(self.service.config.server.max_body_bytes)
+
+    async def read(self) -> bytes:
+        """The next piece of a body that may be larger; empty at its end."""
+        return await self._exchange.read()
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether live requests go first: it is a row of a batch."""
+        return getattr(self._exchange, "gives_way", False)
 
     async def while_connected(self, work: Coroutine[object, object, None]) -> None:
         """Do the work. (When the client goes away, the whole request is cancelled.)"""
@@ -116,6 +131,10 @@ class Call:
         """Send a piece of a stream of server-sent events; the first one opens the stream."""
         self._open()
         await self._exchange.write(data)
+
+    def begin(self, headers: HeaderList, *, length: int) -> None:
+        """Begin an answer of a known length that `write` and `end` send in pieces."""
+        self._exchange.begin(200, [*headers, *self._common()], length=length)
 
     async def end(self, data: bytes = b"") -> None:
         """End the stream, with a last piece."""

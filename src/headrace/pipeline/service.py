@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace.access.keys import KeyStore
 from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig
+from headrace.datasets.upload import FileStore
 from headrace.knowledge.passage import Retriever
 from headrace.models.box import ModelBox
 from headrace.models.cache.cache import AnswerCache
@@ -58,6 +59,7 @@ class Platform:
     keys: KeyStore
     traces: TraceStore
     feedback: FeedbackStore
+    files: FileStore
     conversations: ConversationStore
     limiter: Limiter
     cache: AnswerCache

@@ -38,6 +38,8 @@ class Turn:
     model: str | None = None
     """The logical model the client asked for; None leaves it to the pipeline."""
     stream: bool = False
+    gives_way: bool = False
+    """Whether others go first where calls have to wait."""
     conversation: str | None = None
     subject: str = ""
     template: str | None = None

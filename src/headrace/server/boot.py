@@ -15,6 +15,7 @@ from headrace.access.limits.config import read_limits
 from headrace.access.limits.metrics import LimitCollector
 from headrace.config.load import home_dir, load_service
 from headrace.config.model import ServiceConfig
+from headrace.datasets.upload import FileStore
 from headrace.models.cache.build import build_cache
 from headrace.models.cache.metrics import CacheCollector
 from headrace.models.cache.settings import read_cache
@@ -141,6 +142,7 @@ async def boot(
             keys=keys,
             traces=traces,
             feedback=FeedbackStore(database, writer, vault),
+            files=FileStore(database, vault, home),
             conversations=conversations,
             limiter=limiter,
             cache=cache,
@@ -165,6 +167,8 @@ async def boot(
             )
         finally:
             await platform.service.models.stop()
+            if platform.service.knowledge is not None:
+                platform.service.knowledge.close()
 
 
 def _exporter(config: ServiceConfig, vault: Vault) -> "TraceExporter | None":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headrace.config.load import home_dir, load_service
 from headrace.models.progress import Progress
+from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
 from headrace.server.front import certificate_of, front_of, until
 from headrace.server.http1.certificate import Certificate
@@ -162,6 +163,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         "deleting what is old": lambda: prune(platform),
         "asking which models end": lambda: booted.retirements.run(platform),
         "watching the service's files": reloader.run,
+        "working on batches": batch_runner(platform).run,
     }
     if certificate is not None:
         works["watching the certificate"] = certificate.watch

@@ -130,6 +130,8 @@ class GenerateStep(Step[GenerateSettings]):
 
 def _priority(turn: Turn) -> int:
     """OpenAI's `service_tier`, in line: `flex` gives way, `priority` is for administrators' keys."""
+    if turn.gives_way:
+        return 2
     tier = turn.params.extra.get("service_tier")
     if tier == "flex":
         return 2

@@ -25,6 +25,7 @@ from headrace.config.load import load_service
 from headrace.errors import HeadraceError
 from headrace.gateway.http import Exchange
 from headrace.models.embedded.runtime import use_runtimes
+from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
 from headrace.server.front import certificate_of, front_of, limits_of, until
 from headrace.server.http1.certificate import Certificate
@@ -191,6 +192,8 @@ class _Worker:
             "deleting what is old": lambda: prune(platform),
             "asking which models end": lambda: booted.retirements.run(platform),
         }
+        if self._begin.slot == 0:
+            works["working on batches"] = batch_runner(platform).run
         if certificate is not None:
             works["watching the certificate"] = certificate.watch
         keeper: LimitKeeper | None = None

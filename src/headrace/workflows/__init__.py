@@ -1,0 +1,1 @@
+"""Workflows: work that outlives the process that runs it. So far: batches of requests (batch/)."""
