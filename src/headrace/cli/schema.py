@@ -59,7 +59,13 @@ def schema_of(kind: str) -> "Schema":
 def service_sections() -> Mapping[str, object]:
     """The types of the parts of headrace.yaml that other rooms than config/ read."""
     from headrace.access.limits.config import LimitsSection
+    from headrace.knowledge.settings import KnowledgeSection
     from headrace.models.balance.settings import BalanceSettings
     from headrace.models.cache.settings import CacheSettings
 
-    return {"balance": BalanceSettings, "cache": CacheSettings, "limits": LimitsSection}
+    return {
+        "balance": BalanceSettings,
+        "cache": CacheSettings,
+        "knowledge": KnowledgeSection,
+        "limits": LimitsSection,
+    }

@@ -1,0 +1,126 @@
+"""How retrieval grows: `python bench/retrieval/scale.py 1000 10000 100000 [1000000]`.
+
+Each size in a process of its own: synthetic chunks of 90 words (Zipf over 50,000) and random unit
+vectors of 384; ingest without embedding, then 300 searches of 8 words. Not covered: the embedding
+of the query, whose own time is in docs/models.md.
+"""
+
+import asyncio
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.knowledge.document import Chunk, Document
+from headrace.knowledge.index.entry import Entry
+from headrace.knowledge.index.retriever import KnowledgeBase
+from headrace.knowledge.index.store import IndexStore
+
+WIDTH, WORDS, VOCABULARY, QUERIES, PER_DOCUMENT = 384, 90, 50_000, 300, 20
+
+
+class RandomEmbedder:
+    """A random direction for each text."""
+
+    id = "random"
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(1)
+
+    async def embed(
+        self, texts: Sequence[str], *, kind: Literal["query", "passage"] = "passage"
+    ) -> NDArray[np.float32]:
+        del kind
+        made = self._random.standard_normal((len(texts), WIDTH), np.float32)
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        return made
+
+
+def _text(random: np.random.Generator, words: int) -> str:
+    return " ".join(f"w{each}" for each in np.minimum(random.zipf(1.15, words), VOCABULARY))
+
+
+def _entries(count: int) -> Iterator[Entry]:
+    random = np.random.default_rng(2)
+    for number in range(count // PER_DOCUMENT):
+        texts = [_text(random, WORDS) for _ in range(PER_DOCUMENT)]
+        chunks = [
+            Chunk(ordinal=i, start=0, end=len(text), text=text, kind="table")
+            for i, text in enumerate(texts)
+        ]
+        document = Document(
+            uri=f"{number}", title="", text="", blocks=(), media_type="", digest=f"{number}"
+        )
+        readers = ("admin",) if number % 10 == 0 else ()
+        yield Entry(document=document, chunks=chunks, origin=f"{number}", readers=readers)
+
+
+def write(home: Path, count: int) -> None:
+    """Make an index of `count` chunks, and then one with a document more."""
+    entries = list(_entries(count))
+    embedder = RandomEmbedder()
+    vectors = asyncio.run(embedder.embed([""] * count))
+    begun = time.perf_counter()
+    with IndexStore.open(home) as store:
+        store.publish(entries, vectors, [], [], [], settings="", embedder="random")
+        took = time.perf_counter() - begun
+        begun = time.perf_counter()
+        more = Entry(document=entries[0].document, chunks=entries[0].chunks, origin="more")
+        rows = vectors[:PER_DOCUMENT]
+        store.publish([more], rows, [], [], [], settings="", embedder="random")
+        print(
+            f"{count:>9,}  publish {count / took:8,.0f} chunks/s  one document more "
+            f"{time.perf_counter() - begun:6.2f} s",
+            flush=True,
+        )
+
+
+def search(home: Path, count: int) -> None:
+    """Search it in this process, and say how long it takes and how much memory."""
+    random = np.random.default_rng(3)
+    queries = [_text(random, 8) for _ in range(QUERIES)]
+
+    async def run() -> list[float]:
+        base = KnowledgeBase.open(home, RandomEmbedder())
+        for query in queries[:10]:
+            await base.search(query, limit=5, roles={"member"})
+        took = []
+        for query in queries:
+            begun = time.perf_counter()
+            await base.search(query, limit=5, roles={"member"})
+            took.append(1000 * (time.perf_counter() - begun))
+        base.close()
+        return took
+
+    begun = time.perf_counter()
+    KnowledgeBase.open(home, RandomEmbedder()).close()
+    opened = time.perf_counter() - begun
+    took = asyncio.run(run())
+    p50, p99 = np.percentile(took, [50, 99])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{count:>9,}  open {opened:5.2f} s  search p50 {p50:7.2f} ms  p99 {p99:7.2f} ms  "
+        f"peak memory {peak:6,.0f} MB",
+        flush=True,
+    )
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[0] in ("write", "search"):
+        {"write": write, "search": search}[arguments[0]](Path(arguments[1]), int(arguments[2]))
+        return
+    for size in arguments:
+        with tempfile.TemporaryDirectory() as home:
+            for what in ("write", "search"):
+                subprocess.run([sys.executable, __file__, what, home, size], check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
