@@ -49,6 +49,12 @@ def test_lint_says_all_that_is_wrong(shop: Path, call: Call) -> None:
     assert call("prompts", "lint", "shop", "--strict").status == 1
 
 
+def test_lint_finds_two_files_of_one_name(shop: Path, call: Call) -> None:
+    shop.with_name("other.yaml").write_text("name: shop\nmessages: {system: Hello.}\n")
+    found = call("prompts", "lint")
+    assert (found.status, "[duplicate-name]" in found.out) == (1, True)
+
+
 def test_a_released_version_outlives_its_file(shop: Path, call: Call) -> None:
     assert call("prompts", "tag", "shop", "current", "production").status == 0
     before = shop.read_text("utf-8")

@@ -10,9 +10,9 @@ from headrace.cli.place import Place
 from headrace.cli.suggest import complete_prompts
 from headrace.cli.terminal import print_json, printable
 from headrace.config.node import shown_path
-from headrace.errors import NotFound, did_you_mean
+from headrace.errors import ConfigError, NotFound, did_you_mean
 from headrace.pipeline.steps.normalize.language import identify
-from headrace.prompts.library import builtin_templates
+from headrace.prompts.library import PromptLibrary, builtin_templates
 from headrace.prompts.lint import Complaint, lint_file
 from headrace.prompts.lint import lint as lint_template
 
@@ -75,7 +75,18 @@ def _own(names: tuple[str, ...]) -> dict[str, list[Complaint]]:
         for path in sorted((root / "prompts").glob("*.yml")):
             message = "a file .yml is not read: rename it to .yaml"
             found[shown_path(path)] = [Complaint("not-read", "warning", "", _at(path, message))]
+        if not any(each.level == "error" for list_ in found.values() for each in list_):
+            found |= _together(root)
     return found
+
+
+def _together(root: Path) -> dict[str, list[Complaint]]:
+    """What is wrong only between files: two templates of one name."""
+    try:
+        PromptLibrary.load(root, os.environ)
+    except ConfigError as error:
+        return {"prompts": [Complaint("duplicate-name", "error", "", error.message)]}
+    return {}
 
 
 def _at(path: Path, message: str) -> str:
