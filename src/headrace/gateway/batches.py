@@ -12,7 +12,7 @@ from headrace.gateway.wire import decode
 from headrace.workflows.batch.job import Batch
 from headrace.workflows.batch.store import BatchStore
 
-__all__ = ["answer_batch", "answer_batches"]
+__all__ = ["answer_batch", "answer_batches", "batch_body"]
 
 _PATH = "/v1/batches/"
 

@@ -28,7 +28,7 @@ from headrace.workflows.batch.log import ResultLog
 from headrace.workflows.batch.request import BatchRequest, check_requests, read_requests
 from headrace.workflows.batch.store import BatchStore
 
-__all__ = ["Answer", "BatchRunner", "Reply"]
+__all__ = ["Answer", "BatchRunner", "Reply", "Saw"]
 
 LOOK_EVERY_S = 1.0
 SYNC_EVERY_S = 0.5
