@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from headrace.access.principal import Principal
 from headrace.knowledge.passage import Retriever
@@ -18,8 +19,8 @@ class Source:
     """One footnote."""
 
     number: int
-    passage: str
-    """Id of the passage."""
+    address: str
+    """Where the passage opens."""
     label: str
     """Title and headings, or the document's address when it cannot be opened (any more)."""
     is_open: bool
@@ -41,11 +42,23 @@ async def sources_of(
     cited = sorted({number for piece in pieces for number in piece.numbers if number <= len(ids)})
     found: list[Source] = []
     for number in cited:
-        name = ids[number - 1]
-        passage = await knowledge.passage(name, roles=roles_of(reader)) if knowledge else None
-        label = heading_of(passage) if passage is not None else spans[number - 1].rpartition(":")[0]
-        found.append(Source(number=number, passage=name, label=label, is_open=passage is not None))
+        name, (uri, start, end) = ids[number - 1], _place(spans[number - 1])
+        passage = None
+        if knowledge is not None:
+            passage = await knowledge.passage(name, uri, start, end, roles=roles_of(reader))
+        label = heading_of(passage) if passage is not None else uri
+        address = f"/passages/{quote(name)}?{urlencode({'uri': uri, 'start': start, 'end': end})}"
+        found.append(
+            Source(number=number, address=address, label=label, is_open=passage is not None)
+        )
     return found
+
+
+def _place(span: str) -> tuple[str, int, int]:
+    """`uri:start-end`, as the span of the look-up says it."""
+    uri, _, place = span.rpartition(":")
+    start, _, end = place.partition("-")
+    return uri, int(start), int(end)
 
 
 def _passages(trace: Trace) -> tuple[Sequence[str], Sequence[str]]:

@@ -35,6 +35,10 @@ class Retriever(Protocol):
         """Content address of everything that can be found; part of the release."""
         ...
 
+    def close(self) -> None:
+        """Let go of it, once what searches is done."""
+        ...
+
     async def search(
         self,
         query: str,
@@ -46,6 +50,11 @@ class Retriever(Protocol):
         """The best passages, best first, of documents that one of `roles` may read."""
         ...
 
-    async def passage(self, name: str, *, roles: AbstractSet[str]) -> Passage | None:
-        """The passage with the id `name`; None if there is none that one of `roles` may read."""
+    async def passage(
+        self, name: str, uri: str, start: int, end: int, *, roles: AbstractSet[str]
+    ) -> Passage | None:
+        """The passage with the id `name` at a span of a document, to open a citation.
+
+        None if it does not stand there any more, or none of `roles` may read the document.
+        """
         ...

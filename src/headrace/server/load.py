@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +22,7 @@ from headrace.pipeline.service import Service
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
 from headrace.screening.policy import PolicyLibrary
+from headrace.server.knowledge import open_knowledge
 from headrace.storage.errors import StateUnusable
 
 __all__ = ["ServiceLoader"]
@@ -94,25 +96,32 @@ class ServiceLoader:
                 unlock=self._unlock,
                 limiter=self._limiter,
                 cache=self._cache,
+                knowledge=knowledge,
             )
 
         # Once before anything is fetched or started, so that a wrong setting is said at once;
         # again if starting taught something that belongs into the release digest.
-        declared = models.digests()
-        pipeline = compiled()
-        try:
-            await models.start(progress)
-        except BaseException:
-            # Nothing has asked these models yet, so there is nothing to wait for.
-            await (reuse.retire(models, quiet_s=0) if reuse is not None else models.stop())
-            raise
-        if models.digests() != declared:
+        knowledge = open_knowledge(config, self.home, models)
+        with ExitStack() as undo:
+            if knowledge is not None:
+                undo.callback(knowledge.close)
+            declared = models.digests()
             pipeline = compiled()
+            try:
+                await models.start(progress)
+            except BaseException:
+                # Nothing has asked these models yet, so there is nothing to wait for.
+                await (reuse.retire(models, quiet_s=0) if reuse is not None else models.stop())
+                raise
+            if models.digests() != declared:
+                pipeline = compiled()
+            undo.pop_all()
         return Service(
             config=config,
             models=models,
             pipeline=pipeline,
             prompts=prompts,
+            knowledge=knowledge,
             embedder=Embedder(
                 models,
                 release=pipeline.release,

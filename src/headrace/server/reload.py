@@ -12,7 +12,7 @@ from headrace.config.watch import ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.models.cache.settings import read_cache
 from headrace.pipeline.service import Platform, Service
-from headrace.prompts.store import TAGS_FILE
+from headrace.server.knowledge import retire, watched_files
 from headrace.server.load import ServiceLoader
 
 __all__ = ["LOOK_EVERY_S", "Reloader", "say_unusable", "take_over"]
@@ -28,7 +28,7 @@ class Reloader:
     def __init__(self, platform: Platform, loader: ServiceLoader) -> None:
         self._platform = platform
         self._loader = loader
-        self._files = ServiceFiles(loader.root, [loader.home / TAGS_FILE])
+        self._files = ServiceFiles(loader.root, watched_files(loader.home))
         self._used = self._seen = self._files.fingerprint()
 
     async def run(self) -> None:
@@ -40,7 +40,7 @@ class Reloader:
                 if old is not None:
                     # Turns that began with the old service end with it; its models go once they
                     # have. Not waited for, as that may take a minute and the next edit must not.
-                    retiring.create_task(self._platform.service.models.retire(old.models))
+                    retiring.create_task(retire(self._platform.service, old))
 
     async def look(self) -> Service | None:
         """Swap if the files have changed and have settled; gives the service that was replaced.

@@ -43,6 +43,9 @@ class Books:
     queries: list[str] = field(default_factory=list)
     roles: AbstractSet[str] = frozenset()
 
+    def close(self) -> None:
+        pass
+
     async def search(
         self,
         query: str,
@@ -63,7 +66,9 @@ class Books:
         ][:limit]
 
 
-    async def passage(self, name: str, *, roles: AbstractSet[str]) -> Passage | None:
+    async def passage(
+        self, name: str, uri: str, start: int, end: int, *, roles: AbstractSet[str]
+    ) -> Passage | None:
         found = (each for each in self.passages if each.id == name)
         return next((p for p in found if p.metadata.get("role", "user") in roles), None)
 

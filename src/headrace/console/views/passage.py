@@ -16,10 +16,12 @@ async def show_passage(visit: Visit) -> Response:
         NotFound: there is none (any more), or the reader's role may not read its document.
     """
     knowledge = visit.platform.service.knowledge
-    name = visit.request.path_params["passage"]
+    name, place = visit.request.path_params["passage"], visit.request.query_params
+    uri, start, end = place.get("uri", ""), place.get("start", ""), place.get("end", "")
     passage = None
-    if knowledge is not None:
-        passage = await knowledge.passage(name, roles=roles_of(visit.principal))
+    if knowledge is not None and _is_place(start) and _is_place(end):
+        roles = roles_of(visit.principal)
+        passage = await knowledge.passage(name, uri, int(start), int(end), roles=roles)
     if passage is None:
         raise NotFound(
             "this passage is not in the knowledge base (any more), or not for you to read",
@@ -28,3 +30,7 @@ async def show_passage(visit: Visit) -> Response:
     link = passage.uri if passage.uri.startswith(("https://", "http://")) else ""
     template = "parts/passage.html" if visit.is_fragment else "passage.html"
     return visit.page(template, passage=passage, link=link)
+
+
+def _is_place(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 15

@@ -12,7 +12,7 @@ from pathlib import Path
 from headrace.config.watch import ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.pipeline.service import Platform, Service
-from headrace.prompts.store import TAGS_FILE
+from headrace.server.knowledge import retire, watched_files
 from headrace.server.load import ServiceLoader
 from headrace.server.reload import LOOK_EVERY_S, say_unusable, take_over
 from headrace.server.workers.message import Commit, Drop, Failure, Prepare, Prepared
@@ -38,7 +38,7 @@ class Vote:
         Args:
             workers: those that run now.
         """
-        self._files = ServiceFiles(root, [home / TAGS_FILE])
+        self._files = ServiceFiles(root, watched_files(home))
         self._workers = workers
         self._used = self._seen = fingerprint_of(self._files)
         self._version = 0
@@ -89,7 +89,7 @@ class Candidate:
     def __init__(self, platform: Platform, loader: ServiceLoader) -> None:
         self._platform = platform
         self._loader = loader
-        self._files = ServiceFiles(loader.root, [loader.home / TAGS_FILE])
+        self._files = ServiceFiles(loader.root, watched_files(loader.home))
         self._prepared: tuple[int, Service] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -115,14 +115,13 @@ class Candidate:
             return
         old = self._platform.service
         take_over(self._platform, prepared[1])
-        self._later(self._platform.service.models.retire(old.models))
+        self._later(retire(self._platform.service, old))
 
     def drop(self, version: int) -> None:
         """Do not use it; what was started for it ends."""
         prepared, self._prepared = self._prepared, None
         if prepared is not None and prepared[0] == version:
-            models = self._platform.service.models
-            self._later(models.retire(prepared[1].models, quiet_s=0))
+            self._later(retire(self._platform.service, prepared[1], unused=True))
 
     def _later(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

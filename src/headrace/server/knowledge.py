@@ -1,0 +1,61 @@
+"""The knowledge base of a service: opened with it, closed once nobody can be searching any more."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from headrace.config.model import ServiceConfig
+from headrace.knowledge.passage import Retriever
+from headrace.models.box import ModelBox
+from headrace.models.embedder import ModelEmbedder
+from headrace.pipeline.service import Service
+from headrace.prompts.store import TAGS_FILE
+
+__all__ = ["CURRENT", "open_knowledge", "retire", "watched_files"]
+
+CURRENT = "knowledge/current"
+"""Names the index's version, below the home; written last by whoever makes a new one."""
+_LONGEST_TURN_S = 60.0
+"""A turn that began with an older service may still look something up; later searches fail."""
+
+
+def open_knowledge(config: ServiceConfig, home: Path, models: ModelBox) -> Retriever | None:
+    """The newest version of what `knowledge:` declares; None when it declares nothing.
+
+    Raises:
+        ConfigError: the section is wrong.
+        UnknownModel: no model has the name it gives.
+        KnowledgeUnusable: the index cannot be read.
+    """
+    if config.knowledge is None:
+        return None
+    # NumPy and SQLite: only for services that have knowledge.
+    from headrace.knowledge.index.retriever import KnowledgeBase
+    from headrace.knowledge.settings import read_knowledge
+
+    section = read_knowledge(config.knowledge)
+    embedder = ModelEmbedder(models.get(section.model))
+    return KnowledgeBase.open(home, embedder, section.retrieval)
+
+
+def watched_files(home: Path) -> Sequence[Path]:
+    """The files of the home that a service is made of: another version of any makes a new one."""
+    return [home / TAGS_FILE, home / CURRENT]
+
+
+async def retire(new: Service, old: Service, *, unused: bool = False) -> None:
+    """End what only the old service used, once its turns have ended.
+
+    Args:
+        unused: nobody has asked the old one yet, so there is nothing to wait for.
+    """
+    try:
+        if unused:
+            await new.models.retire(old.models, quiet_s=0)
+        else:
+            await new.models.retire(old.models)
+            if old.knowledge is not None:
+                await asyncio.sleep(_LONGEST_TURN_S)
+    finally:
+        if old.knowledge is not None:
+            old.knowledge.close()
