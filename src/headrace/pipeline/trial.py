@@ -20,7 +20,7 @@ from headrace.pipeline.turn import Turn
 from headrace.prompts.expect import failures
 from headrace.prompts.file import PromptTest
 from headrace.prompts.template import PromptTemplate
-from headrace.types import Message, Params
+from headrace.types import Choice, Message, Params
 
 __all__ = ["Outcome", "Trial", "try_case", "turn_for"]
 
@@ -62,50 +62,51 @@ async def try_case(
     Args:
         whatever_it_requires: skip nothing.
     """
-    name = test.name or test.user[:60]
-    started = time.perf_counter()
     turn = turn_for(principal, template, test, model=model)
+    started = time.perf_counter()
     try:
-        skipped = []
-        if test.requires is not None and not whatever_it_requires:
-            skipped = missed_by(service.models, model, test.requires)
         if not any(step.name == "template" for step in service.pipeline.steps):
             raise InvalidRequest(
                 "the pipeline has no step `template`, so that no template is ever used"
             )
-        if skipped:
-            return Trial(
-                template=template.version, name=name, outcome="skipped", reasons=tuple(skipped)
-            )
+        if test.requires is not None and not whatever_it_requires:
+            skipped = missed_by(service.models, model, test.requires)
+            if skipped:
+                return _trial(turn, template, test, "skipped", skipped)
         async with aclosing(service.pipeline.answer(turn)) as deltas:
             async for _ in deltas:
                 pass
     except HeadraceError as error:
-        return Trial(
-            template=template.version,
-            name=name,
-            outcome="error",
-            reasons=(error.message,),
-            model=turn.trace.model,
-            seconds=time.perf_counter() - started,
-            trace=turn.id,
-        )
-    answer = turn.choices[0] if turn.choices else None
-    text = answer.text if answer is not None else ""
+        took_s = time.perf_counter() - started
+        return _trial(turn, template, test, "error", [error.message], took_s)
+    text = turn.choices[0].text if turn.choices else ""
     wrong = failures(text, test.expect, language_of=identify)
+    took_s = time.perf_counter() - started
+    return _trial(turn, template, test, "failed" if wrong else "passed", wrong, took_s)
+
+
+def _trial(
+    turn: Turn,
+    template: PromptTemplate,
+    test: PromptTest,
+    outcome: Outcome,
+    reasons: Sequence[str],
+    seconds: float = 0.0,
+) -> Trial:
+    answer = turn.choices[0] if turn.choices else Choice()
     said = turn.state.get("template")
     return Trial(
         template=template.version,
-        name=name,
-        outcome="failed" if wrong else "passed",
-        reasons=tuple(wrong),
-        answer=text,
-        reasoning=answer.reasoning if answer is not None else "",
+        name=test.name or test.user[:60],
+        outcome=outcome,
+        reasons=tuple(reasons),
+        answer=answer.text,
+        reasoning=answer.reasoning,
         model=turn.trace.model,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         prompt_tokens=turn.usage.prompt_tokens,
         completion_tokens=turn.usage.completion_tokens,
-        trace=turn.id,
+        trace="" if outcome == "skipped" else turn.id,
         facts=dict(said) if isinstance(said, dict) else {},
     )
 
