@@ -20,6 +20,7 @@ from sqlalchemy import (
 __all__ = [
     "api_keys",
     "batches",
+    "channel_moves",
     "conversation_messages",
     "conversations",
     "dataset_versions",
@@ -31,6 +32,7 @@ __all__ = [
     "open_traces",
     "prompt_tags",
     "prompt_versions",
+    "releases",
     "subject_keys",
     "traces",
 ]
@@ -246,3 +248,31 @@ batches = Table(
     Index("ix_batches_status_id", "status", "id"),
 )
 """Batches of requests; `state` (JSON) is all of it, the columns are what is searched by."""
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("behaviour", String(71), nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("note", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_releases_number", "number", unique=True),
+    Index("ix_releases_behaviour", "behaviour"),
+)
+"""Releases; `digest` is of `manifest` (JSON), `behaviour` is what answers carry as their release."""
+
+channel_moves = Table(
+    "channel_moves",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("channel", String, nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_channel_moves_channel_id", "channel", "id"),
+)
+"""Which release each channel was moved to, one row a move: the last counts; an empty digest: none."""
