@@ -31,6 +31,9 @@ from headrace.config.model import (
 )
 from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError
+from headrace.knowledge.chunk.settings import ChunkSettings
+from headrace.knowledge.read.settings import ReadSettings
+from headrace.knowledge.settings import KnowledgeSection, RetrievalSettings, SourceSettings
 from headrace.models.balance.settings import (
     BalanceSettings,
     HealthSettings,
@@ -93,6 +96,11 @@ def tables() -> Iterator[str]:
     yield from _table("cache", "`cache:`", CacheSettings)
     yield from _table("cache.semantic", "`cache.semantic:`", SemanticSettings)
     yield from _table("cache.redis", "`cache.redis:`", CacheRedisSettings)
+    yield from _table("knowledge", "`knowledge:`", KnowledgeSection)
+    yield from _table("knowledge.sources[]", "`knowledge.sources:`", SourceSettings)
+    yield from _table("knowledge.chunk", "`knowledge.chunk:`", ChunkSettings)
+    yield from _table("knowledge.read", "`knowledge.read:`", ReadSettings)
+    yield from _table("knowledge.retrieval", "`knowledge.retrieval:`", RetrievalSettings)
     yield from _table("models.NAME.params", "`models.NAME.params:`", ParamsConfig)
     yield from _table("models.NAME.price", "`models.NAME.price:`", PriceConfig)
     for name, backend in sorted(backend_types().items()):

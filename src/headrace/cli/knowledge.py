@@ -18,6 +18,7 @@ from headrace.errors import HeadraceError
 from headrace.knowledge.settings import KnowledgeSection, SourceSettings, read_knowledge
 
 if TYPE_CHECKING:
+    from headrace.knowledge.index.store import IndexStore
     from headrace.knowledge.ingest import Report
     from headrace.knowledge.passage import Passage
 
@@ -181,29 +182,20 @@ def _synced(place: Place, named: Sequence[SourceSettings]) -> "Report":
                 if each.name not in before:
                     store.remove_source(each.name)
             raise
-        failed = {each.source for each in report.unread}
-        for each in named:
-            if each.name in failed and each.name not in before and each.name not in _used(store):
+        used = {each.source for each in store.items().values()}
+        for each in named if report.unread else ():
+            if each.name not in before and each.name not in used:
                 store.remove_source(each.name)
     return report
 
 
-def _used(store: object) -> set[str]:
-    from headrace.knowledge.index.store import IndexStore
-
-    assert isinstance(store, IndexStore)
-    return {each.source for each in store.items().values()}
-
-
-async def _run(place: Place, section: KnowledgeSection, store: object) -> "Report":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+async def _run(place: Place, section: KnowledgeSection, store: "IndexStore") -> "Report":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
     from headrace.knowledge.index.cache import VectorCache
-    from headrace.knowledge.index.store import IndexStore
     from headrace.knowledge.ingest import sync as synchronise
     from headrace.models.embedder import open_embedder
 
-    assert isinstance(store, IndexStore)
     with FetchProgress() as fetching:
         async with open_embedder(
             place.root, place.home, os.environ, name=section.model, progress=fetching.report
@@ -214,12 +206,12 @@ async def _run(place: Place, section: KnowledgeSection, store: object) -> "Repor
                 VectorCache.open(place.home, embedder.id) as cache,
                 Progress(*columns, console=terminal, disable=not terminal.is_terminal) as bars,
             ):
-                tasks: dict[str, object] = {}
+                tasks: dict[str, TaskID] = {}
 
                 def advance(what: str, done: int, total: int) -> None:
-                    task = tasks.setdefault(what, None) or bars.add_task(what, total=total)
-                    tasks[what] = task
-                    bars.update(task, completed=done)  # type: ignore[arg-type]  # its own id
+                    if what not in tasks:
+                        tasks[what] = bars.add_task(what, total=total)
+                    bars.update(tasks[what], completed=done)
 
                 return await synchronise(
                     store, cache, embedder, section, place.root, advance=advance

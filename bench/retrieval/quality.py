@@ -1,0 +1,201 @@
+"""How well passages are found: `python bench/retrieval/quality.py`.
+
+Questions over this repository's docs (a document is right), over a small Chinese corpus, and over
+the questions and answers of a published corpus: `pip install rank-bm25 sqlite-vec apsw
+chatterbot-corpus` beforehand; what is not installed is left out. Each way ranks the same chunks
+with the same vectors. Not covered: whether a passage of the right document holds the answer.
+"""
+
+import asyncio
+import contextlib
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from headrace.knowledge.chunk.chunk import chunk
+from headrace.knowledge.chunk.settings import ChunkSettings
+from headrace.knowledge.document import Block, Document
+from headrace.knowledge.index.entry import Entry
+from headrace.knowledge.index.retriever import KnowledgeBase
+from headrace.knowledge.index.store import IndexStore
+from headrace.knowledge.index.term import terms
+from headrace.knowledge.read.read import read
+from headrace.knowledge.read.settings import ReadSettings
+from headrace.knowledge.read.source import load_file
+from headrace.knowledge.settings import RetrievalSettings
+from headrace.models.embedder import open_embedder
+from headrace.types import Embedder
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+DEPTH = 10
+Ranking = Callable[[str], Awaitable[list[str]]]
+Questions = list[tuple[str, str]]
+
+
+def _tsv(name: str) -> list[list[str]]:
+    lines = (HERE / "data" / name).read_text("utf-8").splitlines()
+    return [line.split("\t") for line in lines if line]
+
+
+def docs() -> tuple[list[Document], Questions]:
+    names = [*(ROOT / "docs").rglob("*.md")]
+    found = [
+        each
+        for path in sorted(names)
+        for each in read(load_file(path, ReadSettings(), str(path.relative_to(ROOT / "docs"))))
+    ]
+    return found, [(question, name) for name, question in _tsv("docs.tsv")]
+
+
+def chinese() -> tuple[list[Document], Questions]:
+    rows = _tsv("chinese.tsv")
+    found = [_document(str(i), text) for i, (text, _) in enumerate(rows)]
+    return found, [(question, str(i)) for i, (_, question) in enumerate(rows)]
+
+
+def published() -> tuple[list[Document], Questions]:
+    """English questions of chatterbot-corpus, each with its answer among all answers."""
+    files = distribution("chatterbot-corpus").files or []
+    by_answer: dict[str, str] = {}
+    for file in files:
+        if "/english/" not in str(file) or file.suffix != ".yml":
+            continue
+        if file.stem not in (
+            "science",
+            "computers",
+            "ai",
+            "history",
+            "literature",
+            "money",
+            "sports",
+        ):
+            continue
+        for talk in yaml.safe_load(Path(str(file.locate())).read_text("utf-8"))["conversations"]:
+            if len(talk) == 2 and len(str(talk[1]).split()) > 4:
+                by_answer.setdefault(str(talk[1]), str(talk[0]))
+    found = [_document(str(i), text) for i, text in enumerate(by_answer)]
+    return found, [(question, str(i)) for i, question in enumerate(by_answer.values())]
+
+
+def _document(uri: str, text: str) -> Document:
+    blocks = (Block("text", 0, len(text)),)
+    return Document(
+        uri=uri, title="", text=text, blocks=blocks, media_type="text/plain", digest=uri
+    )
+
+
+async def ways(home: Path, entries: list[Entry], embedder: Embedder) -> dict[str, Ranking]:
+    """Each way to rank the documents of the entries."""
+    texts = [text for each in entries for text in each.texts()]
+    owners = [each.document.uri for each in entries for _ in each.chunks]
+    vectors = np.concatenate(
+        [await embedder.embed(texts[i : i + 64]) for i in range(0, len(texts), 64)]
+    )
+    with IndexStore.open(home) as store:
+        store.publish(entries, vectors, [], [], [], settings="", embedder=embedder.id)
+
+    def ours(weight: float) -> Ranking:
+        settings = RetrievalSettings(vector_weight=weight, diversity=0, merge_neighbours=False)
+        base = KnowledgeBase.open(home, embedder, settings)
+
+        async def rank(query: str) -> list[str]:
+            found = await base.search(query, limit=50, roles=set())
+            return list(dict.fromkeys(each.uri for each in found))
+
+        return rank
+
+    made = {f"weight {w:g}": ours(w) for w in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)}
+    made = {"text only": ours(0), "vectors only": ours(1), **made}
+    with contextlib.suppress(ImportError):
+        made["rank-bm25"] = rank_bm25(texts, owners)
+    with contextlib.suppress(ImportError):
+        made["sqlite-vec"] = sqlite_vec(vectors, owners, embedder)
+    return made
+
+
+def rank_bm25(texts: list[str], owners: list[str]) -> Ranking:
+    """As its README says, with our terms: split at blanks, it would find no Chinese at all."""
+    from rank_bm25 import BM25Okapi  # type: ignore[import-not-found]  # a peer, not a dependency
+
+    index = BM25Okapi([list(terms(text)) for text in texts])
+
+    async def rank(query: str) -> list[str]:
+        order = np.argsort(-index.get_scores(list(terms(query))), kind="stable")[:50]
+        return list(dict.fromkeys(owners[i] for i in order))
+
+    return rank
+
+
+def sqlite_vec(vectors: np.ndarray, owners: list[str], embedder: Embedder) -> Ranking:  # type: ignore[type-arg]
+    """A vec0 table and its nearest neighbours."""
+    import apsw  # type: ignore[import-not-found]  # a peer, not a dependency
+    import sqlite_vec as extension  # type: ignore[import-not-found]  # a peer, not a dependency
+
+    database = apsw.Connection(":memory:")
+    database.enable_load_extension(True)
+    database.load_extension(extension.loadable_path())
+    database.execute(f"CREATE VIRTUAL TABLE v USING vec0(e float[{vectors.shape[1]}])")
+    database.executemany(
+        "INSERT INTO v (rowid, e) VALUES (?, ?)",
+        ((i, vector.tobytes()) for i, vector in enumerate(vectors)),
+    )
+
+    async def rank(query: str) -> list[str]:
+        vector = (await embedder.embed([query], kind="query"))[0]
+        found = database.execute(
+            "SELECT rowid FROM v WHERE e MATCH ? AND k = 50 ORDER BY distance", (vector.tobytes(),)
+        )
+        return list(dict.fromkeys(owners[row[0]] for row in found))
+
+    return rank
+
+
+async def measured(rank: Ranking, questions: Questions) -> Sequence[float]:
+    """recall@5, nDCG@10 and MRR, with one right document a question."""
+    places = [
+        found.index(right) + 1 if right in (found := (await rank(question))[:DEPTH]) else math.inf
+        for question, right in questions
+    ]
+    count = len(questions)
+    return (
+        sum(place <= 5 for place in places) / count,
+        sum(1 / math.log2(1 + place) for place in places) / count,
+        sum(1 / place for place in places) / count,
+    )
+
+
+async def main(home: Path) -> None:
+    async with open_embedder(home, home, os.environ) as embedder:
+        for name, load in (("docs", docs), ("chinese", chinese), ("published", published)):
+            try:
+                documents, questions = load()
+            except PackageNotFoundError as error:
+                print(f"{name}: left out: {error}", file=sys.stderr)
+                continue
+            entries = [
+                Entry(document=each, chunks=chunk(each, ChunkSettings()), origin=str(i))
+                for i, each in enumerate(documents)
+            ]
+            folder = home / name
+            folder.mkdir()
+            print(f"{name}: {len(documents)} documents, {len(questions)} questions")
+            for way, rank in (await ways(folder, entries, embedder)).items():
+                recall, ndcg, mrr = await measured(rank, questions)
+                print(
+                    f"  {way:14} recall@5 {recall:.3f}  nDCG@10 {ndcg:.3f}  MRR {mrr:.3f}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        if (models := ROOT / ".cache" / "headrace" / "models").exists():
+            (Path(made) / "models").symlink_to(models)
+        asyncio.run(main(Path(made)))
