@@ -133,7 +133,7 @@ def rank_bm25(texts: list[str], owners: list[str]) -> Ranking:
     return rank
 
 
-def sqlite_vec(vectors: np.ndarray, owners: list[str], embedder: Embedder) -> Ranking:  # type: ignore[type-arg]
+def sqlite_vec(vectors: np.ndarray, owners: list[str], embedder: Embedder) -> Ranking:
     """A vec0 table and its nearest neighbours."""
     import apsw  # type: ignore[import-not-found]  # a peer, not a dependency
     import sqlite_vec as extension  # type: ignore[import-not-found]  # a peer, not a dependency

@@ -93,16 +93,6 @@ class Postings:
             found[rows] += rarity * np.float32(K1 + 1) * times / (times + norms[rows])
         return found
 
-    def most(self, query: str) -> float:
-        """What a row would score that says all of the query, and nothing else but once."""
-        total, found = len(self.lengths), 0.0
-        hashes = np.array([term_hash(each) for each in query_terms(query)], np.uint64)
-        for hashed, at in zip(hashes, np.searchsorted(self.terms, hashes), strict=True):
-            there = at < len(self.terms) and self.terms[at] == hashed
-            rows = int(self.begins[at + 1] - self.begins[at]) if there else 0
-            found += float(np.log1p((total - rows + 0.5) / (rows + 0.5)))
-        return found
-
     def save(self, folder: Path) -> None:
         """Write the arrays, one file each."""
         for field in fields(self):

@@ -144,10 +144,9 @@ class KnowledgeBase:
         snapshot, weight = self._snapshot, np.float32(self._settings.vector_weight)
         readable = snapshot.readable(roles, filters)
         words = snapshot.postings.scores(query, snapshot.norms)
-        # By what the query asks for, not by the best there is: a poor match of words must not
-        # outweigh a good one of meaning.
-        most = snapshot.postings.most(query)
-        fused = np.minimum(words / np.float32(most), 1) if most > 0 else words
+        # Of readable rows only: what others may read must not even show in a score.
+        best = float(words.max(where=readable, initial=0))
+        fused = words / np.float32(best) if best > 0 else words
         if vector is not None:
             meaning = np.clip(snapshot.vectors @ vector, 0, 1)
             fused = fused * (1 - weight) + meaning * weight
