@@ -56,7 +56,7 @@ class ServiceFiles:
         return [Path(name) for name, _ in self.fingerprint()]
 
     def _yaml_files(self) -> list[Path]:
-        found = [self._root / "headrace.yaml", self._root / "catalogue.yaml"]
+        found = [self._root / f"{name}.yaml" for name in ("headrace", "catalogue", "entities")]
         for folder in _FOLDERS:
             found += (self._root / folder).glob("*.yaml")
         return [*found, *self._also]

@@ -12,6 +12,8 @@ from headrace import __version__
 from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig, StepConfig
 from headrace.errors import ConfigError, HeadraceError, did_you_mean
+from headrace.knowledge.entities.link import EntityLinker
+from headrace.knowledge.entities.settings import Glossary
 from headrace.knowledge.passage import Retriever
 from headrace.models.box import EMBEDDING, ModelBox
 from headrace.models.cache.build import check_cache
@@ -94,6 +96,7 @@ def compile_pipeline(
     limiter: Limiter | None = None,
     cache: AnswerCache | None = None,
     knowledge: Retriever | None = None,
+    glossary: Glossary | None = None,
 ) -> Pipeline:
     """Build every step in order and digest what they will do.
 
@@ -102,6 +105,7 @@ def compile_pipeline(
     """
     at = _generate_position(config)
     semantic = check_cache(config.cache, models).semantic
+    entities = EntityLinker(glossary) if glossary is not None and glossary.entities else None
     steps: list[AnyStep] = []
     described: list[dict[str, object]] = []
     for position, entry in enumerate(config.pipeline):
@@ -116,6 +120,7 @@ def compile_pipeline(
             conversations=conversations,
             cache=cache,
             knowledge=knowledge,
+            entities=entities,
             embedder=ModelEmbedder(models.get(EMBEDDING)),
             later=tuple(each.name for each in config.pipeline[position + 1 :]),
         )
@@ -133,6 +138,8 @@ def compile_pipeline(
     if semantic is not None:
         # How near is near enough decides what is answered.
         decides["cache"] = {"model": semantic.model, "threshold": semantic.threshold}
+    if entities is not None and glossary is not None:
+        decides["entities"] = glossary.version
     if knowledge is not None:
         decides["knowledge"] = knowledge.version
     release = _digest(decides)

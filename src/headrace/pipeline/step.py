@@ -14,6 +14,7 @@ import msgspec
 from headrace.types import Deltas, Embedder, FinishReason
 
 if TYPE_CHECKING:
+    from headrace.knowledge.entities.link import EntityLinker
     from headrace.knowledge.passage import Retriever
     from headrace.models.box import ModelBox
     from headrace.models.cache.cache import AnswerCache
@@ -65,6 +66,8 @@ class BuildContext:
     """Answers that are given again; None: the service is only looked at."""
     knowledge: "Retriever | None" = None
     """The knowledge base; None: the service has none."""
+    entities: "EntityLinker | None" = None
+    """Names that the service knows; None: it has no glossary."""
     embedder: Embedder | None = None
     """Makes vectors, for steps that compare meanings."""
     later: tuple[str, ...] = ()

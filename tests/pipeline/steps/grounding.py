@@ -15,6 +15,7 @@ from headrace.pipeline.steps.check.grounded import GroundedCheck, GroundedSettin
 from headrace.pipeline.steps.check.judge import Judge
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.steps.ground import GroundSettings, GroundStep
+from headrace.pipeline.steps.ground.known import Knower
 from headrace.pipeline.steps.ground.lookup import KnowledgeSettings, Lookup
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
@@ -65,7 +66,6 @@ class Books:
             and any(word in each.text.lower() for word in words)
         ][:limit]
 
-
     async def passage(
         self, name: str, uri: str, start: int, end: int, *, roles: AbstractSet[str]
     ) -> Passage | None:
@@ -113,11 +113,12 @@ class Rig:
         knowledge: KnowledgeSettings | None = None,
         grounded: GroundedSettings | None = None,
         between: Sequence[AnyStep] = (),
+        knower: Knower | None = None,
     ) -> "Rig":
         box = ModelBox({"m": model_of(model)}, {}, {})
         settings = GroundSettings(knowledge=knowledge or KnowledgeSettings())
         assert settings.knowledge is not None
-        lookup = Lookup(settings.knowledge, books, box)
+        lookup = Lookup(settings.knowledge, books, box, knower)
         # No test of these has a conversation.
         ground = GroundStep(settings, box, None, lookup)  # type: ignore[arg-type]
         steps: list[object] = [ground, GenerateStep(GenerateSettings(), box), *between]

@@ -1,9 +1,15 @@
 """Passages in the prompt: which, how they stand there, and what of them is in the trace."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from headrace.access.principal import Principal
+from headrace.errors import ConfigError
+from headrace.knowledge.entities.link import EntityLinker
+from headrace.knowledge.entities.settings import Entity, Glossary
 from headrace.pipeline.steps.ground.fence import INSTRUCTIONS, fenced
+from headrace.pipeline.steps.ground.known import Knower
 from headrace.pipeline.steps.ground.lookup import KnowledgeSettings, roles_of
 from headrace.pipeline.steps.ground.query import is_small_talk, query_of
 from headrace.screening.detectors.injection import InjectionDetector
@@ -97,7 +103,7 @@ def test_a_question_behind_a_greeting_is_none(text: str) -> None:
 
 async def test_passages_keep_to_their_budget() -> None:
     long = [passage(f"p{n}", f"Employees leave. {'word ' * 100}") for n in range(4)]
-    rig = Rig.of(Books(long), Model("x"), knowledge=KnowledgeSettings(budget_tokens=350))
+    rig = Rig.of(Books(long), Model("x"), knowledge=KnowledgeSettings(budget_tokens=300))
     turn = asked(QUESTION)
     await heard(rig, turn)
     assert turn.passages is not None
@@ -178,3 +184,42 @@ async def test_markers_that_no_passage_stands_behind_go_when_nothing_was_found()
     await heard(rig, turn)
     assert turn.choices[0].text == "It is 25 days."
     assert prompt_of(rig) == QUESTION
+
+
+MILL = Entity(name="Mill Anna", kind="place", aliases=("Anna",), description="A mill at the weir.")
+
+
+def knower(timezone: str = "UTC") -> Knower:
+    linker = EntityLinker(Glossary(entities=(MILL,)))
+    # A Wednesday evening; in Shanghai it is Thursday already.
+    return Knower(linker, timezone, clock=lambda: datetime(2026, 11, 25, 20, tzinfo=UTC))
+
+
+async def test_what_is_known_of_names_and_dates_comes_along_and_is_traced_without_dates() -> None:
+    rig = Rig.of(Books([LEAVE]), Model("x"), knower=knower())
+    await heard(rig, asked("Can employees leave for Anna tomorrow?"))
+    assert "Mill Anna: A mill at the weir." in prompt_of(rig)
+    assert "tomorrow: 2026-11-26" in prompt_of(rig)
+    span = next(each for each in rig.traces[0].spans if each.name == "retrieve")
+    assert span.attributes["headrace.link.kinds"] == ["place", "date"]
+    assert span.attributes["headrace.link.ids"] == ["Mill Anna", ""]
+    assert span.attributes["headrace.link.scores"] == ["1.000", "1.000"]
+
+
+async def test_a_date_is_meant_where_the_request_says() -> None:
+    rig = Rig.of(Books([LEAVE]), Model("x"), knower=knower())
+    turn = asked("Can employees leave tomorrow?")
+    turn.metadata["timezone"] = "Asia/Shanghai"
+    await heard(rig, turn)
+    assert "tomorrow: 2026-11-27" in prompt_of(rig)
+
+
+async def test_facts_come_without_passages_too() -> None:
+    rig = Rig.of(Books([]), Model("x"), knower=knower())
+    await heard(rig, asked("What is Anna?"))
+    assert "Mill Anna: A mill at the weir." in prompt_of(rig)
+
+
+def test_a_time_zone_that_is_none_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="no time zone 'Mars/Base'"):
+        knower("Mars/Base")

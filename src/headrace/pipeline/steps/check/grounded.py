@@ -11,9 +11,11 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from headrace.knowledge.passage import Passage
 from headrace.pipeline.again import AskAgain
 from headrace.pipeline.steps.check.judge import Judge, Judged
 from headrace.pipeline.steps.check.words import correction, refusal, warning
+from headrace.pipeline.steps.ground.known import FACTS
 from headrace.pipeline.turn import Turn
 from headrace.screening.finding import Action, Finding
 from headrace.types import Delta, Deltas, Message
@@ -65,7 +67,7 @@ class GroundedCheck:
                 text = texts.setdefault(delta.index, [])
                 text.append(delta.text)
                 if delta.finish_reason in _JUDGED_ENDS:
-                    judged = await self._judge.judge("".join(text), turn.passages or ())
+                    judged = await self._judge.judge("".join(text), _sources(turn))
                     self._conclude(turn, delta, judged, self._settings.on_unsupported)
                 yield delta
 
@@ -83,9 +85,7 @@ class GroundedCheck:
             texts[delta.index] = texts.get(delta.index, "") + delta.text
             if delta.finish_reason in _JUDGED_ENDS:
                 ends[delta.index] = delta
-        judged = {
-            index: await self._judge.judge(texts[index], turn.passages or ()) for index in ends
-        }
+        judged = {index: await self._judge.judge(texts[index], _sources(turn)) for index in ends}
         action = self._action(turn, texts, judged)
         refused: set[int] = set()
         for index, end in ends.items():
@@ -151,6 +151,20 @@ class GroundedCheck:
         results = turn.state.setdefault(GROUNDED, [])
         assert isinstance(results, list)
         results.append(said)
+
+
+def _sources(turn: Turn) -> Sequence[Passage]:
+    """What the answer may stand on: its passages, and what is known of names in the question."""
+    passages = tuple(turn.passages or ())
+    facts = turn.state.get(FACTS)
+    if not isinstance(facts, list) or not facts:
+        return passages
+    text = "\n".join(map(str, facts))
+    known = Passage(
+        id="entities", uri="entities", title="", headings=(), page=None, start=0, end=len(text),
+        text=text, score=1.0,
+    )  # fmt: skip
+    return (*passages, known)
 
 
 def _unsupported(judged: Sequence[Judged]) -> list[Judged]:

@@ -12,6 +12,7 @@ from headrace.models.box import ModelBox
 from headrace.models.model import Target
 from headrace.pipeline.steps.ground.fence import INSTRUCTIONS, fenced
 from headrace.pipeline.steps.ground.injected import OnInjection, screen_passages
+from headrace.pipeline.steps.ground.known import FACTS, Knower
 from headrace.pipeline.steps.ground.query import is_small_talk, query_of
 from headrace.pipeline.turn import Turn
 from headrace.screening.registry import detectors
@@ -33,6 +34,10 @@ class KnowledgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Most tokens that they take together; absent: a quarter of the model's context."""
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Passages with a lower score are left out."""
+    entities: bool = True
+    """Whether what the service's glossary knows of names in the question comes along, and dates."""
+    timezone: str = "UTC"
+    """Where "next Friday" is meant, unless the request's metadata has a `timezone`."""
     filters: dict[str, str] = {}
     """Metadata that a document must have, such as `{product: mill}`."""
     when: Literal["auto", "always"] = "auto"
@@ -54,8 +59,19 @@ def roles_of(principal: Principal) -> frozenset[str]:
 class Lookup:
     """Finds passages, screens them, fits them into their budget, and puts them in place."""
 
-    def __init__(self, settings: KnowledgeSettings, knowledge: Retriever, models: ModelBox) -> None:
+    def __init__(
+        self,
+        settings: KnowledgeSettings,
+        knowledge: Retriever,
+        models: ModelBox,
+        knower: Knower | None = None,
+    ) -> None:
+        """
+        Args:
+            knower: knows names; None: the service has no glossary.
+        """
         self._settings = settings
+        self._knower = knower if settings.entities else None
         self._knowledge = knowledge
         self._models = models
         self._detectors = [each for each, _ in detectors().values() if "injection" in each.kinds]
@@ -97,6 +113,10 @@ class Lookup:
                 len(turn.messages) - 1,
             )
             turn.findings += screened.findings
+            if self._knower is not None:
+                known = self._knower.of(turn, previous)
+                turn.state[FACTS] = known.facts
+                span.attributes.update(known.attributes)
             passages, message = await self._fitted(turn, asked, screened.passages)
             self._describe(span, passages, found=len(found), follow_up=query != text.strip())
             span.attributes["headrace.retrieve.injected"] = len(good) - len(screened.passages)
@@ -121,14 +141,16 @@ class Lookup:
                 return passages, message
             else:
                 passages = passages[: len(passages) // 2]
-        return (), asked
+        return (), self._message(turn, asked, ()) if turn.state.get(FACTS) else asked
 
     def _words(self, turn: Turn, passages: Sequence[Passage]) -> str:
+        facts = turn.state.get(FACTS)
         return fenced(
             passages,
             turn.question,
             turn.language,
             instructions=self._settings.instructions,
+            facts=facts if isinstance(facts, list) else (),
         )
 
     def _message(self, turn: Turn, asked: Message, passages: Sequence[Passage]) -> Message:

@@ -16,6 +16,7 @@ from headrace.pipeline.memory import History, Line, RememberedTurn, Summary
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.ground.block import Block, blocks
 from headrace.pipeline.steps.ground.fit import Counter, fit
+from headrace.pipeline.steps.ground.known import Knower
 from headrace.pipeline.steps.ground.lookup import KnowledgeSettings, Lookup
 from headrace.pipeline.steps.ground.overlap import overlap
 from headrace.pipeline.steps.ground.summary import INSTRUCTION, Summariser, summary_messages
@@ -120,7 +121,10 @@ class GroundStep(Step[GroundSettings]):
                     "pipeline: ground.knowledge is set, but the service has no knowledge base",
                     hint="declare one under `knowledge:`, or remove ground.knowledge",
                 )
-            lookup = Lookup(settings.knowledge, context.knowledge, context.models)
+            knower = None
+            if context.entities is not None:
+                knower = Knower(context.entities, settings.knowledge.timezone)
+            lookup = Lookup(settings.knowledge, context.knowledge, context.models, knower)
         return cls(settings, context.models, context.conversations, lookup)
 
     def digest_inputs(self) -> object:
