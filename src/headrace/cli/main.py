@@ -74,6 +74,21 @@ COMMANDS: dict[str, Lazy] = {
         "knowledge",
         "Fill, search and keep up to date what answers stand on.",
     ),
+    "release": Lazy(
+        "headrace.cli.release.group",
+        "release",
+        "Make everything that decides an answer one bundle: compare, verify and carry it.",
+    ),
+    "deploy": Lazy(
+        "headrace.cli.release.deploy",
+        "deploy",
+        "Serve RELEASE from now on; `files` goes back to serving the folder's files.",
+    ),
+    "rollback": Lazy(
+        "headrace.cli.release.deploy",
+        "rollback",
+        "Serve again what was served before the present release.",
+    ),
     "schema": Lazy("headrace.cli.schema", "schema", "Print the JSON Schema of a file format."),
     "doctor": Lazy(
         "headrace.cli.doctor",

@@ -10,6 +10,7 @@ from headrace.models.box import ModelBox
 from headrace.models.embedder import ModelEmbedder
 from headrace.pipeline.service import Service
 from headrace.prompts.store import TAGS_FILE
+from headrace.releases.channel import SERVING_FILE
 
 __all__ = ["CURRENT", "open_knowledge", "retire", "watched_files"]
 
@@ -40,7 +41,7 @@ def open_knowledge(config: ServiceConfig, home: Path, models: ModelBox) -> Retri
 
 def watched_files(home: Path) -> Sequence[Path]:
     """The files of the home that a service is made of: another version of any makes a new one."""
-    return [home / TAGS_FILE, home / CURRENT]
+    return [home / TAGS_FILE, home / CURRENT, home / SERVING_FILE]
 
 
 async def retire(new: Service, old: Service, *, unused: bool = False) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from headrace.access.limits.config import read_limits
 from headrace.access.limits.limiter import Limiter
 from headrace.config.load import load_service
+from headrace.knowledge.entities.settings import read_entities
 from headrace.models.box import ModelBox
 from headrace.models.cache.cache import AnswerCache
 from headrace.models.progress import Progress
@@ -21,6 +22,7 @@ from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.service import Service
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
+from headrace.releases.channel import served_root
 from headrace.screening.policy import PolicyLibrary
 from headrace.server.knowledge import open_knowledge
 from headrace.storage.errors import StateUnusable
@@ -78,12 +80,14 @@ class ServiceLoader:
             ConfigError: a file is wrong; nothing was started.
             HeadraceError: a model cannot be fetched or started; what was started has ended.
         """
-        config = load_service(self.root, self.environ)
+        # What was deployed, or else what lies in the folder.
+        root = served_root(self.root, self.home)
+        config = load_service(root, self.environ)
         read_limits(config.limits)
         models = ModelBox.build(config, self._home, self.environ, reuse=reuse)
-        prompts = PromptLibrary.load(self.root, self.environ)
+        prompts = PromptLibrary.load(root, self.environ)
         prompts = await asyncio.to_thread(self._versioned, prompts)
-        policies = PolicyLibrary.load(self.root, self.environ)
+        policies = PolicyLibrary.load(root, self.environ)
 
         def compiled() -> Pipeline:
             return compile_pipeline(
@@ -97,10 +101,12 @@ class ServiceLoader:
                 limiter=self._limiter,
                 cache=self._cache,
                 knowledge=knowledge,
+                glossary=glossary,
             )
 
         # Once before anything is fetched or started, so that a wrong setting is said at once;
         # again if starting taught something that belongs into the release digest.
+        glossary = read_entities(config.entities, config.root, self.environ)
         knowledge = open_knowledge(config, self.home, models)
         with ExitStack() as undo:
             if knowledge is not None:

@@ -6,12 +6,14 @@ through network and container file systems.
 
 import asyncio
 import logging
+from pathlib import Path
 
 from headrace.access.limits.config import read_limits
-from headrace.config.watch import ServiceFiles
+from headrace.config.watch import Fingerprint, ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.models.cache.settings import read_cache
 from headrace.pipeline.service import Platform, Service
+from headrace.releases.channel import SERVING_FILE
 from headrace.server.knowledge import retire, watched_files
 from headrace.server.load import ServiceLoader
 
@@ -45,12 +47,15 @@ class Reloader:
     async def look(self) -> Service | None:
         """Swap if the files have changed and have settled; gives the service that was replaced.
 
-        Editors write in several moves: a change counts once two looks in a row agree.
+        Editors write in several moves: a change counts once two looks in a row agree. A release
+        that was deployed or rolled back to is whole already.
         """
         seen, self._seen = self._seen, await asyncio.to_thread(self._files.fingerprint)
-        if seen != self._seen or seen == self._used:
+        if self._seen == self._used:
             return None
-        self._used = seen
+        if seen != self._seen and not _is_move(self._used, self._seen):
+            return None
+        self._used = self._seen
         old = self._platform.service
         try:
             new = await self._loader.load(reuse=old.models)
@@ -62,6 +67,12 @@ class Reloader:
             return None
         take_over(self._platform, new)
         return old
+
+
+def _is_move(before: Fingerprint, now: Fingerprint) -> bool:
+    """Whether all that changed is which release is served."""
+    changed = {path for path, _ in {*before} ^ {*now}}
+    return bool(changed) and all(Path(each).name == SERVING_FILE for each in changed)
 
 
 def take_over(platform: Platform, new: Service) -> None:

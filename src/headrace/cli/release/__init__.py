@@ -1,0 +1,1 @@
+"""`headrace release`, `headrace deploy` and `headrace rollback`."""

@@ -1,0 +1,23 @@
+"""The commands under `headrace release`."""
+
+import click
+
+from headrace.cli.command import Group
+from headrace.cli.release.build import build
+from headrace.cli.release.show import diff, inspect, list_releases, verify
+from headrace.cli.release.transport import export, import_release
+
+__all__ = ["release"]
+
+
+@click.group(cls=Group)
+def release() -> None:
+    """Make everything that decides an answer one bundle: compare, verify and carry it.
+
+    A release goes by its name (r3), its digest (any beginning), or the channel that serves it
+    (production). What an answer carries in x-headrace-release finds it too.
+    """
+
+
+for command in (build, list_releases, inspect, diff, verify, export, import_release):
+    release.add_command(command)

@@ -1,0 +1,20 @@
+"""Failures of the releases room.
+
+HeadraceError
+├── ReleaseInvalid     a release is incomplete, was altered, or its signature is not this service's
+└── UnknownRelease     there is none of that name
+"""
+
+from headrace.errors import HeadraceError, NotFound
+
+__all__ = ["ReleaseInvalid", "UnknownRelease"]
+
+
+class ReleaseInvalid(HeadraceError):
+    """A release must not be served: a file is missing or altered, or nobody trusted signed it."""
+
+    code = "release_invalid"
+
+
+class UnknownRelease(NotFound):
+    """There is no such release, or the beginning of its digest fits several."""

@@ -1,0 +1,223 @@
+"""The releases of a home: built, looked up, verified, and put on channels."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import RowMapping, func, insert, select
+
+from headrace.ids import new_id
+from headrace.releases.blob import BlobStore
+from headrace.releases.errors import ReleaseInvalid, UnknownRelease
+from headrace.releases.manifest import FileEntry, Manifest
+from headrace.releases.signer import Signer
+from headrace.storage.database import Database
+from headrace.storage.tables import channel_moves, releases
+
+__all__ = ["Move", "Release", "ReleaseStore"]
+
+FOLDER = "releases"
+_LEAST_DIGEST = 4
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest with what is known of it here."""
+
+    digest: str
+    number: int
+    """From 1, in the order of their coming here."""
+    manifest: Manifest
+    signature: bytes
+    note: str
+    created_at: float
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"r{self.number}"
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel was moved to a release."""
+
+    id: str
+    channel: str
+    digest: str
+    """Empty: to none, so that the folder's files are served."""
+    who: str
+    why: str
+    created_at: float
+
+
+class ReleaseStore:
+    """See the module. Reads and writes files and the database: not for an event loop."""
+
+    def __init__(
+        self, database: Database, home: Path, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self.folder = home / FOLDER
+        self.blobs = BlobStore(self.folder / "blobs")
+        self.signer = Signer(home)
+
+    def add(
+        self, manifest: Manifest, files: dict[str, bytes], *, note: str = ""
+    ) -> tuple[Release, bool]:
+        """Keep a release of these files, signed; gives it, and whether it is new here.
+
+        Raises:
+            ReleaseInvalid: a file is not what the manifest says.
+        """
+        for entry in manifest.files:
+            if self.blobs.put(files[entry.path]) != entry.sha256:
+                raise ReleaseInvalid(f"{entry.path} is not the file of the manifest")
+        return self.keep(manifest, self.signer.sign(manifest.encoded()), note=note)
+
+    def keep(self, manifest: Manifest, signature: bytes, *, note: str = "") -> tuple[Release, bool]:
+        """Keep a manifest whose blobs are here, under a signature that it came with."""
+        digest = manifest.digest
+        with self._database.write() as connection:
+            known = connection.execute(select(releases).where(releases.c.digest == digest))
+            if (row := known.mappings().first()) is not None:
+                return _release(row), False
+            number = (connection.execute(select(func.max(releases.c.number))).scalar() or 0) + 1
+            connection.execute(
+                insert(releases),
+                {
+                    "digest": digest,
+                    "number": number,
+                    "behaviour": manifest.behaviour,
+                    "manifest": manifest.encoded(),
+                    "signature": signature,
+                    "note": note,
+                    "created_at": self._clock(),
+                },
+            )
+        return self.get(digest), True
+
+    def all(self) -> list[Release]:
+        """Every release, newest first."""
+        query = select(releases).order_by(releases.c.number.desc())
+        with self._database.read() as connection:
+            return [_release(row) for row in connection.execute(query).mappings()]
+
+    def get(self, name: str) -> Release:
+        """The release called `r3`, of this digest (any beginning), or that a channel serves.
+
+        An answer's `x-headrace-release` finds the newest release that behaves like it.
+
+        Raises:
+            UnknownRelease: there is none, or several.
+        """
+        found = self.all()
+        if name.startswith("r") and name[1:].isdigit():
+            fitting = [each for each in found if each.number == int(name[1:])]
+        elif name.startswith("sha256:") and len(name) >= len("sha256:") + _LEAST_DIGEST:
+            fitting = [each for each in found if each.digest.startswith(name)]
+            if not fitting:
+                fitting = [e for e in found if e.manifest.behaviour.startswith(name)][:1]
+        else:
+            digest = self.serving(name)
+            fitting = [each for each in found if each.digest == digest]
+        if not fitting:
+            raise UnknownRelease(
+                f"there is no release {name!r}", hint="`headrace release list` shows them"
+            )
+        if len(fitting) > 1:
+            raise UnknownRelease(f"{name!r} fits several releases", hint="write more of it")
+        return fitting[0]
+
+    def verify(self, release: Release) -> None:
+        """Look at everything that serving it needs.
+
+        Raises:
+            ReleaseInvalid: a blob is gone or altered, or no trusted key signed it.
+        """
+        encoded = release.manifest.encoded()
+        if release.manifest.digest != release.digest:
+            raise ReleaseInvalid(f"the manifest of {release.name} was altered")
+        if not self.signer.is_trusted(encoded, release.signature):
+            raise ReleaseInvalid(
+                f"{release.name} was signed by nobody who is trusted here",
+                hint="put the builder's release.pub into .headrace/trusted-releases/",
+            )
+        for entry in release.manifest.files:
+            self.blobs.get(entry.sha256)
+
+    def unpacked(self, release: Release, root: Path) -> Path:
+        """The folder with the release's files, made if it was not there.
+
+        Args:
+            root: the service's folder, where files that are named as `${file:…}` lie.
+
+        Raises:
+            ReleaseInvalid: as `verify`.
+        """
+        self.verify(release)
+        folder = self.folder / release.digest.removeprefix("sha256:")
+        for entry in release.manifest.files:
+            self._put_out(folder, entry)
+        for name in release.manifest.outside:
+            link = folder / name
+            if not link.is_symlink():
+                link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                link.symlink_to(root / name)
+        return folder
+
+    def _put_out(self, folder: Path, entry: FileEntry) -> None:
+        path = folder / entry.path
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ReleaseInvalid(f"the release has a file outside of its folder: {entry.path!r}")
+        data = self.blobs.get(entry.sha256)
+        if path.is_file() and path.read_bytes() == data:
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{new_id()}")
+        part.write_bytes(data)
+        part.replace(path)
+
+    # Channels
+
+    def serving(self, channel: str) -> str:
+        """The digest that a channel was last moved to; empty where it serves none."""
+        moves = self.moves(channel, limit=1)
+        return moves[0].digest if moves else ""
+
+    def moves(self, channel: str, *, limit: int = 100) -> Sequence[Move]:
+        """Where a channel was moved to, newest first."""
+        query = (
+            select(channel_moves)
+            .where(channel_moves.c.channel == channel)
+            .order_by(channel_moves.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings()
+            return [Move(**{str(name): value for name, value in row.items()}) for row in rows]
+
+    def move(self, channel: str, digest: str, *, who: str, why: str) -> Move:
+        """Move a channel; who looks at it serves that from now on."""
+        made = Move(
+            id=new_id(),
+            channel=channel,
+            digest=digest,
+            who=who,
+            why=why,
+            created_at=self._clock(),
+        )
+        with self._database.write() as connection:
+            connection.execute(insert(channel_moves), msgspec.structs.asdict(made))
+        return made
+
+
+def _release(row: RowMapping) -> Release:
+    return Release(
+        digest=row["digest"],
+        number=row["number"],
+        manifest=msgspec.json.decode(row["manifest"], type=Manifest),
+        signature=row["signature"],
+        note=row["note"],
+        created_at=row["created_at"],
+    )
