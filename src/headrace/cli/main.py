@@ -59,6 +59,11 @@ COMMANDS: dict[str, Lazy] = {
         "batch",
         "Answer a file of requests, each once, in order, whatever is killed meanwhile.",
     ),
+    "eval": Lazy(
+        "headrace.cli.evaluate",
+        "evaluate",
+        "Ask a suite of cases, score the answers, and compare releases.",
+    ),
     "data": Lazy(
         "headrace.cli.data.group",
         "data",

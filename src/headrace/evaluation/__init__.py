@@ -1,5 +1,7 @@
 """Evaluation: how good answers are, and whether a difference is more than chance.
 
-Read text.py (scores that only compare texts), then statistic.py (intervals, paired tests, what
-could have been detected). There is no runner, suite file, report or command here yet.
+Read suite.py (what is asked and what is expected), scorer.py and text.py (how an answer becomes a
+number), run.py (asking and scoring everything), statistic.py (intervals, paired tests), gate.py
+(what must hold), report.py (for people and CI). The room asks through an `Answerer` that whoever
+calls it makes; it knows neither pipeline nor server.
 """

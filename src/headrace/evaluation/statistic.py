@@ -82,7 +82,7 @@ def mcnemar(lost: int, won: int) -> float:
     count = lost + won
     tail = sum(math.comb(count, at) for at in range(min(lost, won) + 1))
     # Whole numbers: 2 to the power of some thousands is no float.
-    return min(1.0, 2 * tail / 2**count)
+    return min(1.0, 2 * tail / (1 << count))
 
 
 def detectable(differences: Sequence[float]) -> float:

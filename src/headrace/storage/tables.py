@@ -276,3 +276,23 @@ channel_moves = Table(
     Index("ix_channel_moves_channel_id", "channel", "id"),
 )
 """Which release each channel was moved to, one row a move: the last counts; an empty digest: none."""
+
+evaluation_answers = Table(
+    "evaluation_answers",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("answer_sealed", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+"""Answers to cases of suites; `key` is of suite, release, case, seed and repeat."""
+
+evaluation_runs = Table(
+    "evaluation_runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("suite", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("run_sealed", LargeBinary, nullable=False),
+    Index("ix_evaluation_runs_suite_id", "suite", "id"),
+)
+"""Runs of suites that ended, with answers and scores."""

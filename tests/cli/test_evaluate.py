@@ -1,0 +1,47 @@
+"""`headrace eval`: a suite on the real model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+pytestmark = pytest.mark.model
+
+SUITE = """\
+scorers: [contains]
+params: {max_tokens: 8}
+cases:
+  - {id: fr, input: What is the capital of France?, target: ""}
+  - {id: no, input: Say hello., target: 北京}
+gate: {scores: {contains: 0.9}}
+"""
+
+
+def test_a_suite_runs_goes_on_and_is_compared(
+    call: Call, folder: Path, weights_folder: Path
+) -> None:
+    home = folder / ".headrace"
+    home.mkdir(mode=0o700)
+    (home / "models").symlink_to(weights_folder)
+    suite = folder / "evals" / "small.yaml"
+    suite.parent.mkdir()
+    suite.write_text(SUITE)
+    first = call("eval", "run", "evals/small.yaml", "--json")
+    assert first.status == 1, first.err
+    ran = json.loads(first.out)
+    assert ran["breaches"] == ["contains: 0.500 is 0.400 below 0.9"]
+    suite.write_text(SUITE.replace("0.9", "0.5"))
+    second = call("eval", "run", "evals/small.yaml", "--baseline", ran["id"], "--json")
+    assert second.status == 0, second.err
+    again = json.loads(second.out)
+    # The very same answers, times included: nothing was asked twice.
+    assert again["run"] == ran["run"]
+    compared = call("eval", "compare", ran["id"], again["id"])
+    assert "+0.000" in compared.out
+    assert len(json.loads(call("eval", "history", "small", "--json").out)) == 2
+    suite.write_text(SUITE.replace("[contains]", "[contain]"))
+    wrong = call("eval", "run", "evals/small.yaml")
+    assert wrong.status == 2
+    assert "evals/small.yaml:1: scorers[0]: there is no scorer 'contain'" in wrong.err
