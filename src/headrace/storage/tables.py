@@ -24,6 +24,8 @@ __all__ = [
     "conversation_messages",
     "conversations",
     "dataset_versions",
+    "evaluation_answers",
+    "evaluation_runs",
     "feedback",
     "files",
     "limit_counters",
