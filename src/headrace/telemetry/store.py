@@ -7,6 +7,7 @@ is what the writer has committed; a turn that has just ended appears within a te
 
 from collections.abc import Sequence
 from functools import cache
+from operator import attrgetter
 
 import msgspec
 from sqlalchemy import Connection, Dialect, RowMapping, Select, delete, func, select
@@ -29,7 +30,6 @@ _DELETE_ROWS = 500
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_begin = msgspec.msgpack.Decoder(TraceBegin).decode
-_decode_end = msgspec.msgpack.Decoder(TraceEnd).decode
 _decode_detail = msgspec.msgpack.Decoder(Detail).decode
 
 _FIELDS = tuple(
@@ -38,6 +38,30 @@ _FIELDS = tuple(
     if name not in ("spans", "findings", "input", "output", "clock_zero")
 )
 _COLUMNS = tuple(traces.c[name] for name in _FIELDS)
+_ROW_NAMES = (*_FIELDS, "detail", "input_sealed", "output_sealed", "size_bytes")
+_figures = attrgetter(*_FIELDS)
+
+_BeginId = msgspec.defstruct("_BeginId", [("id", str)], array_like=True)
+"""The first field of a `TraceBegin`; what follows is skipped, which costs far less."""
+_EndTrace = msgspec.defstruct(
+    "_EndTrace",
+    [
+        (each.name, msgspec.Raw if each.name in ("spans", "findings") else each.type)
+        for each in msgspec.structs.fields(Trace)
+        if each.name in (*_FIELDS, "spans", "findings")
+    ],
+    kw_only=True,
+)
+"""A `Trace` whose spans and findings stay as they came: the column takes them so."""
+_End = msgspec.defstruct(
+    "_End",
+    [("trace", _EndTrace), ("input_sealed", bytes | None), ("output_sealed", bytes | None)],
+    array_like=True,
+)
+_decode_begin_id = msgspec.msgpack.Decoder(_BeginId).decode
+_decode_end = msgspec.msgpack.Decoder(_End).decode
+_PAIR = b"\x92"
+"""MessagePack's head of an array of two, which a `Detail` is."""
 
 
 class Pruned(msgspec.Struct, frozen=True):
@@ -216,19 +240,23 @@ def joint_trace_handlers() -> dict[tuple[str, ...], JointHandler]:
 
 
 def _write_turns(connection: Connection, groups: Sequence[Sequence[bytes]]) -> None:
-    begins = [_decode_begin(payload) for payload in groups[0]]
-    ends = [_decode_end(payload) for payload in groups[1]]
-    ended = {end.trace.id for end in ends}
+    begun = [_begin_id(payload) for payload in groups[0]]
+    rows = [_row_of(payload) for payload in groups[1]]
+    ended = {row[0] for row in rows}
     still_open = [
-        payload for begin, payload in zip(begins, groups[0], strict=True) if begin.id not in ended
+        payload for each, payload in zip(begun, groups[0], strict=True) if each not in ended
     ]
     if still_open:
         _write_begins(connection, still_open)
-    if ends:
-        _insert_ends(connection, ends)
-        begun_before = ended.difference(begin.id for begin in begins)
+    if rows:
+        _insert_ends(connection, rows)
+        begun_before = ended.difference(begun)
         if begun_before:
             connection.execute(delete(open_traces).where(open_traces.c.id.in_(begun_before)))
+
+
+def _begin_id(payload: bytes) -> str:
+    return str(_decode_begin_id(payload).id)  # type: ignore[attr-defined]
 
 
 def _write_begins(connection: Connection, payloads: Sequence[bytes]) -> None:
@@ -245,19 +273,27 @@ def _write_begins(connection: Connection, payloads: Sequence[bytes]) -> None:
 
 
 def _write_ends(connection: Connection, payloads: Sequence[bytes]) -> None:
-    ends = [_decode_end(payload) for payload in payloads]
-    _insert_ends(connection, ends)
-    ids = [end.trace.id for end in ends]
+    rows = [_row_of(payload) for payload in payloads]
+    _insert_ends(connection, rows)
+    ids = [row[0] for row in rows]
     connection.execute(delete(open_traces).where(open_traces.c.id.in_(ids)))
 
 
-def _insert_ends(connection: Connection, ends: Sequence[TraceEnd]) -> None:
+def _insert_ends(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
     sql, names = _insertion(connection.dialect)
     if names is None:
-        connection.execute(insert_or_ignore(connection, traces), [_row(end) for end in ends])
+        named = [dict(zip(_ROW_NAMES, row, strict=True)) for row in rows]
+        connection.execute(insert_or_ignore(connection, traces), named)
     else:
         # Past SQLAlchemy's handling of each value, which costs more than the database does.
-        connection.exec_driver_sql(sql, [tuple(map(_row(end).get, names)) for end in ends])
+        order = _order(tuple(names))
+        connection.exec_driver_sql(sql, [tuple([row[at] for at in order]) for row in rows])
+
+
+@cache
+def _order(names: tuple[str, ...]) -> tuple[int, ...]:
+    """Where in a row each of the statement's parameters stands."""
+    return tuple(_ROW_NAMES.index(name) for name in names)
 
 
 @cache
@@ -286,6 +322,14 @@ def _delete_rows(connection: Connection, ids: Sequence[str]) -> int:
     connection.execute(delete(feedback).where(feedback.c.trace_id.in_(ids)))
     connection.execute(delete(traces).where(traces.c.id.in_(ids)))
     return freed
+
+
+def _row_of(payload: bytes) -> tuple[object, ...]:
+    """The row of an ended turn, as `_ROW_NAMES` orders it; the id comes first."""
+    trace, asked, answered = msgspec.structs.astuple(_decode_end(payload))
+    detail = b"".join((_PAIR, trace.spans, trace.findings))
+    size = len(detail) + len(asked or b"") + len(answered or b"")
+    return (*_figures(trace), detail, asked, answered, size)
 
 
 def _row(end: TraceEnd) -> dict[str, object]:
