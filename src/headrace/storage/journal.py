@@ -141,9 +141,8 @@ class Journal:
         sequence += 1
         crc = zlib.crc32(_CHECKED.pack(size, sequence, len(name)))
         crc = zlib.crc32(payload, zlib.crc32(name, crc))
-        at = self._put(head, _FRAME.pack(size, crc, sequence, len(name)))
-        at = self._put(at, name)
-        at = self._put(at, payload)
+        frame = b"".join((_FRAME.pack(size, crc, sequence, len(name)), name, payload))
+        at = self._put(head, frame)
         _write_slot(self._map, _HEAD_SLOT_AT, at, sequence)
         self._end = (at, sequence)
         return True
