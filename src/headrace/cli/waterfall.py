@@ -23,6 +23,7 @@ SHORTEST_BAR = 12
 FIGURE_CELLS = 9
 RELEASE_CHARS = len("sha256:") + 12
 """As in the wire's `system_fingerprint`; `--json` has it whole."""
+LINK_COLUMNS = ("kinds", "ids", "scores", "spans")
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 _STYLE_BY_STATUS = {"ok": "green", "blocked": "yellow", "cancelled": "yellow"}
@@ -41,6 +42,12 @@ def print_trace(terminal: Console, trace: Trace) -> None:
         terminal.print()
         terminal.print(Text("findings", "bold"))
         for line in findings:
+            terminal.print(line)
+    links = list(_links(trace))
+    if links:
+        terminal.print()
+        terminal.print(Text("links", "bold"))
+        for line in links:
             terminal.print(line)
     said = list(_attributes(trace))
     if said:
@@ -173,6 +180,18 @@ def _findings(trace: Trace) -> Iterator[Text]:
         sure = f", score {score:.2g}" if isinstance(score, float) else ""
         line.append(f"  {place}, detector {printable(str(each.get('detector', '')))}{sure}", "dim")
         yield line
+
+
+def _links(trace: Trace) -> Iterator[Text]:
+    """What the question names, and what of the glossary that is."""
+    for span in trace.spans:
+        columns = [span.attributes.get(f"headrace.link.{name}") for name in LINK_COLUMNS]
+        rows = zip(*(each if isinstance(each, list) else () for each in columns), strict=False)
+        for kind, name, score, place in rows:
+            line = Text(f"  {printable(kind):<12}")
+            line.append(f" {printable(name)}" if name else "")
+            line.append(f"  {printable(place)}, score {printable(score)}", "dim")
+            yield line
 
 
 def _attributes(trace: Trace) -> Iterator[tuple[str, str]]:

@@ -81,6 +81,12 @@ class Call:
         """Answer as somebody who has shown their key before."""
         self._principal = principal
 
+    def settle(self, subject: str) -> None:
+        """Choose who answers where a release is on trial: a person always has the same one."""
+        candidate = self.platform.candidate
+        if candidate is not None and candidate.takes(subject or self.id):
+            self.service = candidate.service
+
     def _shown_key(self) -> str:
         scheme, _, token = self.headers.get("authorization").partition(" ")
         if scheme.lower() == "bearer":

@@ -124,6 +124,8 @@ class Relay:
         """Whether this exchange is taken; if not, nothing has been done with it."""
         if exchange.path != PATH or exchange.method != "POST":
             return False
+        if self.platform.candidate is not None:
+            return False  # a release is on trial: the ordinary way says which one answers
         plan = self._current()
         body = exchange.whole_body
         most = plan.service.config.server.max_body_bytes

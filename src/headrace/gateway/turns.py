@@ -5,6 +5,7 @@ import re
 from headrace.errors import InvalidRequest
 from headrace.gateway.call import Call
 from headrace.gateway.wire import ChatRequest, CompletionRequest, params_of
+from headrace.knowledge.entities.zone import EXAMPLES, zone_named
 from headrace.pipeline.conversation import check_conversation_id
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
@@ -15,6 +16,7 @@ __all__ = ["chat_turn", "completion_turn", "subject_of"]
 CONVERSATION_HEADER = "x-headrace-conversation"
 _SUBJECT_ID = re.compile(r"s_[0-9a-f]{32}")
 TEMPLATE_HEADER = "x-headrace-template"
+TIMEZONE_HEADER = "x-headrace-timezone"
 
 
 def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Turn:
@@ -39,7 +41,7 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
         subject=subject_of(request.safety_identifier or request.user),
         template=request.template or _text(call, TEMPLATE_HEADER) or None,
         variables=request.variables or {},
-        metadata=request.metadata or {},
+        metadata=_metadata(request, call),
         cache_control=call.headers.get("cache-control"),
         trace=call.trace(),
     )
@@ -86,6 +88,23 @@ def _conversation(request: ChatRequest, call: Call) -> str | None:
         check_conversation_id(found)
         call.platform.conversations.claim(found)
     return found
+
+
+def _metadata(request: ChatRequest, call: Call) -> dict[str, str]:
+    """The request's metadata, with the time zone if a header names one.
+
+    Raises:
+        InvalidRequest: there is no such time zone.
+    """
+    metadata = request.metadata or {}
+    name = _text(call, TIMEZONE_HEADER)
+    if not name:
+        return metadata
+    if zone_named(name) is None:
+        raise InvalidRequest(
+            f"the header {TIMEZONE_HEADER} names no time zone", hint=f"such as {EXAMPLES}"
+        )
+    return {"timezone": name, **metadata}
 
 
 def _text(call: Call, header: str) -> str:

@@ -1,6 +1,7 @@
 """A loaded service, and the platform it runs on, as the gateway and the console see them."""
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.recorder import TraceRecorder
 from headrace.telemetry.store import TraceStore
 
-__all__ = ["Platform", "Service"]
+__all__ = ["Candidate", "Platform", "Service"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,22 @@ class Service:
         return self.pipeline.is_bare
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A release on trial, and which turns it gets."""
+
+    service: Service
+    folder: Path
+    """Where it was loaded from."""
+    share: float
+    """Of the turns, from 0 to 1."""
+
+    def takes(self, subject: str) -> bool:
+        """Whether it answers this one: whoever has it keeps it while the share grows."""
+        drawn = hashlib.blake2b(f"{self.service.release}\n{subject}".encode(), digest_size=8)
+        return int.from_bytes(drawn.digest(), "big") < self.share * (1 << 64)
+
+
 @dataclass(slots=True, kw_only=True)
 class Platform:
     """What lives as long as the process. `service` is swapped whole when the files change."""
@@ -68,6 +85,8 @@ class Platform:
     metrics: Metrics
     recorder: TraceRecorder
     writer: BatchWriter
+    candidate: Candidate | None = None
+    """What is on trial beside `service`."""
 
     async def flush(self, timeout_s: float = 2.0) -> None:
         """Wait until what was recorded so far can be read, but not for a sick database."""

@@ -2,18 +2,25 @@
 
 HeadraceError
 ├── ReleaseInvalid     a release is incomplete, was altered, or its signature is not this service's
+├── ReleaseBusy        another release is on trial, or this one is served already
 └── UnknownRelease     there is none of that name
 """
 
 from headrace.errors import HeadraceError, NotFound
 
-__all__ = ["ReleaseInvalid", "UnknownRelease"]
+__all__ = ["ReleaseBusy", "ReleaseInvalid", "UnknownRelease"]
 
 
 class ReleaseInvalid(HeadraceError):
     """A release must not be served: a file is missing or altered, or nobody trusted signed it."""
 
     code = "release_invalid"
+
+
+class ReleaseBusy(HeadraceError):
+    """What is served cannot be changed now."""
+
+    code = "release_busy"
 
 
 class UnknownRelease(NotFound):

@@ -69,19 +69,23 @@ class ServiceLoader:
             ) from error
 
     async def load(
-        self, *, reuse: ModelBox | None = None, progress: Progress | None = None
+        self,
+        *,
+        reuse: ModelBox | None = None,
+        progress: Progress | None = None,
+        root: Path | None = None,
     ) -> Service:
         """The service as its files declare it now, with every model answering.
 
         Args:
+            root: the folder of its files; absent: what was deployed, or else the service's own.
             reuse: models that run already; those whose settings have not changed are kept.
 
         Raises:
             ConfigError: a file is wrong; nothing was started.
             HeadraceError: a model cannot be fetched or started; what was started has ended.
         """
-        # What was deployed, or else what lies in the folder.
-        root = served_root(self.root, self.home)
+        root = root or served_root(self.root, self.home)
         config = load_service(root, self.environ)
         read_limits(config.limits)
         models = ModelBox.build(config, self._home, self.environ, reuse=reuse)

@@ -13,7 +13,7 @@ from headrace.config.watch import Fingerprint, ServiceFiles
 from headrace.errors import HeadraceError
 from headrace.models.cache.settings import read_cache
 from headrace.pipeline.service import Platform, Service
-from headrace.releases.channel import SERVING_FILE
+from headrace.releases.channel import SERVING_FILE, served_root
 from headrace.server.knowledge import retire, watched_files
 from headrace.server.load import ServiceLoader
 
@@ -57,6 +57,14 @@ class Reloader:
             return None
         self._used = self._seen
         old = self._platform.service
+        candidate = self._platform.candidate
+        if candidate is not None and candidate.folder == served_root(
+            self._loader.root, self._loader.home
+        ):
+            # What was on trial is promoted: it runs already.
+            self._platform.candidate = None
+            take_over(self._platform, candidate.service)
+            return old
         try:
             new = await self._loader.load(reuse=old.models)
         except HeadraceError as error:

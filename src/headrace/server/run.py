@@ -17,6 +17,7 @@ from headrace.server.front import certificate_of, front_of, until
 from headrace.server.http1.certificate import Certificate
 from headrace.server.listen import address_of, allow_connections, is_loopback, listening
 from headrace.server.reload import Reloader
+from headrace.server.rollout import Rollout
 from headrace.server.signals import Signals
 from headrace.server.state import RunningService, announce, withdraw
 from headrace.server.upkeep import kept_up, prune, take_over_keys
@@ -164,6 +165,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         "asking which models end": lambda: booted.retirements.run(platform),
         "watching the service's files": reloader.run,
         "working on batches": batch_runner(platform).run,
+        "rolling out": Rollout(platform, booted.loader).run,
     }
     if certificate is not None:
         works["watching the certificate"] = certificate.watch

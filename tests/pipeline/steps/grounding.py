@@ -107,7 +107,7 @@ class Rig:
     @classmethod
     def of(
         cls,
-        books: Books,
+        books: Books | None,
         model: Model,
         *,
         knowledge: KnowledgeSettings | None = None,
@@ -138,7 +138,7 @@ class Rig:
             return
 
         pipeline = Pipeline(steps, box, release="r", recorder=Recorder(), unlock=unlock)  # type: ignore[arg-type]  # their own Settings
-        return cls(pipeline, books, model, traces)
+        return cls(pipeline, books or Books([]), model, traces)
 
 
 def asked(*texts: str, language: str | None = "en", stream: bool = True) -> Turn:

@@ -1,6 +1,7 @@
 """Passages in the prompt: which, how they stand there, and what of them is in the trace."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 
@@ -12,6 +13,7 @@ from headrace.pipeline.steps.ground.fence import INSTRUCTIONS, fenced
 from headrace.pipeline.steps.ground.known import Knower
 from headrace.pipeline.steps.ground.lookup import KnowledgeSettings, roles_of
 from headrace.pipeline.steps.ground.query import is_small_talk, query_of
+from headrace.pipeline.turn import Turn
 from headrace.screening.detectors.injection import InjectionDetector
 from headrace.types import Citation
 from tests.pipeline.steps.grounding import Books, Model, Rig, asked, heard, passage
@@ -187,17 +189,23 @@ async def test_markers_that_no_passage_stands_behind_go_when_nothing_was_found()
 
 
 MILL = Entity(name="Mill Anna", kind="place", aliases=("Anna",), description="A mill at the weir.")
+SECRET: Final = Entity(name="Project Otter", readers=("admin",), description="A dam.")
 
 
 def knower(timezone: str = "UTC") -> Knower:
-    linker = EntityLinker(Glossary(entities=(MILL,)))
-    # A Wednesday evening; in Shanghai it is Thursday already.
-    return Knower(linker, timezone, clock=lambda: datetime(2026, 11, 25, 20, tzinfo=UTC))
+    return Knower(EntityLinker(Glossary(entities=(MILL, SECRET))), timezone)
+
+
+def then(text: str) -> Turn:
+    """A turn on a Wednesday evening; in Shanghai it is Thursday already."""
+    turn = asked(text)
+    turn.trace.started_at = datetime(2026, 11, 25, 20, tzinfo=UTC).timestamp()
+    return turn
 
 
 async def test_what_is_known_of_names_and_dates_comes_along_and_is_traced_without_dates() -> None:
     rig = Rig.of(Books([LEAVE]), Model("x"), knower=knower())
-    await heard(rig, asked("Can employees leave for Anna tomorrow?"))
+    await heard(rig, then("Can employees leave for Anna tomorrow?"))
     assert "Mill Anna: A mill at the weir." in prompt_of(rig)
     assert "tomorrow: 2026-11-26" in prompt_of(rig)
     span = next(each for each in rig.traces[0].spans if each.name == "retrieve")
@@ -208,7 +216,7 @@ async def test_what_is_known_of_names_and_dates_comes_along_and_is_traced_withou
 
 async def test_a_date_is_meant_where_the_request_says() -> None:
     rig = Rig.of(Books([LEAVE]), Model("x"), knower=knower())
-    turn = asked("Can employees leave tomorrow?")
+    turn = then("Can employees leave tomorrow?")
     turn.metadata["timezone"] = "Asia/Shanghai"
     await heard(rig, turn)
     assert "tomorrow: 2026-11-27" in prompt_of(rig)
@@ -218,6 +226,28 @@ async def test_facts_come_without_passages_too() -> None:
     rig = Rig.of(Books([]), Model("x"), knower=knower())
     await heard(rig, asked("What is Anna?"))
     assert "Mill Anna: A mill at the weir." in prompt_of(rig)
+
+
+async def test_a_glossary_alone_is_knowledge_too_and_leaves_markers_alone() -> None:
+    rig = Rig.of(None, Model("A mill [1]."), knower=knower())
+    turn = asked("What is Anna?")
+    await heard(rig, turn)
+    assert "Mill Anna: A mill at the weir." in prompt_of(rig)
+    assert turn.choices[0].text == "A mill [1]."
+
+
+async def test_facts_keep_to_their_budget_of_tokens() -> None:
+    rig = Rig.of(None, Model("x"), knower=knower(), knowledge=KnowledgeSettings(entity_tokens=16))
+    await heard(rig, then("Can I see Anna today, tomorrow or next Friday?"))
+    assert "Mill Anna: A mill at the weir." in prompt_of(rig)
+    assert "next Friday: 2026-12-04" not in prompt_of(rig)
+
+
+async def test_nobody_is_told_of_what_its_role_may_not_read() -> None:
+    rig = Rig.of(None, Model("x"), knower=knower())
+    await heard(rig, asked("What is Project Otter?"))
+    assert prompt_of(rig) == "What is Project Otter?"
+    assert "Otter" not in str(rig.traces[0].spans)
 
 
 def test_a_time_zone_that_is_none_is_an_error() -> None:

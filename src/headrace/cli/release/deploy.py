@@ -6,17 +6,27 @@ import time
 
 import click
 import httpx
+import msgspec
 
 from headrace.access.keys import ADMIN_KEY_FILE
 from headrace.cli.command import Command, json_option
 from headrace.cli.place import Place
 from headrace.cli.release.place import store
+from headrace.cli.release.stage import Duration, Stages
 from headrace.cli.terminal import print_json, print_table
 from headrace.console.figure import as_moment
 from headrace.errors import NotFound
-from headrace.releases.channel import PRODUCTION, Serving, write_serving
-from headrace.releases.errors import UnknownRelease
+from headrace.releases.channel import (
+    PRODUCTION,
+    Canary,
+    Serving,
+    moving,
+    read_serving,
+    write_serving,
+)
+from headrace.releases.errors import ReleaseBusy, UnknownRelease
 from headrace.releases.store import Move, Release, ReleaseStore
+from headrace.releases.watch import Rule
 from headrace.server.state import running_service
 
 __all__ = ["deploy", "rollback"]
@@ -29,14 +39,44 @@ TAKE_OVER_S = 20.0
 @click.command(cls=Command)
 @click.argument("name", metavar="RELEASE", required=False)
 @click.option("--why", default="", metavar="TEXT", help="For the history.")
+@click.option(
+    "--canary",
+    "shares",
+    type=Stages(),
+    metavar="5,25,100",
+    help="Give it such shares of the turns, in percent, one after the other; a person stays with one.",
+)
+@click.option(
+    "--every",
+    "every_s",
+    type=Duration(),
+    default="10m",
+    show_default=True,
+    help="How long each stage lasts: 30s, 10m, 2h. It waits for 20 turns, too.",
+)
+@click.option(
+    "--watch",
+    default="error_rate<1%",
+    show_default=True,
+    help="Rules; what breaks one is rolled back: error_rate<1%, ttft_p95<0.5s, good_feedback>=80%.",
+)
 @click.option("--history", is_flag=True, help="Show what was served, newest first, and stop.")
 @json_option
-def deploy(name: str | None, why: str, history: bool, as_json: bool) -> None:
+def deploy(
+    name: str | None,
+    why: str,
+    shares: list[float] | None,
+    every_s: float,
+    watch: str,
+    history: bool,
+    as_json: bool,
+) -> None:
     """Serve RELEASE from now on; `files` goes back to serving the folder's files.
 
     A service that runs here takes it over without dropping an answer: turns that began with the
     release before end with it. One that is started later serves it too. Everything that serving
-    it needs is checked before.
+    it needs is checked before. With --canary it is tried on a share of the turns first, and rolled
+    back by itself when it breaks a rule of --watch; `headrace rollback` ends a trial at once.
     """
     if history:
         _print_history(as_json=as_json)
@@ -45,6 +85,13 @@ def deploy(name: str | None, why: str, history: bool, as_json: bool) -> None:
         raise click.UsageError("name a release, such as r3; `headrace release list` shows them")
     with store() as (place, releases):
         release = None if name == FILES else releases.get(name)
+        if shares is not None:
+            if release is None:
+                raise click.UsageError("only a release can be tried, not the folder's files")
+            rules = [each.text for each in map(Rule.parse, watch.split(","))]
+            _tried(place, releases, release, shares, every_s, rules)
+            _tell_trial(release, shares, every_s, rules, as_json=as_json)
+            return
         move = _moved(place, releases, release, why)
     _tell(place, release, move, as_json=as_json)
 
@@ -55,6 +102,11 @@ def deploy(name: str | None, why: str, history: bool, as_json: bool) -> None:
 def rollback(why: str, as_json: bool) -> None:
     """Serve again what was served before the present release."""
     with store() as (place, releases):
+        serving = read_serving(place.home)
+        if serving is not None and serving.canary is not None:
+            _ended(place, releases, serving, why)
+            click.echo(f"{serving.canary.name} is no longer on trial")
+            return
         moves = releases.moves(PRODUCTION)
         now = moves[0].digest if moves else ""
         before = next((each.digest for each in moves if each.digest != now), None)
@@ -68,18 +120,81 @@ def rollback(why: str, as_json: bool) -> None:
     _tell(place, release, move, as_json=as_json)
 
 
+def _tried(
+    place: Place,
+    releases: ReleaseStore,
+    release: Release,
+    shares: list[float],
+    every_s: float,
+    rules: list[str],
+) -> None:
+    """Put it on trial beside what is served."""
+    folder = releases.unpacked(release, place.root)
+    canary = Canary(
+        release=release.digest,
+        name=release.name,
+        folder=str(folder),
+        behaviour=release.manifest.behaviour,
+        shares=shares,
+        every_s=every_s,
+        watch=rules,
+        who=_who(),
+    )
+    with moving(place.home):
+        serving = read_serving(place.home) or Serving(release="", name=FILES, folder="")
+        if serving.canary is not None:
+            raise ReleaseBusy(
+                f"{serving.canary.name} is on trial already",
+                hint="wait for its end, or end it: `headrace rollback`",
+            )
+        if serving.release == release.digest:
+            raise ReleaseBusy(f"{release.name} is served already")
+        write_serving(place.home, msgspec.structs.replace(serving, canary=canary))
+
+
+def _ended(place: Place, releases: ReleaseStore, serving: Serving, why: str) -> None:
+    assert serving.canary is not None
+    with moving(place.home):
+        write_serving(place.home, msgspec.structs.replace(serving, canary=None))
+        releases.move(
+            PRODUCTION,
+            serving.release,
+            who=_who(),
+            why=why or f"the trial of {serving.canary.name} was ended",
+        )
+
+
+def _tell_trial(
+    release: Release, shares: list[float], every_s: float, rules: list[str], *, as_json: bool
+) -> None:
+    if as_json:
+        told = {"release": release.digest, "shares": shares, "every_s": every_s, "watch": rules}
+        print_json(told)
+        return
+    stages = ", ".join(f"{100 * each:g} %" for each in shares)
+    click.echo(
+        f"{release.name} is tried on {stages} of the turns, {every_s:g} s each, "
+        f"watched for {', '.join(rules)}"
+    )
+
+
 def _moved(place: Place, releases: ReleaseStore, release: Release | None, why: str) -> Move:
     """Check it, write the move, tell whoever serves."""
-    if release is None:
-        move = releases.move(PRODUCTION, "", who=_who(), why=why)
-        write_serving(place.home, None)
-        return move
-    folder = releases.unpacked(release, place.root)
-    move = releases.move(PRODUCTION, release.digest, who=_who(), why=why)
-    write_serving(
-        place.home, Serving(release=release.digest, name=release.name, folder=str(folder))
-    )
-    return move
+    folder = None if release is None else releases.unpacked(release, place.root)
+    with moving(place.home):
+        serving = read_serving(place.home)
+        if serving is not None and serving.canary is not None:
+            raise ReleaseBusy(
+                f"{serving.canary.name} is on trial",
+                hint="wait for its end, or end it first: `headrace rollback`",
+            )
+        if release is None:
+            write_serving(place.home, None)
+            return releases.move(PRODUCTION, "", who=_who(), why=why)
+        write_serving(
+            place.home, Serving(release=release.digest, name=release.name, folder=str(folder))
+        )
+        return releases.move(PRODUCTION, release.digest, who=_who(), why=why)
 
 
 def _who() -> str:

@@ -7,6 +7,7 @@ Chinese names are found wherever their characters stand: text is not cut into wo
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, tzinfo
 
 import msgspec
@@ -52,11 +53,22 @@ class EntityLinker:
                 lengths.append(len(name))
 
     def link(
-        self, text: str, *, now: datetime, timezone: tzinfo, context: Sequence[str] = ()
+        self,
+        text: str,
+        *,
+        now: datetime,
+        timezone: tzinfo,
+        context: Sequence[str] = (),
+        roles: AbstractSet[str] | None = None,
     ) -> list[Link]:
-        """The mentions of `text` in order, none over another; `now` must know its zone."""
+        """The mentions of `text` in order, none over another; `now` must know its zone.
+
+        Args:
+            context: what was said before.
+            roles: as whom the asker may be told of entities; None: of all.
+        """
         assert now.tzinfo is not None, "now without a zone names no day"
-        found = [*self._names(text, " ".join(context))]
+        found = [*self._names(text, " ".join(context), roles)]
         for start, end, day in dates(text, now.astimezone(timezone).date()):
             fact = f"{text[start:end]}: {day.isoformat()}"
             found.append(
@@ -77,7 +89,7 @@ class EntityLinker:
             )
         return _apart(found)
 
-    def _names(self, text: str, context: str) -> Iterator[Link]:
+    def _names(self, text: str, context: str, roles: AbstractSet[str] | None) -> Iterator[Link]:
         folded, source = fold(text)
         words = set(_words(folded)) | set(_words(fold(context)[0]))
         at = 0
@@ -86,7 +98,12 @@ class EntityLinker:
             if not length:
                 at += 1
                 continue
-            entity, score = _best(self._by_name[folded[at : at + length]], words)
+            known = self._by_name[folded[at : at + length]]
+            entities = [each for each in known if _may_tell(each, roles)]
+            if not entities:
+                at += length
+                continue
+            entity, score = _best(entities, words)
             end = source[at + length - 1] + 1
             while end < len(text) and unicodedata.combining(text[end]):
                 end += 1
@@ -112,6 +129,10 @@ class EntityLinker:
                     if whole and (end == len(folded) or source[end - 1] != source[end]):
                         return length
         return 0
+
+
+def _may_tell(entity: Entity, roles: AbstractSet[str] | None) -> bool:
+    return roles is None or not entity.readers or not roles.isdisjoint(entity.readers)
 
 
 def _is_spaced(char: str) -> bool:

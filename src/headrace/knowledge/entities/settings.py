@@ -30,6 +30,8 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """One sentence, given to the model as a fact."""
     document: str = ""
     """Address of its document in the knowledge base."""
+    readers: tuple[str, ...] = ()
+    """Roles that may be told of it; empty: everyone."""
     attributes: dict[str, str] = {}
     """Anything else."""
 

@@ -1,12 +1,13 @@
 """What the service knows of the names and dates in a question, for the grounding and the trace."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from headrace.errors import ConfigError
 from headrace.knowledge.entities.link import EntityLinker, facts, trace_attributes
+from headrace.knowledge.entities.zone import EXAMPLES, zone_named
 from headrace.pipeline.turn import Turn
 
 __all__ = ["FACTS", "Knower", "Known"]
@@ -21,54 +22,54 @@ class Known:
 
     facts: Sequence[str]
     """A line each."""
-    attributes: Mapping[str, list[str]]
+    attributes: Mapping[str, str | list[str]]
     """For the trace: kind, entity, score and span of each link; dates and amounts unnamed."""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Knower:
     """Links questions to the glossary; dates are meant in the request's time zone."""
 
-    def __init__(
-        self, linker: EntityLinker, timezone: str, *, clock: Callable[[], datetime] = _now
-    ) -> None:
+    def __init__(self, linker: EntityLinker, timezone: str) -> None:
         """
         Args:
-            timezone: for requests that name none (`metadata.timezone`).
+            timezone: for requests that name none (`metadata.timezone`, `x-headrace-timezone`).
 
         Raises:
             ConfigError: there is no such time zone.
         """
         self._linker = linker
-        self._clock = clock
-        zone = _zone(timezone)
+        zone = zone_named(timezone)
         if zone is None:
             raise ConfigError(
                 f"pipeline: ground.knowledge.timezone: there is no time zone {timezone!r}",
-                hint="a name such as UTC, Europe/Berlin or Asia/Shanghai",
+                hint=f"a name such as {EXAMPLES}",
             )
+        self._name = timezone
         self._zone = zone
 
-    def of(self, turn: Turn, previous: str) -> Known:
-        """What is known of the turn's question; the one before it helps to tell namesakes apart."""
-        zone = _zone(turn.metadata.get("timezone", "")) or self._zone
+    def of(self, turn: Turn, previous: str, roles: AbstractSet[str]) -> Known:
+        """What is known of the turn's question, at the time of the turn.
+
+        Args:
+            previous: the question before it, which helps to tell namesakes apart.
+            roles: as whom the asker may be told.
+        """
+        asked = turn.metadata.get("timezone", "")
+        zone = zone_named(asked) if asked else None
         links = self._linker.link(
-            turn.question, now=self._clock(), timezone=zone, context=[previous] if previous else ()
+            turn.question,
+            now=datetime.fromtimestamp(turn.trace.started_at, UTC),
+            timezone=zone or self._zone,
+            context=[previous] if previous else (),
+            roles=roles,
         )
+        if not links:
+            return Known((), {})
         noted = trace_attributes(links, content=False)
-        attributes = {
+        attributes: dict[str, str | list[str]] = {
             f"headrace.link.{name}s": [str(each[name]) for each in noted] for name in ("kind", "id")
         }
         attributes["headrace.link.scores"] = [f"{each.score:.3f}" for each in links]
         attributes["headrace.link.spans"] = [f"{each['start']}-{each['end']}" for each in noted]
-        return Known(facts(links).splitlines(), attributes if links else {})
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (KeyError, ValueError, OSError):
-        return None
+        attributes["headrace.link.timezone"] = asked if zone is not None else self._name
+        return Known(facts(links).splitlines(), attributes)

@@ -36,8 +36,11 @@ class KnowledgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Passages with a lower score are left out."""
     entities: bool = True
     """Whether what the service's glossary knows of names in the question comes along, and dates."""
+    entity_tokens: Annotated[int, Meta(ge=16)] = 256
+    """Most tokens that what is known of names and dates takes; lines that exceed them stay out."""
     timezone: str = "UTC"
-    """Where "next Friday" is meant, unless the request's metadata has a `timezone`."""
+    """Where "next Friday" is meant, unless the request says (`metadata.timezone` or the header
+    `x-headrace-timezone`)."""
     filters: dict[str, str] = {}
     """Metadata that a document must have, such as `{product: mill}`."""
     when: Literal["auto", "always"] = "auto"
@@ -62,12 +65,13 @@ class Lookup:
     def __init__(
         self,
         settings: KnowledgeSettings,
-        knowledge: Retriever,
+        knowledge: Retriever | None,
         models: ModelBox,
         knower: Knower | None = None,
     ) -> None:
         """
         Args:
+            knowledge: None: the service has a glossary only.
             knower: knows names; None: the service has no glossary.
         """
         self._settings = settings
@@ -78,7 +82,8 @@ class Lookup:
 
     def digest_inputs(self) -> Mapping[str, object]:
         """What decides, apart from the settings."""
-        return {"knowledge": self._knowledge.version, "instructions": INSTRUCTIONS}
+        version = self._knowledge.version if self._knowledge is not None else None
+        return {"knowledge": version, "instructions": INSTRUCTIONS}
 
     async def ground(self, turn: Turn, previous: str) -> None:
         """Put passages in front of the turn's last message, if it is a user's.
@@ -98,12 +103,7 @@ class Lookup:
         parent = len(turn.trace.spans) - 1
         with turn.trace.span("retrieve") as span:
             span.parent = parent if parent >= 0 else None
-            found = await self._knowledge.search(
-                query,
-                limit=settings.passages,
-                roles=roles_of(turn.principal),
-                filters=settings.filters or None,
-            )
+            found = await self._search(turn, query)
             good = [each for each in found if each.score >= settings.min_score]
             screened = screen_passages(
                 good,
@@ -113,16 +113,47 @@ class Lookup:
                 len(turn.messages) - 1,
             )
             turn.findings += screened.findings
-            if self._knower is not None:
-                known = self._knower.of(turn, previous)
-                turn.state[FACTS] = known.facts
-                span.attributes.update(known.attributes)
+            turn.state[FACTS] = await self._known(turn, previous, span)
             passages, message = await self._fitted(turn, asked, screened.passages)
             self._describe(span, passages, found=len(found), follow_up=query != text.strip())
             span.attributes["headrace.retrieve.injected"] = len(good) - len(screened.passages)
-        turn.passages = tuple(passages)
+        if self._knowledge is not None:
+            turn.passages = tuple(passages)
         turn.messages = [*turn.messages[:-1], message]
         turn.state["ground"] = {"passages": len(passages), "found": len(found)}
+
+    async def _search(self, turn: Turn, query: str) -> Sequence[Passage]:
+        if self._knowledge is None:
+            return ()
+        return await self._knowledge.search(
+            query,
+            limit=self._settings.passages,
+            roles=roles_of(turn.principal),
+            filters=self._settings.filters or None,
+        )
+
+    async def _known(self, turn: Turn, previous: str, span: Span) -> list[str]:
+        """A line for each name and date of the question, as many as there is room for."""
+        if self._knower is None:
+            return []
+        known = self._knower.of(turn, previous, roles_of(turn.principal))
+        span.attributes.update(known.attributes)
+        # A document's title is somebody's words, too.
+        kept = [line for line in known.facts if not self._commands(line)]
+        model = self._models.get(turn.model)
+        while kept and not await _fits(
+            [Message(role="user", content="\n".join(kept))], self._settings.entity_tokens, model
+        ):
+            kept.pop()
+        return kept
+
+    def _commands(self, line: str) -> bool:
+        least = self._settings.injection_score
+        return any(
+            each.kind == "injection" and each.score >= least
+            for detector in self._detectors
+            for each in detector.detect(line)
+        )
 
     async def _fitted(
         self, turn: Turn, asked: Message, passages: Sequence[Passage]
@@ -141,7 +172,12 @@ class Lookup:
                 return passages, message
             else:
                 passages = passages[: len(passages) // 2]
-        return (), self._message(turn, asked, ()) if turn.state.get(FACTS) else asked
+        if turn.state.get(FACTS):
+            message = self._message(turn, asked, ())
+            if await _fits([*turn.messages[:-1], message], context - 1, model):
+                return (), message
+            turn.state[FACTS] = []
+        return (), asked
 
     def _words(self, turn: Turn, passages: Sequence[Passage]) -> str:
         facts = turn.state.get(FACTS)
@@ -164,6 +200,8 @@ class Lookup:
         self, span: Span, passages: Sequence[Passage], *, found: int, follow_up: bool
     ) -> None:
         """What was found, by its addresses; never the words."""
+        if self._knowledge is None:
+            return
         span.attributes.update(
             {
                 "gen_ai.data_source.id": self._knowledge.version,

@@ -116,10 +116,10 @@ class GroundStep(Step[GroundSettings]):
         """Raises ConfigError when there is nothing to look things up in."""
         lookup = None
         if settings.knowledge is not None:
-            if context.knowledge is None:
+            if context.knowledge is None and context.entities is None:
                 raise ConfigError(
                     "pipeline: ground.knowledge is set, but the service has no knowledge base",
-                    hint="declare one under `knowledge:`, or remove ground.knowledge",
+                    hint="declare one under `knowledge:`, or names in entities.yaml, or remove it",
                 )
             knower = None
             if context.entities is not None:

@@ -1,0 +1,161 @@
+"""The rollout of a release: loaded beside what is served, given more turns from stage to stage.
+
+Its state is in `serving.json` alone, so a service that is killed goes on with it where it was. What
+breaks a rule is rolled back at once; what keeps them all through the last stage is what is served.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from headrace.errors import HeadraceError
+from headrace.pipeline.service import Candidate, Platform
+from headrace.releases.channel import (
+    PRODUCTION,
+    Canary,
+    Serving,
+    moving,
+    read_serving,
+    write_serving,
+)
+from headrace.releases.evidence import Finding, look
+from headrace.releases.store import ReleaseStore
+from headrace.releases.watch import Rule
+from headrace.server.knowledge import retire
+from headrace.server.load import ServiceLoader
+
+__all__ = ["LEAST_TURNS", "Rollout"]
+
+LOOK_EVERY_S = 0.5
+JUDGE_EVERY_S = 2.0
+LEAST_TURNS = 20
+"""A stage does not end before the release has answered so many turns in it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Rollout:
+    """Sees to the release that is on trial, if one is. One process of a home runs it."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        loader: ServiceLoader,
+        *,
+        clock: Callable[[], float] = time.time,
+        least_turns: int = LEAST_TURNS,
+    ) -> None:
+        self._platform = platform
+        self._loader = loader
+        self._clock = clock
+        self._least_turns = least_turns
+        self._home = loader.home
+        self._store = ReleaseStore(platform.database, loader.home)
+        self._judged_at = 0.0
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Do what is due: load, share out, judge, go on or go back."""
+        serving = await asyncio.to_thread(read_serving, self._home)
+        canary = None if serving is None else serving.canary
+        candidate = self._platform.candidate
+        if canary is None:
+            if candidate is not None:
+                self._platform.candidate = None
+                await retire(self._platform.service, candidate.service)
+            return
+        if candidate is None or candidate.folder != Path(canary.folder):
+            await self._load(canary)
+            return
+        if candidate.share != canary.share:
+            self._platform.candidate = Candidate(
+                service=candidate.service, folder=candidate.folder, share=canary.share
+            )
+        if self._clock() - self._judged_at >= JUDGE_EVERY_S:
+            self._judged_at = self._clock()
+            await self._judge(canary)
+
+    async def _load(self, canary: Canary) -> None:
+        platform = self._platform
+        try:
+            service = await self._loader.load(
+                reuse=platform.service.models, root=Path(canary.folder)
+            )
+        except HeadraceError as error:
+            await asyncio.to_thread(self._end, canary, f"it cannot be loaded: {error.message}")
+            return
+        platform.candidate = Candidate(
+            service=service, folder=Path(canary.folder), share=canary.share
+        )
+        if not canary.since:
+            now = self._clock()
+            begun = msgspec.structs.replace(canary, since=now, began=now)
+            await asyncio.to_thread(self._write, canary, begun)
+        _log.info("%s is on trial with %g %% of the turns", canary.name, 100 * canary.share)
+
+    async def _judge(self, canary: Canary) -> None:
+        await self._platform.flush()
+        rules = [Rule.parse(each) for each in canary.watch]
+        database = self._platform.database
+        _, whole = await asyncio.to_thread(look, database, canary.behaviour, canary.began, rules)
+        broken = [each for each in whole if each.is_broken]
+        if broken:
+            await asyncio.to_thread(self._end, canary, _said(broken))
+            return
+        if self._clock() - canary.since < canary.every_s:
+            return
+        turns, _ = await asyncio.to_thread(look, database, canary.behaviour, canary.since, ())
+        if turns < self._least_turns:
+            return
+        if canary.stage + 1 < len(canary.shares):
+            further = msgspec.structs.replace(canary, stage=canary.stage + 1, since=self._clock())
+            await asyncio.to_thread(self._write, canary, further)
+            _log.info("%s gets %g %% of the turns now", canary.name, 100 * further.share)
+        else:
+            await asyncio.to_thread(self._promote, canary, _said(whole))
+
+    def _write(self, before: Canary, now: Canary | None) -> bool:
+        """Change the canary, unless somebody else has changed it meanwhile."""
+        with moving(self._home):
+            serving = read_serving(self._home)
+            if serving is None or serving.canary != before:
+                return False
+            write_serving(self._home, msgspec.structs.replace(serving, canary=now))
+            return True
+
+    def _end(self, canary: Canary, why: str) -> None:
+        """Back to what was served all along."""
+        if self._write(canary, None):
+            serving = read_serving(self._home)
+            digest = "" if serving is None else serving.release
+            self._store.move(
+                PRODUCTION, digest, who="headrace", why=f"{canary.name} was rolled back: {why}"
+            )
+            _log.error("%s was rolled back: %s", canary.name, why)
+
+    def _promote(self, canary: Canary, why: str) -> None:
+        with moving(self._home):
+            serving = read_serving(self._home)
+            if serving is None or serving.canary != canary:
+                return
+            write_serving(
+                self._home,
+                Serving(release=canary.release, name=canary.name, folder=canary.folder),
+            )
+            self._store.move(
+                PRODUCTION, canary.release, who=canary.who, why=f"passed its stages: {why}"
+            )
+        _log.info("%s is served: it passed its stages", canary.name)
+
+
+def _said(findings: list[Finding]) -> str:
+    return "; ".join(map(str, findings)) or "nothing was watched"
