@@ -30,6 +30,9 @@ NEVER_ON_THE_PAGE = {
     "subject_erased", "subject_locked",
     # Only `headrace cache` says them.
     "judge_unfit", "shared_cache_away", "too_little_traffic",
+    # Said by the commands that read files, build releases and run suites.
+    "address_refused", "dataset_invalid", "dataset_unreadable", "release_busy", "release_invalid",
+    "unreadable_document",
 }  # fmt: skip
 _CALL = re.compile(r"""(?:\bt|\bother|\.language)(?:\.get)?\(\s*["']([\w.]+)["']\s*(~|[+])?""")
 

@@ -1,10 +1,12 @@
 """Deploying and rolling back under a running service: no answer is dropped, the files do not matter."""
 
+import itertools
 import json
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -131,3 +133,117 @@ def test_what_cannot_be_served_is_refused_before_anything_changes(
     assert running.run("deploy", "r9", check=False).returncode == 1
     assert running.run("rollback", check=False).returncode == 1
     assert temperature(running) == 0.1
+
+
+BROKEN = """\
+models:
+  scripted:
+    deployments: [{backend: openai_compatible, model: m, base_url: "http://127.0.0.1:9/v1"}]
+pipeline: [generate]
+"""
+
+
+class Traffic:
+    """People who go on asking, each in their own name."""
+
+    def __init__(self, service: ServiceProcess) -> None:
+        self._service = service
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.releases: dict[str, set[str]] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join(20)
+
+    def _ask(self) -> None:
+        with self._service.client() as client:
+            for i in itertools.count():
+                if self._ending.is_set():
+                    return
+                user = f"user-{i % 40}"
+                body = {"messages": [{"role": "user", "content": "Hello"}], "user": user}
+                reply = client.post("/v1/chat/completions", json=body)
+                # (An error's answer carries the release that was asked, too.)
+                told = reply.headers["x-headrace-release"]
+                self.releases.setdefault(user, set()).add(told)
+
+
+def is_answered(service: ServiceProcess, user: str) -> bool:
+    body = {"messages": [{"role": "user", "content": "Hello"}], "user": user}
+    with service.client() as client:
+        return client.post("/v1/chat/completions", json=body).status_code == 200
+
+
+def behaviour(service: ServiceProcess, name: str) -> str:
+    told = json.loads(service.run("release", "inspect", name, "--json").stdout)
+    return str(told["manifest"]["behaviour"])
+
+
+def history(service: ServiceProcess) -> list[str]:
+    told = json.loads(service.run("deploy", "--history", "--json").stdout)
+    return [str(each["why"]) for each in told]
+
+
+def test_a_good_release_gets_more_turns_and_then_all(running: ServiceProcess) -> None:
+    first = built(running)
+    running.run("deploy", first)
+    write(running, 0.9)
+    second = built(running)
+    old, new = behaviour(running, first), behaviour(running, second)
+    with Traffic(running) as traffic:
+        tried = running.run("deploy", second, "--canary", "30,60", "--every", "2s")
+        assert "is tried on 30 %, 60 % of the turns" in tried.stdout
+        busy = running.run("deploy", first, check=False)
+        assert "is on trial" in busy.stderr
+        wait_for(lambda: any(new in each for each in traffic.releases.values()))
+        # Who has the new one keeps it, and nobody went back: at most one change a person.
+        wait_for(lambda: "passed its stages" in "".join(history(running)))
+        wait_for(lambda: temperature(running) == 0.9)
+    assert set().union(*traffic.releases.values()) <= {old, new}
+    shown = json.loads(running.run("release", "inspect", "production", "--json").stdout)
+    assert shown["name"] == second
+
+
+def test_a_bad_release_is_rolled_back_by_itself_and_most_people_never_saw_it(
+    running: ServiceProcess,
+) -> None:
+    first = built(running)
+    running.run("deploy", first)
+    (running.log.parent / "headrace.yaml").write_text(BROKEN)
+    second = built(running)
+    new = behaviour(running, second)
+    with Traffic(running) as traffic:
+        running.run("deploy", second, "--canary", "20,100", "--every", "1h")
+        wait_for(lambda: "was rolled back: error_rate<1%" in "".join(history(running)))
+    hurt = [user for user, releases in traffic.releases.items() if new in releases]
+    assert 1 <= len(hurt) < 20
+    # The trial ends within half a second of the decision; then nobody meets it any more.
+    wait_for(lambda: all(is_answered(running, f"user-{i}") for i in range(40)))
+    assert temperature(running) == 0.1
+    assert f"{second} was rolled back" in running.said()
+
+
+def test_a_service_that_is_killed_goes_on_with_its_trial(running: ServiceProcess) -> None:
+    first = built(running)
+    running.run("deploy", first)
+    write(running, 0.9)
+    second = built(running)
+    running.run("deploy", second, "--canary", "50", "--every", "1h")
+    wait_for(lambda: f"{second} is on trial" in running.said())
+    running.process.kill()
+    running.process.wait()
+    environ = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+    again = ServiceProcess.start(running.log.parent, running.home, environ=environ)
+    try:
+        new = behaviour(again, second)
+        with Traffic(again) as traffic:
+            wait_for(lambda: any(new in each for each in traffic.releases.values()))
+            assert "no longer on trial" in again.run("rollback").stdout
+        assert temperature(again) == 0.1
+    finally:
+        again.stop()

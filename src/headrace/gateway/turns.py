@@ -30,6 +30,9 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
         raise InvalidRequest(
             "'messages' is empty", hint="send at least one message", param="messages"
         )
+    subject = subject_of(request.safety_identifier or request.user)
+    conversation = _conversation(request, call)
+    call.settle(subject or conversation or "")
     return Turn(
         principal=call.principal,
         messages=request.messages,
@@ -37,8 +40,8 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
         model=request.model,
         stream=bool(request.stream),
         gives_way=call.gives_way,
-        conversation=_conversation(request, call),
-        subject=subject_of(request.safety_identifier or request.user),
+        conversation=conversation,
+        subject=subject,
         template=request.template or _text(call, TEMPLATE_HEADER) or None,
         variables=request.variables or {},
         metadata=_metadata(request, call),

@@ -21,8 +21,8 @@ def collect(root: Path) -> tuple[dict[str, bytes], list[str]]:
     files: dict[str, bytes] = {}
     outside: set[str] = set()
     # A file may be named by way of another folder: prompts/../key.txt.
-    named = (Path(os.path.normpath(each)) for each in ServiceFiles(root).paths())
-    paths = [each for each in named if each.is_file()]
+    plain_paths = (Path(os.path.normpath(each)) for each in ServiceFiles(root).paths())
+    paths = [each for each in plain_paths if each.is_file()]
     for path in paths:
         if path.suffix == ".yaml":
             for named in named_files(path.read_text("utf-8", "replace"), path.parent):
