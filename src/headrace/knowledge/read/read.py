@@ -13,7 +13,7 @@ from headrace.knowledge.errors import UnreadableDocument
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.read.source import Source
 
-__all__ = ["Reader", "read"]
+__all__ = ["Reader", "format_of", "media_type_of", "read"]
 
 Reader: TypeAlias = Callable[[Source, ReadSettings], list[Document]]
 
@@ -28,6 +28,8 @@ _MEDIA_TYPES = {
     "application/x-ndjson": "jsonl",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
 }
+_VAGUE = frozenset({"", "text/plain", "application/octet-stream", "binary/octet-stream"})
+"""What servers say of files that they do not know."""
 _SIGNS = ((b"%PDF-", "pdf"), (b"PK\x03\x04", "docx"))
 _PACKED = frozenset({"pdf", "docx"})
 
@@ -43,15 +45,38 @@ def read(source: Source, settings: ReadSettings | None = None) -> list[Document]
     return _reader(_format(source))(source, settings or ReadSettings())
 
 
-def _format(source: Source) -> str:
-    path = urlsplit(source.uri).path if "://" in source.uri else source.uri
+def format_of(uri: str, media_type: str = "") -> str:
+    """The name of the reader for it: what the server says, or else the ending of its path.
+
+    Raises:
+        UnreadableDocument: there is none.
+    """
+    said = media_type.partition(";")[0].strip().lower()
+    path = urlsplit(uri).path if "://" in uri else uri
     ending = PurePosixPath(path).suffix[1:].lower()
-    named = _MEDIA_TYPES.get(source.media_type.split(";")[0].strip().lower(), "") or ending
+    if said in _VAGUE and ending in _readers():
+        return ending
+    named = said if said in _readers() else _MEDIA_TYPES.get(said, "")
+    if not named and (said in _VAGUE or said.startswith("text/")):
+        named = ending
     if named not in _readers():
         raise UnreadableDocument(
-            f"{source.uri}: no reader for {source.media_type or named or 'files without an ending'}",
+            f"{uri}: no reader for {said or named or 'files without an ending'}",
             hint=did_you_mean(named, _readers(), kind="endings"),
         )
+    return named
+
+
+def media_type_of(name: str, said: str) -> str:
+    """What a source of format `name` is best called, so that `format_of` gives it again."""
+    if said.partition(";")[0].strip().lower() not in _VAGUE:
+        return said
+    found = next((key for key, each in _MEDIA_TYPES.items() if each == name), "")
+    return found if not said or not found else f"{found};{said.partition(';')[2]}"
+
+
+def _format(source: Source) -> str:
+    named = format_of(source.uri, source.media_type)
     seen = next((name for sign, name in _SIGNS if source.data.startswith(sign)), "")
     known = named in _MEDIA_TYPES.values()
     if known and ((seen and seen != named) or (named in _PACKED and not seen)):

@@ -19,6 +19,12 @@ class ReadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How many times its packed size a part of a DOCX may have."""
     max_text_mb: Annotated[float, Meta(gt=0)] = 50.0
     """Millions of characters that a PDF may hold."""
+    max_pages: Annotated[int, Meta(gt=0)] = 10_000
+    """Pages that a PDF may have."""
+    url_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    """Seconds that a URL may take, redirects and all."""
+    private_hosts: tuple[str, ...] = ()
+    """Hosts whose URLs may lead to private addresses, in small letters; all others are refused."""
     pdf_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
     """Seconds that a PDF may take."""
     pdf_memory_mb: Annotated[int, Meta(ge=64)] = 1024
@@ -27,5 +33,7 @@ class ReadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The column or field of CSV and JSONL rows that holds the text; absent: all of them."""
     title_field: str = "title"
     """The column or field that holds the title."""
+    id_field: str = ""
+    """The column or field that tells rows apart; empty: their line. With it a row that moves stays the same document."""
     metadata_fields: tuple[str, ...] = ()
     """Columns or fields kept as metadata of the row's document."""

@@ -6,7 +6,7 @@ Not a full CommonMark parser: HTML inside and indented code count as text; inlin
 import re
 
 from headrace.knowledge.document import BlockKind, Document
-from headrace.knowledge.read.decode import decode
+from headrace.knowledge.read.decode import charset, decode
 from headrace.knowledge.read.draft import Draft
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.read.source import Source
@@ -21,7 +21,7 @@ _FIELD = re.compile(r"([A-Za-z_][\w-]{0,63}):[ \t]*(.*)$")
 
 def read(source: Source, settings: ReadSettings) -> list[Document]:
     """One document; simple `name: value` lines of the front matter become metadata."""
-    text, encoding = decode(source.data, source.uri)
+    text, encoding = decode(source.data, source.uri, charset(source.media_type))
     draft = Draft()
     draft.metadata["encoding"] = encoding
     lines = text.split("\n")

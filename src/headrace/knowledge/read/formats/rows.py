@@ -8,7 +8,7 @@ import msgspec
 
 from headrace.knowledge.document import Document
 from headrace.knowledge.errors import UnreadableDocument
-from headrace.knowledge.read.decode import decode
+from headrace.knowledge.read.decode import charset, decode
 from headrace.knowledge.read.draft import Draft
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.read.source import Source
@@ -20,7 +20,7 @@ _DELIMITERS = ",;\t|"
 
 def read_csv(source: Source, settings: ReadSettings) -> list[Document]:
     """A document a row; the first row names the columns."""
-    text, _ = decode(source.data, source.uri)
+    text, _ = decode(source.data, source.uri, charset(source.media_type))
     first = text.split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=first.count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="")
@@ -38,7 +38,7 @@ def read_csv(source: Source, settings: ReadSettings) -> list[Document]:
 
 def read_jsonl(source: Source, settings: ReadSettings) -> list[Document]:
     """A document a line; each line is a JSON object."""
-    text, _ = decode(source.data, source.uri)
+    text, _ = decode(source.data, source.uri, charset(source.media_type))
     found: list[tuple[int, dict[str, str]]] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
