@@ -62,10 +62,12 @@ def service_sections() -> Mapping[str, object]:
     from headrace.knowledge.settings import KnowledgeSection
     from headrace.models.balance.settings import BalanceSettings
     from headrace.models.cache.settings import CacheSettings
+    from headrace.pipeline.tools.settings import ToolsSection
 
     return {
         "balance": BalanceSettings,
         "cache": CacheSettings,
         "knowledge": KnowledgeSection,
         "limits": LimitsSection,
+        "tools": ToolsSection,
     }

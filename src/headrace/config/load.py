@@ -32,7 +32,7 @@ _IGNORE_ALL = "# Keys, weights and texts: never in git.\n*\n"
 _FOLDERS = ("prompts", "policies")
 _FIELDS = (
     "name", "models", "routes", "pipeline", "region", "residency", "limits", "traces", "server",
-    "cache", "conversations", "knowledge", "entities",
+    "cache", "conversations", "knowledge", "entities", "tools",
 )  # fmt: skip
 _MODEL_FIELDS = ("deployments", "balance", "params", "price")
 _PLACE_FIELDS = PlaceConfig.__struct_fields__
@@ -76,6 +76,7 @@ def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
         cache=_optional(node, "cache"),
         knowledge=_optional(node, "knowledge"),
         entities=_optional(node, "entities"),
+        tools=_optional(node, "tools"),
         pipeline=_pipeline(node.child("pipeline")),
         traces=_section(node, "traces", TracesConfig),
         server=_section(node, "server", ServerConfig),

@@ -230,6 +230,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What answers stand on; read by knowledge/settings.py."""
     entities: Node | None
     """Names that the service knows; read by knowledge/entities/settings.py."""
+    tools: Node | None = None
+    """What the service does for the model when it asks; read by pipeline/tools/settings.py."""
     root: Path
     """The service's folder."""
     builtin: bool

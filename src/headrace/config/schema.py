@@ -83,7 +83,7 @@ def service_schema(
             {"type": "null"},
         ],
     }
-    for name in ("limits", "cache", "knowledge", "entities"):
+    for name in ("limits", "cache", "knowledge", "entities", "tools"):
         if name in sections:
             properties[name] = {
                 "description": docs[name],

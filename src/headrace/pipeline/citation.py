@@ -112,7 +112,7 @@ class MarkerFilter:
         Args:
             known: passages are numbered from 1 to this.
         """
-        self._known = known
+        self.known = known
         self._scanner = MarkerScanner()
         self.unknown = 0
         """Numbers that named no passage."""
@@ -127,8 +127,8 @@ class MarkerFilter:
     def _shown(self, piece: Piece) -> str:
         if not piece.numbers:
             return piece.text
-        known = [number for number in dict.fromkeys(piece.numbers) if number <= self._known]
-        self.unknown += sum(number > self._known for number in piece.numbers)
+        known = [number for number in dict.fromkeys(piece.numbers) if number <= self.known]
+        self.unknown += sum(number > self.known for number in piece.numbers)
         space = " " if piece.text[0] == " " and known else ""
         return space + "".join(f"[{number}]" for number in known)
 
@@ -139,14 +139,16 @@ async def marked(turn: Turn, deltas: Deltas, ended: Callable[[MarkerFilter], Non
     Args:
         ended: told what was met in each choice.
     """
-    known = len(turn.passages or ())
     filters: dict[int, MarkerFilter] = {}
     async with aclosing(deltas) as upstream:
         async for delta in upstream:
-            if delta.usage is None:
+            # None: nothing was looked up, so far.
+            if delta.usage is None and turn.passages is not None:
                 markers = filters.get(delta.index)
                 if markers is None:
-                    markers = filters[delta.index] = MarkerFilter(known)
+                    markers = filters[delta.index] = MarkerFilter(0)
+                # Looked at each time: the model may have searched for more.
+                markers.known = len(turn.passages or ())
                 is_words = bool(delta.text)
                 delta.text = markers.push(delta.text)
                 if delta.finish_reason is not None:
@@ -204,10 +206,11 @@ def citation_of(number: int, passage: Passage, start: int, end: int) -> Citation
 async def cited(turn: Turn, deltas: Deltas) -> Deltas:
     """The same deltas; each marker of a passage gets its citation with the delta that ends it, or
     with the next one."""
-    passages = turn.passages or ()
     texts: dict[int, _Text] = {}
     async with aclosing(deltas) as upstream:
         async for delta in upstream:
+            # Looked at each time: the model may have searched for more just before it answers.
+            passages = turn.passages or ()
             text = texts.get(delta.index)
             if text is None:
                 text = texts[delta.index] = _Text()

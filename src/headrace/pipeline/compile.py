@@ -22,6 +22,7 @@ from headrace.models.embedder import ModelEmbedder
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.pipeline.tools.toolbox import Toolbox
 from headrace.prompts.library import PromptLibrary
 from headrace.screening.policy import PolicyLibrary
 
@@ -97,8 +98,12 @@ def compile_pipeline(
     cache: AnswerCache | None = None,
     knowledge: Retriever | None = None,
     glossary: Glossary | None = None,
+    toolbox: Toolbox | None = None,
 ) -> Pipeline:
     """Build every step in order and digest what they will do.
+
+    Args:
+        toolbox: the service's tools; None: those that its files declare, none of them started.
 
     Raises:
         ConfigError: an unknown step, wrong settings, no `generate` or more than one.
@@ -106,6 +111,8 @@ def compile_pipeline(
     at = _generate_position(config)
     semantic = check_cache(config.cache, models).semantic
     entities = EntityLinker(glossary) if glossary is not None and glossary.entities else None
+    if toolbox is None and config.tools is not None:
+        toolbox = Toolbox.build(config, knowledge)
     steps: list[AnyStep] = []
     described: list[dict[str, object]] = []
     for position, entry in enumerate(config.pipeline):
@@ -122,6 +129,7 @@ def compile_pipeline(
             knowledge=knowledge,
             entities=entities,
             embedder=ModelEmbedder(models.get(EMBEDDING)),
+            toolbox=toolbox,
             later=tuple(each.name for each in config.pipeline[position + 1 :]),
         )
         try:
@@ -134,12 +142,18 @@ def compile_pipeline(
         described.append(
             {"step": entry.name, "from": source, "settings": settings, "uses": step.digest_inputs()}
         )
-    decides = {"headrace": __version__, "models": models.digests(), "pipeline": described}
+    decides: dict[str, object] = {
+        "headrace": __version__,
+        "models": models.digests(),
+        "pipeline": described,
+    }
     if semantic is not None:
         # How near is near enough decides what is answered.
         decides["cache"] = {"model": semantic.model, "threshold": semantic.threshold}
     if entities is not None and glossary is not None:
         decides["entities"] = glossary.version
+    if toolbox is not None:
+        decides["tools"] = toolbox.digest_inputs
     if knowledge is not None:
         decides["knowledge"] = knowledge.version
     release = _digest(decides)

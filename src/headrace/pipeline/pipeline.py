@@ -19,10 +19,11 @@ from headrace.models.model import Target
 from headrace.pipeline.admit import admit_turn
 from headrace.pipeline.again import AskAgain, Spent
 from headrace.pipeline.answer import AnswerGatherer
-from headrace.pipeline.citation import cited
+from headrace.pipeline.citation import cited, marked
 from headrace.pipeline.step import Settings, Step
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.stream import filtered
+from headrace.pipeline.tools.rounds import Rounds
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.semconv import guardrail_attributes
 from headrace.telemetry.trace import Span, Trace, TraceStatus
@@ -179,10 +180,11 @@ class Pipeline:
         has held the answer back and asks again.
         """
         before, spent = _Snapshot(turn), Spent()
+        rounds = self._generate.rounds(turn, self._before)
         try:
             while True:
                 try:
-                    async with aclosing(self._once(turn, span, busy_s)) as deltas:
+                    async with aclosing(self._once(turn, span, busy_s, rounds)) as deltas:
                         async for delta in deltas:
                             gathered.add(delta)
                             if delta.usage is not None:
@@ -210,11 +212,16 @@ class Pipeline:
         finally:
             spent.settle(turn)
 
-    async def _once(self, turn: Turn, span: Span, busy_s: list[float]) -> Deltas:
+    async def _once(
+        self, turn: Turn, span: Span, busy_s: list[float], rounds: Rounds | None
+    ) -> Deltas:
         """One answer of the model through all filters."""
-        model = self._generate.deltas(turn, span)
+        if rounds is None:
+            model = self._generate.deltas(turn, span)
+        else:
+            model = marked(turn, rounds.deltas(span), lambda _: None)
         deltas = self._layers.over(turn, model, busy_s)
-        if turn.passages:
+        if turn.passages or rounds is not None:
             # Behind all steps: the spans are those of what the user gets.
             deltas = cited(turn, deltas)
         # The model apart, because a step of someone's own may forget to close it.
@@ -281,7 +288,7 @@ class Pipeline:
             }
             for each in turn.findings
         ]
-        trace.input = msgspec.json.encode(turn.received).decode()
+        trace.input = msgspec.json.encode([*turn.received, *turn.consulted]).decode()
         trace.output = msgspec.json.encode(turn.choices).decode()
         self._recorder.record(trace)
 

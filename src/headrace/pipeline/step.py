@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, Self, Ty
 
 import msgspec
 
-from headrace.types import Deltas, Embedder, FinishReason
+from headrace.types import Deltas, Embedder, FinishReason, Message
 
 if TYPE_CHECKING:
     from headrace.knowledge.entities.link import EntityLinker
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headrace.models.box import ModelBox
     from headrace.models.cache.cache import AnswerCache
     from headrace.pipeline.conversation import ConversationStore
+    from headrace.pipeline.tools.toolbox import Toolbox
     from headrace.pipeline.turn import Turn
     from headrace.prompts.library import PromptLibrary
     from headrace.screening.policy import PolicyLibrary
@@ -70,6 +71,8 @@ class BuildContext:
     """Names that the service knows; None: it has no glossary."""
     embedder: Embedder | None = None
     """Makes vectors, for steps that compare meanings."""
+    toolbox: "Toolbox | None" = None
+    """The service's tools; None: it has none."""
     later: tuple[str, ...] = ()
     """The names of the steps that stand behind this one, in order."""
 
@@ -112,6 +115,13 @@ class Step(Generic[S]):
     async def prepare(self, turn: "Turn") -> None:
         """Change the turn before generation. Raise a HeadraceError to refuse it."""
 
+    async def prepare_result(self, turn: "Turn", message: Message) -> Message:
+        """Change what one of the service's tools gave before the model reads it (role `tool`).
+
+        Asked only of steps in front of `generate`, while it runs.
+        """
+        return message
+
     def filter(self, turn: "Turn", channel: Channel, index: int) -> TextFilter | None:
         """A fresh filter for one text of the answer (`index`: the choice), or None to pass it."""
         return None
@@ -127,6 +137,13 @@ class Step(Generic[S]):
         """Runs when the turn has ended, however it ended: `turn.trace.status` tells.
 
         `turn.choices` is what the user got, whole or not. Must not wait or raise.
+        """
+
+    async def start(self) -> None:
+        """Runs once the models answer and before the service does, for what takes a while.
+
+        A service whose step cannot start is not loaded. A step that is only tried out may never
+        be started.
         """
 
     def compiled(self, answer: Callable[["Turn"], Deltas]) -> None:

@@ -56,10 +56,18 @@ class Turn:
     """Inference parameters of the chosen prompt template."""
     only: frozenset[str] | None = None
     """Of a route, the models that meet what the template requires; None: any."""
+    tools: Sequence[str] | None = None
+    """Of the service's tools, those that the chosen prompt template allows; None: it says nothing."""
+    max_rounds: int | None = None
+    """Rounds of tool calls that the template allows; None: as the pipeline says."""
+    consulted: list[Message] = field(default_factory=list)
+    """What the model called of the service's tools, and what that gave, as the model reads it."""
     language: str | None = None
     """ISO 639-1 code of the last user message, as far as `normalize` could tell."""
     passages: Sequence[Passage] | None = None
     """What the answer may stand on and cite, `[1]` first; None: nothing was looked up."""
+    searches: bool = False
+    """Whether the model may search for passages itself while it answers."""
     findings: list[Finding] = field(default_factory=list)
     masks: MaskTable = field(default_factory=MaskTable)
     choices: list[Choice] = field(default_factory=list)

@@ -6,9 +6,10 @@ open-telemetry/semantic-conventions-genai. Input is what the client sent, before
 
 import msgspec
 
+from headrace.telemetry.trace import AttributeValue
 from headrace.types import Choice, Message, Part, ToolCall
 
-__all__ = ["input_messages", "output_messages"]
+__all__ = ["input_messages", "output_messages", "tool_call"]
 
 _decode_messages = msgspec.json.Decoder(list[Message]).decode
 _decode_choices = msgspec.json.Decoder(list[Choice]).decode
@@ -27,6 +28,19 @@ def output_messages(text: str) -> list[dict[str, object]]:
     return [
         {"role": "assistant", "parts": _answer_parts(choice)} for choice in _decode_choices(text)
     ]
+
+
+def tool_call(text: str, call_id: str) -> dict[str, AttributeValue]:
+    """Arguments and result of a call of a tool, from a trace's `input`
+    (`gen_ai.tool.call.arguments`, `gen_ai.tool.call.result`)."""
+    found: dict[str, AttributeValue] = {}
+    for message in _decode_messages(text) if text else ():
+        for call in message.tool_calls or ():
+            if call.id == call_id:
+                found["gen_ai.tool.call.arguments"] = call.function.arguments
+        if message.role == "tool" and message.tool_call_id == call_id:
+            found["gen_ai.tool.call.result"] = message.text()
+    return found
 
 
 def _role(role: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from headrace.telemetry import semconv
-from headrace.telemetry.content import input_messages, output_messages
+from headrace.telemetry.content import input_messages, output_messages, tool_call
 from headrace.telemetry.trace import AttributeValue, Span, Trace
 
 __all__ = ["Resource", "export_request"]
@@ -81,6 +81,10 @@ def _span(trace: Trace, index: int, *, content: bool) -> dict[str, object]:
     if operation == semconv.APPLY_GUARDRAIL:
         name = f"{operation} {semconv.COMPONENT}"
         events = _results(trace, span)
+    elif operation == semconv.EXECUTE_TOOL:
+        name = f"{operation} {attributes.get('gen_ai.tool.name')}"
+        if content:
+            attributes.update(tool_call(trace.input, str(attributes.get("gen_ai.tool.call.id"))))
     elif operation is not None:
         name = f"{operation} {trace.model}"
         attributes.update(semconv.inference_results(trace, span.start_s))

@@ -14,6 +14,7 @@ from headrace.types import Params
 __all__ = [
     "APPLY_GUARDRAIL",
     "COMPONENT",
+    "EXECUTE_TOOL",
     "FindingLike",
     "action_of",
     "guardrail_attributes",
@@ -22,6 +23,8 @@ __all__ = [
 
 APPLY_GUARDRAIL = "apply_guardrail"
 """`gen_ai.operation.name` of a screen step."""
+EXECUTE_TOOL = "execute_tool"
+"""`gen_ai.operation.name` of one call of a tool that the service runs."""
 COMPONENT = "headrace.screen"
 """`gen_ai.guardrail.component.name` of our own screening."""
 _PROVIDER = "headrace"

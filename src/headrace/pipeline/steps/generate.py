@@ -4,12 +4,12 @@ Settings win in this order: the request, the prompt template, the model's own de
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
-from headrace.errors import InvalidRequest
+from headrace.errors import InvalidRequest, did_you_mean
 from headrace.models.ask import Asking
 from headrace.models.backend import Call
 from headrace.models.box import ModelBox
@@ -19,6 +19,8 @@ from headrace.models.cache.settings import CacheSettings
 from headrace.models.cache.source import Source
 from headrace.models.model import Target
 from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.pipeline.tools.rounds import Bounds, Offer, Rounds
+from headrace.pipeline.tools.toolbox import Toolbox
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.semconv import inference_attributes
 from headrace.telemetry.trace import Span
@@ -26,6 +28,7 @@ from headrace.types import Delta, Deltas, Params, Usage
 
 __all__ = ["GenerateSettings", "GenerateStep"]
 
+_AnyStep: TypeAlias = Step[Settings]
 _KEY = "generate.key"
 """Where a turn's state says under which key its answer is kept."""
 
@@ -37,6 +40,14 @@ class GenerateSettings(Settings, frozen=True, kw_only=True):
     """The model for requests that name none; absent: the first of `models:`."""
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     """Upper limit of tokens per answer; a request may ask for less, never more."""
+    tools: list[str] = msgspec.field(default_factory=list)
+    """Tools of the service that the model may call; a template's own `tools` takes their place."""
+    max_rounds: Annotated[int, Meta(ge=1, le=32)] = 4
+    """Rounds of tool calls per turn; then the model has to answer. A template may say otherwise."""
+    rounds_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    """Seconds after which no further round begins, and no call goes on."""
+    rounds_max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    """Tokens, read and written, after which no further round begins; absent: no such bound."""
 
 
 class GenerateStep(Step[GenerateSettings]):
@@ -46,9 +57,14 @@ class GenerateStep(Step[GenerateSettings]):
     Settings = GenerateSettings
 
     def __init__(
-        self, settings: GenerateSettings, models: ModelBox, cache: AnswerCache | None = None
+        self,
+        settings: GenerateSettings,
+        models: ModelBox,
+        cache: AnswerCache | None = None,
+        toolbox: Toolbox | None = None,
     ) -> None:
         super().__init__(settings)
+        self._toolbox = toolbox
         self._models = models
         self._cache = cache or AnswerCache(CacheSettings(enabled=False, coalesce=False))
 
@@ -56,7 +72,14 @@ class GenerateStep(Step[GenerateSettings]):
     def build(cls, settings: GenerateSettings, context: BuildContext) -> Self:
         if settings.model is not None:
             context.models.get(settings.model)
-        return cls(settings, context.models, context.cache)
+        known = context.toolbox.names if context.toolbox is not None else ()
+        for name in settings.tools:
+            if name not in known:
+                raise InvalidRequest(
+                    f"generate.tools: no tool is called {name!r}",
+                    hint=did_you_mean(name, known, kind="tools"),
+                )
+        return cls(settings, context.models, context.cache, context.toolbox)
 
     def params_for(self, turn: Turn, model: Target) -> Params:
         """Request over template over model defaults, within this step's limits."""
@@ -66,8 +89,36 @@ class GenerateStep(Step[GenerateSettings]):
             params = msgspec.structs.replace(params, max_tokens=limit)
         return params
 
-    async def deltas(self, turn: Turn, span: Span) -> Deltas:
+    def rounds(self, turn: Turn, steps: Sequence[_AnyStep]) -> Rounds | None:
+        """The loop of a turn that may use the service's tools; None: the model is asked once.
+
+        Args:
+            steps: those in front of the model, which see what a tool gives.
+
+        Raises:
+            InvalidRequest: the request cannot be had together with tools.
+        """
+        names = self.settings.tools if turn.tools is None else turn.tools
+        if self._toolbox is None or not names or turn.kind == "completion":
+            return None
+        if turn.params.tool_choice == "none":
+            return None
+        functions = self._toolbox.functions(names, turn.principal)
+        if not functions:
+            return None
+        bounds = Bounds(
+            max_rounds=turn.max_rounds or self.settings.max_rounds,
+            timeout_s=self.settings.rounds_timeout_s,
+            max_tokens=self.settings.rounds_max_tokens,
+        )
+        target = self._models.get(turn.model).among(turn.only)
+        return Rounds(turn, functions, bounds, ask=self.deltas, target=target, steps=steps)
+
+    async def deltas(self, turn: Turn, span: Span, offer: Offer | None = None) -> Deltas:
         """The model's deltas, unchanged; `span` gets what OpenTelemetry wants to know.
+
+        Args:
+            offer: functions of the service, beside those of the request.
 
         Raises:
             ModelUnavailable: the model is down, or broke off in mid-answer.
@@ -76,9 +127,9 @@ class GenerateStep(Step[GenerateSettings]):
         target = self._models.get(turn.model).among(turn.only)
         if not turn.messages:
             raise InvalidRequest("there is no message to answer", param="messages")
-        call = self._call(turn, target)
+        call = self._call(turn, target, offer)
         count = _Count(_counted(turn))
-        async with self._cache.open(self._question(turn, target, call)) as source:
+        async with self._cache.open(self._question(turn, target, call, offer)) as source:
             span.attributes.update(source.attributes)
             turn.state[_KEY] = source.key
             try:
@@ -100,7 +151,7 @@ class GenerateStep(Step[GenerateSettings]):
         if isinstance(key, bytes) and turn.trace.status in ("blocked", "error"):
             self._cache.discard(key)
 
-    def _question(self, turn: Turn, target: Target, call: Call) -> Question:
+    def _question(self, turn: Turn, target: Target, call: Call, offer: Offer | None) -> Question:
         return Question(
             call=call,
             target=target.name,
@@ -112,16 +163,17 @@ class GenerateStep(Step[GenerateSettings]):
             is_grounded=bool(turn.passages),
             control=turn.cache_control,
             ask=lambda: target.ask(call),
-            call_for=lambda model: call if model is target else self._call(turn, model),
+            call_for=lambda model: call if model is target else self._call(turn, model, offer),
             embed=lambda name, text: self._models.get(name).embed(
                 [text], within=target.data_regions
             ),
         )
 
-    def _call(self, turn: Turn, model: Target) -> Call:
+    def _call(self, turn: Turn, model: Target, offer: Offer | None) -> Call:
+        params = self.params_for(turn, model)
         return Call(
             messages=turn.messages,
-            params=self.params_for(turn, model),
+            params=params if offer is None else offer.added_to(params),
             completion=turn.kind == "completion",
             stream=turn.stream,
             priority=_priority(turn),

@@ -29,6 +29,7 @@ __all__ = ["ScreenSettings", "ScreenStep"]
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _BRACKET = re.compile(r"[<\[&＜〈《【［]")
 """Every placeholder has one in front."""
+_WITHHELD = "[The result was withheld: the service's policy does not allow it here.]"
 _ORDER: tuple[Action, ...] = ("flag", "mask", "block")
 
 
@@ -91,6 +92,16 @@ class ScreenStep(Step[ScreenSettings]):
         self._summarise(turn)
         if any(finding.action == "block" for finding in found):
             raise self._refusal(turn)
+
+    async def prepare_result(self, turn: Turn, message: Message) -> Message:
+        """Screen what a tool gave. What the policy refuses is withheld from the model."""
+        found: list[Finding] = []
+        turn.masks.reserve(_texts([message]))
+        screened = self._screened(message, len(turn.messages), turn, found)
+        turn.findings.extend(found)
+        if any(finding.action == "block" for finding in found):
+            return msgspec.structs.replace(message, content=_WITHHELD)
+        return screened
 
     def filter(self, turn: Turn, channel: Channel, index: int) -> TextFilter | None:
         del index

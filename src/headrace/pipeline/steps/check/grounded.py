@@ -66,7 +66,7 @@ class GroundedCheck:
             async for delta in upstream:
                 text = texts.setdefault(delta.index, [])
                 text.append(delta.text)
-                if delta.finish_reason in _JUDGED_ENDS:
+                if delta.finish_reason in _JUDGED_ENDS and turn.passages is not None:
                     judged = await self._judge.judge("".join(text), _sources(turn))
                     self._conclude(turn, delta, judged, self._settings.on_unsupported)
                 yield delta
@@ -79,6 +79,10 @@ class GroundedCheck:
         """
         async with aclosing(deltas) as upstream:
             held = [delta async for delta in upstream]
+        if turn.passages is None:  # The model did without a search.
+            for delta in held:
+                yield delta
+            return
         texts: dict[int, str] = {}
         ends: dict[int, Delta] = {}
         for delta in held:

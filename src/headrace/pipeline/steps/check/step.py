@@ -93,7 +93,8 @@ class CheckStep(Step[CheckSettings]):
 
     def transform(self, turn: Turn, deltas: Deltas) -> Deltas:
         """Hold the answer against the passages, if any were looked up."""
-        if self._grounded is None or turn.passages is None or turn.kind == "completion":
+        looks_up = turn.passages is not None or turn.searches
+        if self._grounded is None or not looks_up or turn.kind == "completion":
             return deltas
         return (
             deltas

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from headrace.knowledge.passage import Passage
 
-__all__ = ["INSTRUCTIONS", "fenced", "heading_of"]
+__all__ = ["INSTRUCTIONS", "enclosed", "fenced", "heading_of", "numbered"]
 
 INSTRUCTIONS = {
     "en": (
@@ -33,6 +33,21 @@ def heading_of(passage: Passage) -> str:
     return f"{line} (p. {passage.page})" if passage.page is not None else line
 
 
+def numbered(passage: Passage, number: int) -> str:
+    """The passage as the model reads it, under the number to cite it by."""
+    return f"[{number}] {heading_of(passage)}\n{passage.text.strip()}"
+
+
+def enclosed(inside: str, tag: str, salt: str) -> str:
+    """A text between fences that it cannot close.
+
+    Args:
+        salt: what else the mark depends on, such as the question.
+    """
+    mark = hashlib.sha256(f"{inside}\0{salt}".encode()).hexdigest()[:12]
+    return f"<{tag} {mark}>\n{inside}\n</{tag} {mark}>"
+
+
 def fenced(
     passages: Sequence[Passage],
     question: str,
@@ -48,15 +63,10 @@ def fenced(
         facts: what is known of the names in the question, one line each.
     """
     code = "zh" if language == "zh" else "en"
-    blocks = [
-        f"[{number}] {heading_of(passage)}\n{passage.text.strip()}"
-        for number, passage in enumerate(passages, start=1)
-    ]
+    blocks = [numbered(passage, number) for number, passage in enumerate(passages, start=1)]
     if facts:
         lines = "\n".join(" ".join(fact.split()) for fact in facts)
         blocks.append(f"{_FACTS[code]}\n{lines}")
-    inside = "\n\n".join(blocks)
-    mark = hashlib.sha256(f"{inside}\0{question}".encode()).hexdigest()[:12]
     words = (instructions or INSTRUCTIONS[code]) if passages else ""
-    fence = f"<passages {mark}>\n{inside}\n</passages {mark}>"
+    fence = enclosed("\n\n".join(blocks), "passages", question)
     return "\n\n".join(filter(None, (words, fence)))
