@@ -27,7 +27,7 @@ from headrace.models.cache.semantic import Meaning, SemanticIndex
 from headrace.models.cache.settings import CacheSettings
 from headrace.models.deployment import Deployment, Runner
 from headrace.models.model import Model
-from headrace.types import Delta, Deltas, Message, Params, Usage
+from headrace.types import Delta, Deltas, Message, Params, TextKind, Usage
 
 PIECES = 30
 KEY = Principal("01a20fe2-cd62-7085-8c6d-2ea2d425662e", "reporting", "user")
@@ -63,7 +63,7 @@ class Ready:
         yield Delta(finish_reason="stop")
         yield Delta(usage=Usage(300, PIECES))
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         return Embeddings([], Usage())
 
     async def listed(self) -> Sequence[ListedModel]:

@@ -29,7 +29,7 @@ from headrace.access.principal import Principal
 from headrace.config.load import load_service
 from headrace.config.model import StepConfig
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
-from headrace.models.box import ModelBox
+from headrace.models.box import EMBEDDING, ModelBox
 from headrace.models.deployment import Deployment, Runner
 from headrace.models.model import Model
 from headrace.pipeline.compile import compile_pipeline
@@ -95,7 +95,7 @@ class Memory:
         yield Delta(finish_reason="stop")
         yield Delta(usage=Usage(300, len(self.pieces)))
 
-    async def embed(self, inputs: object) -> Embeddings:
+    async def embed(self, inputs: object, *, kind: object = None) -> Embeddings:
         raise NotImplementedError
 
     async def listed(self) -> tuple[ListedModel, ...]:
@@ -125,7 +125,8 @@ class Bench:
         self.pause_s = pause_s
         self.pieces = re.findall(r" ?\w{1,8}|[^\w ]| ", sized(ANSWER))
         deployment = Deployment(key="m-0", runner=Runner(Memory(self.pieces, pause_s)))
-        self._models = ModelBox({"m": Model("m", [deployment], Params())}, {}, {})
+        models = {name: Model(name, [deployment], Params()) for name in ("m", EMBEDDING)}
+        self._models = ModelBox(models, {}, {})
         self._config = load_service(root, environ)
         self._prompts = PromptLibrary.load(root, environ)
         self._policies = PolicyLibrary.load(root, environ)

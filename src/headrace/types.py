@@ -27,6 +27,7 @@ __all__ = [
     "Part",
     "Role",
     "Support",
+    "TextKind",
     "TokenLogprob",
     "ToolCall",
     "ToolCallDelta",
@@ -238,6 +239,10 @@ class Choice(msgspec.Struct):
     annotations: list[Annotation] = msgspec.field(default_factory=list)
 
 
+TextKind: TypeAlias = Literal["query", "passage"]
+"""What a text is that gets a vector: some models embed a question in another way than its answer."""
+
+
 class Embedder(Protocol):
     """Turns texts into vectors of unit length, so that a dot product is the cosine."""
 
@@ -247,7 +252,7 @@ class Embedder(Protocol):
         ...
 
     async def embed(
-        self, texts: Sequence[str], *, kind: Literal["query", "passage"] = "passage"
+        self, texts: Sequence[str], *, kind: TextKind = "passage"
     ) -> "NDArray[np.float32]":
         """One row per text, in order. Some models embed questions in another way than passages.
 

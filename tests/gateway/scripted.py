@@ -13,7 +13,7 @@ import msgspec
 from headrace.errors import ModelUnavailable
 from headrace.models.backend import Call, Embeddings, ListedModel
 from headrace.models.errors import DeploymentThrottled
-from headrace.types import Delta, Deltas, Message, Usage
+from headrace.types import Delta, Deltas, Message, TextKind, Usage
 
 __all__ = ["FAILURES", "ScriptedBackend", "script"]
 
@@ -76,7 +76,7 @@ class ScriptedBackend:
                 yield line
         yield Delta(usage=Usage(20, 7, cached_tokens=4, cache_write_tokens=6, reasoning_tokens=2))
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         return Embeddings([[0.0] for _ in inputs], Usage())
 
     async def listed(self) -> Sequence[ListedModel]:

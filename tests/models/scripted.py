@@ -7,7 +7,7 @@ from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.balance.settings import BalanceSettings
 from headrace.models.deployment import Deployment, Runner
 from headrace.models.model import Model
-from headrace.types import Delta, Deltas, Message, Params, Usage
+from headrace.types import Delta, Deltas, Message, Params, TextKind, Usage
 
 CALL = Call([Message(role="user", content="Hi")], Params())
 Script = Callable[[], Deltas]
@@ -56,7 +56,7 @@ class ScriptedBackend:
         self.calls += 1
         return self._scripts.pop(0)() if len(self._scripts) > 1 else self._scripts[0]()
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         async for _ in self.generate(CALL):
             pass
         return Embeddings([[1.0] for _ in inputs], Usage(prompt_tokens=len(inputs)))

@@ -14,7 +14,7 @@ from headrace.models.backend import Embeddings
 from headrace.models.box import ModelBox
 from headrace.pipeline.embedding import Embedder, EmbeddingTurn
 from headrace.telemetry.trace import Trace
-from headrace.types import Usage
+from headrace.types import TextKind, Usage
 from tests.models.scripted import ScriptedBackend, answers, model_of
 
 ADA = Principal("key-ada", "ada", "user", "research")
@@ -35,12 +35,12 @@ class Kept:
 class Forgetful(ScriptedBackend):
     """Makes one vector, whatever it is given."""
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         return Embeddings([[1.0]], Usage(prompt_tokens=len(inputs)))
 
 
 class Empty(ScriptedBackend):
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         return Embeddings([], Usage())
 
 

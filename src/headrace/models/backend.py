@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from headrace.types import Deltas, Message, Params, Usage
+from headrace.types import Deltas, Message, Params, TextKind, Usage
 
 __all__ = ["Backend", "Call", "Embeddings", "ListedModel", "RateLimits"]
 
@@ -32,6 +32,8 @@ class Embeddings(msgspec.Struct, frozen=True):
 
     vectors: list[list[float]]
     usage: Usage
+    truncated: Sequence[int] = ()
+    """Positions of the inputs of which only the beginning counted, where that is known."""
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +97,14 @@ class Backend(Protocol):
         """
         ...
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings: ...
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
+        """One vector per input, in order.
+
+        Args:
+            kind: what the inputs are, for models that embed questions in another way than
+                passages; None: nobody has said.
+        """
+        ...
 
     async def listed(self) -> Sequence[ListedModel]:
         """The models that this key may ask for there; empty where the server has no list."""

@@ -31,10 +31,23 @@ from headrace.models.residency import permitted_regions
 from headrace.models.route import judge_models, route_of
 from headrace.types import Params
 
-__all__ = ["EMBEDDING", "ModelBox", "backend_names", "backend_type", "backend_types"]
+__all__ = [
+    "BUILTIN",
+    "EMBEDDING",
+    "ModelBox",
+    "backend_names",
+    "backend_type",
+    "backend_types",
+    "builtin_models",
+]
 
 EMBEDDING = "embedding"
 """The name of the model that makes embeddings where nobody declares another."""
+BUILTIN: Mapping[str, str] = {
+    EMBEDDING: "onnx",
+    "embedding-multilingual": "universal_sentence_encoder",
+}
+"""Models that every service has without declaring them, and their backends."""
 RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
 RETIRE_WITHIN_S = 60.0
@@ -127,7 +140,11 @@ class ModelBox:
         builder = _Builder(config, home, environ, reuse.runners if reuse is not None else {})
         names = config.models if only is None else [n for n in config.models if n in only]
         models = {name: builder.model(config.models[name]) for name in names}
-        builtin = {EMBEDDING: builder.model(_embedding(config), is_here=True)}
+        builtin = {
+            name: builder.model(each, is_here=True)
+            for name, each in builtin_models(config).items()
+            if only is None or name in only or name == EMBEDDING
+        }
         routes = {
             name: route_of(name, route, config, models, builder.facts)
             for name, route in (config.routes if only is None else {}).items()
@@ -192,8 +209,12 @@ class ModelBox:
         return all(each.backend.is_ready() for each in self._runners.values())
 
     def names(self) -> Collection[str]:
-        """What a request may ask for: models, then routes."""
+        """What a chat may ask for: models, then routes."""
         return [*self._models, *self._routes]
+
+    def embedding_names(self) -> Collection[str]:
+        """The built-in models, which make embeddings and answer no chat."""
+        return self._builtin.keys()
 
     def models(self) -> Collection[Model]:
         """The models, in the order of the configuration."""
@@ -209,7 +230,7 @@ class ModelBox:
             return next(iter(self._models.values()))
         found = self._models.get(name) or self._routes.get(name) or self._builtin.get(name)
         if found is None:
-            raise UnknownModel.named(name, self.names())
+            raise UnknownModel.named(name, [*self.names(), *self._builtin])
         return found
 
     def missed(self, require: RequireConfig) -> Mapping[str, Sequence[str]]:
@@ -231,16 +252,24 @@ class ModelBox:
         return {target.name: target.describe() for target in targets}
 
 
-def _embedding(config: ServiceConfig) -> ModelConfig:
-    """The model that makes embeddings where nobody declares another."""
-    settings = parse_yaml("{}", "built-in embedding model", {}, root=config.root)
-    return ModelConfig(
-        name=EMBEDDING,
-        deployments=[DeploymentConfig(backend="onnx", settings=settings)],
-        params=ParamsConfig(),
-        price=None,
-        node=config.node,
-    )
+def builtin_models(config: ServiceConfig) -> Mapping[str, ModelConfig]:
+    """The built-in models that the service does not declare itself, by name."""
+    return {
+        name: ModelConfig(
+            name=name,
+            deployments=[
+                DeploymentConfig(
+                    backend=backend,
+                    settings=parse_yaml("{}", f"built-in model {name}", {}, root=config.root),
+                )
+            ],
+            params=ParamsConfig(),
+            price=None,
+            node=config.node,
+        )
+        for name, backend in BUILTIN.items()
+        if name not in config.models and name not in config.routes
+    }
 
 
 class _Builder:

@@ -5,13 +5,15 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from headrace.config.load import load_service
 from headrace.models.box import EMBEDDING, ModelBox
+from headrace.models.encoder.backend import EncoderBackend
+from headrace.models.encoder.encoder import unit_rows
 from headrace.models.model import Target
-from headrace.models.onnx.backend import OnnxBackend
 from headrace.models.progress import Progress
+from headrace.types import TextKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +32,8 @@ class ModelEmbedder:
     def __init__(self, model: Target) -> None:
         self._model = model
         self._backends = [each.backend for each in model.first.deployments]
+        self.truncated = 0
+        """Texts so far of which only the beginning counted, where the model says so."""
 
     @property
     def name(self) -> str:
@@ -45,11 +49,11 @@ class ModelEmbedder:
     async def load(self, progress: Progress | None = None) -> None:
         """Have the model ready before the first text comes, where that takes a while."""
         for each in self._backends:
-            if isinstance(each, OnnxBackend):
+            if isinstance(each, EncoderBackend):
                 await each.load(progress)
 
     async def embed(
-        self, texts: Sequence[str], *, kind: Literal["query", "passage"] = "passage"
+        self, texts: Sequence[str], *, kind: TextKind = "passage"
     ) -> "NDArray[np.float32]":
         """One row per text, in order.
 
@@ -61,23 +65,23 @@ class ModelEmbedder:
 
         if not texts:
             return np.zeros((0, 0), np.float32)
-        here = next((each for each in self._backends if isinstance(each, OnnxBackend)), None)
-        if here is not None:
-            rows, _ = await here.embed_rows(texts, kind=kind)
+        # One that runs here gives rows as they are; among several, the balancer chooses.
+        if len(self._backends) == 1 and isinstance(here := self._backends[0], EncoderBackend):
+            rows, tokens = await here.embed_rows(texts, kind=kind)
+            self.truncated += sum(each.is_cut for each in tokens)
             return rows
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def part(begin: int) -> "NDArray[np.float32]":
             async with limit:
-                made, _ = await self._model.embed(texts[begin : begin + BATCH_TEXTS])
+                made, _ = await self._model.embed(texts[begin : begin + BATCH_TEXTS], kind=kind)
+            self.truncated += len(made.truncated)
             return np.asarray(made.vectors, np.float32)
 
         rows = np.concatenate(
             await asyncio.gather(*(part(begin) for begin in range(0, len(texts), BATCH_TEXTS)))
         )
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit: NDArray[np.float32] = rows / np.maximum(norms, np.float32(1e-12))
-        return unit
+        return unit_rows(rows)
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ class Facts:
         declared = deployment.place.price or model.price
         if declared is not None:
             return declared_price(declared)
-        if deployment.backend in ("embedded", "onnx"):
+        if deployment.backend in ("embedded", "onnx", "universal_sentence_encoder"):
             return Price(input=0.0)
         entry = self.entry(model, position)
         return None if entry is None else entry.facts.price

@@ -15,7 +15,7 @@ from headrace.models.balance.settings import BalanceSettings
 from headrace.models.deployment import Deployment
 from headrace.models.estimate import estimate_tokens
 from headrace.models.hedge import HedgedAsk
-from headrace.types import Message, Params
+from headrace.types import Message, Params, TextKind
 
 __all__ = ["Model", "Route", "Target", "prefix_of"]
 
@@ -69,11 +69,16 @@ class Target(ABC):
         return None  # a model keeps to the service's own rules, and so does any other
 
     async def embed(
-        self, inputs: Sequence[str], *, within: frozenset[str] | None = None
+        self,
+        inputs: Sequence[str],
+        *,
+        kind: TextKind | None = None,
+        within: frozenset[str] | None = None,
     ) -> tuple[Embeddings, Deployment]:
         """One vector per input, and who made them.
 
         Args:
+            kind: what the inputs are; see `Backend.embed`.
             within: `data_regions` of who the texts are for, if that is somebody else.
 
         Raises:
@@ -81,7 +86,7 @@ class Target(ABC):
         """
         # Vectors of different models cannot be compared: always the same one, and no fall-back.
         ask = Ask([self.first], Demand(streamed=False, regions=_both(self.regions, within)))
-        made = await ask.result(lambda backend: backend.embed(inputs))
+        made = await ask.result(lambda backend: backend.embed(inputs, kind=kind))
         assert ask.deployment is not None
         return made, ask.deployment
 

@@ -23,7 +23,7 @@ from headrace.models.http.proxy import Proxies
 from headrace.models.http.settings import PoolSettings
 from headrace.models.http.tls import TlsSettings
 from headrace.models.progress import Progress
-from headrace.types import Delta, Deltas, Message
+from headrace.types import Delta, Deltas, Message, TextKind
 
 if TYPE_CHECKING:
     from headrace.models.openai.relay import RelayTarget
@@ -112,7 +112,7 @@ class Wire(Protocol):
         """The deltas of an answer that came in one piece: one per choice, then the usage."""
         ...
 
-    def embed(self, inputs: Sequence[str]) -> Request: ...
+    def embed(self, inputs: Sequence[str], kind: TextKind | None) -> Request: ...
 
     def embeddings(self, body: bytes) -> Embeddings: ...
 
@@ -192,8 +192,8 @@ class RemoteBackend:
             for delta in reader.end():
                 yield delta
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
-        async with self._sent(self.wire.embed(inputs)) as reply:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
+        async with self._sent(self.wire.embed(inputs, kind)) as reply:
             return self.wire.embeddings(await reply.read())
 
     async def listed(self) -> Sequence[ListedModel]:

@@ -14,7 +14,7 @@ from headrace.models.backend import Backend, Call, Embeddings, ListedModel, Rate
 from headrace.models.catalogue.catalogue import Catalogue
 from headrace.models.catalogue.retirement import RetirementWatch, replacement_for, retiring
 from headrace.models.catalogue.served import Served, served_models
-from headrace.types import Deltas, Message
+from headrace.types import Deltas, Message, TextKind
 
 
 def served(name: str, catalogue: Catalogue, provider: str = "a") -> Served:
@@ -60,7 +60,7 @@ class ListingBackend(Backend):
     def generate(self, call: Call) -> Deltas:
         raise NotImplementedError
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         raise NotImplementedError
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:

@@ -17,7 +17,7 @@ from headrace.models.dialect.counting import CountingBackend
 from headrace.models.dialect.reading import read_json
 from headrace.models.errors import NotOffered
 from headrace.models.remote import Reader, Request
-from headrace.types import Delta, Message, Params
+from headrace.types import Delta, Message, Params, TextKind
 
 __all__ = ["AnthropicBackend", "AnthropicWire"]
 
@@ -70,7 +70,8 @@ class AnthropicWire:
             body, model=self._settings.model, forced_json=is_forced_json(call.params)
         )
 
-    def embed(self, inputs: Sequence[str]) -> Request:
+    def embed(self, inputs: Sequence[str], kind: TextKind | None) -> Request:
+        del inputs, kind
         raise NotOffered(
             "Anthropic has no embeddings", hint="name a model of another provider", param="model"
         )

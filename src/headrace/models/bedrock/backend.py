@@ -22,7 +22,7 @@ from headrace.models.dialect.reading import read_json
 from headrace.models.errors import DeploymentMisconfigured, NotOffered
 from headrace.models.progress import Progress
 from headrace.models.remote import Reader, RemoteBackend, Request
-from headrace.types import Delta, Message, Params
+from headrace.types import Delta, Message, Params, TextKind
 
 __all__ = ["BedrockBackend", "BedrockWire"]
 
@@ -95,7 +95,8 @@ class BedrockWire:
             body, model=self._settings.model, forced_json=is_forced_json(call.params)
         )
 
-    def embed(self, inputs: Sequence[str]) -> Request:
+    def embed(self, inputs: Sequence[str], kind: TextKind | None) -> Request:
+        del inputs, kind
         raise NotOffered(
             "Bedrock's Converse API has no embeddings",
             hint="name a model of another provider",

@@ -26,7 +26,7 @@ from headrace.models.embedded.tools import (
 from headrace.models.http import Address, HttpClient
 from headrace.models.progress import Progress
 from headrace.models.store import ModelStore
-from headrace.types import Delta, Deltas, Message, Usage
+from headrace.types import Delta, Deltas, Message, TextKind, Usage
 
 __all__ = ["EmbeddedBackend", "EmbeddedSettings"]
 
@@ -153,13 +153,14 @@ class EmbeddedBackend:
         if usage.total is not None:
             yield Delta(usage=usage.total)
 
-    async def embed(self, inputs: Sequence[str]) -> Embeddings:
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         """One vector per input, one after the other: llama.cpp mixes up inputs of unequal length
         that it embeds in one batch (docs/decisions/0034-embeddings-one-by-one.md).
 
         Raises:
             ContextTooLong: an input has more tokens than llama.cpp embeds at once.
         """
+        del kind  # a chat model knows no difference
         vectors: list[list[float]] = []
         tokens = 0
         for text in inputs:

@@ -17,9 +17,11 @@ from headrace.models.gemini.settings import GeminiSettings
 from headrace.models.gemini.stream import ContentReader, deltas_of_content
 from headrace.models.gemini.usage import Tokens, usage_of
 from headrace.models.remote import Reader, Request
-from headrace.types import Delta, Message, Params
+from headrace.types import Delta, Message, Params, TextKind
 
 __all__ = ["GeminiBackend", "GeminiWire"]
+
+_TASKS: Mapping[TextKind, str] = {"query": "RETRIEVAL_QUERY", "passage": "RETRIEVAL_DOCUMENT"}
 
 
 class _Vector(msgspec.Struct):
@@ -73,10 +75,12 @@ class GeminiWire:
         del call
         return deltas_of_content(body, model=self._settings.model)
 
-    def embed(self, inputs: Sequence[str]) -> Request:
+    def embed(self, inputs: Sequence[str], kind: TextKind | None) -> Request:
         """`POST models/…:batchEmbedContents`."""
+        task = {} if kind is None else {"taskType": _TASKS[kind]}
         requests = [
-            {"model": self._model, "content": {"parts": [{"text": text}]}} for text in inputs
+            {"model": self._model, "content": {"parts": [{"text": text}]}, **task}
+            for text in inputs
         ]
         return self._request("batchEmbedContents", {"requests": requests})
 

@@ -1,6 +1,7 @@
 """Embeddings on this machine's CPU: an ONNX model and its tokenizer, without torch.
 
-Read settings.py, session.py (texts to vectors), line.py (who is next), backend.py.
+Read settings.py, session.py (texts to vectors), backend.py; what it shares with other encoders is
+in `models/encoder/`.
 """
 
 from headrace.models.onnx.backend import OnnxBackend, OnnxSettings

@@ -2,29 +2,21 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from headrace.errors import ModelUnavailable
+from headrace.models.encoder.encoder import Tokens, cut, unit_rows
+from headrace.models.errors import DeploymentMisconfigured
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Session", "Tokens"]
+__all__ = ["Session"]
 
 _SILENT = 3
 """Of onnxruntime's log levels: errors alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One text as the model reads it."""
-
-    ids: list[int]
-    is_cut: bool
-    """Whether the text had more tokens than count."""
 
 
 class Session:
@@ -42,6 +34,7 @@ class Session:
         """
         Raises:
             ModelUnavailable: the files are no model and tokenizer, or not of a kind that embeds.
+            DeploymentMisconfigured: the model does not take as many tokens.
         """
         # Loading tokenizers must not start threads of its own beside the runtime's.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -56,6 +49,8 @@ class Session:
             ) from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        # The library reports its use where its maker built that in (its wheels for Windows).
+        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -76,18 +71,18 @@ class Session:
                 f"{weights.name} takes {', '.join(sorted(self._inputs))}, no tokens of a text",
                 hint="it must be a sentence encoder with input_ids and attention_mask",
             )
+        self._name = weights.name
         self._pooling = pooling
         self._context_tokens = context_tokens
+        # An ONNX file does not say how many positions it has: try the longest text there can be.
+        self.vectors([Tokens([0] * context_tokens, is_cut=False)])
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """Each text's tokens, cut to what counts; the last one stays the tokenizer's own end."""
-        most = self._context_tokens
-        found: list[Tokens] = []
-        for encoding in self._tokenizer.encode_batch(list(texts)):
-            ids = encoding.ids
-            is_cut = len(ids) > most
-            found.append(Tokens([*ids[: most - 1], ids[-1]] if is_cut else ids, is_cut))
-        return found
+        return [
+            cut(encoding.ids, self._context_tokens)
+            for encoding in self._tokenizer.encode_batch(list(texts))
+        ]
 
     def vectors(self, batch: Sequence[Tokens]) -> "NDArray[np.float32]":
         """One row a text, of unit length."""
@@ -102,13 +97,17 @@ class Session:
         feed = {"input_ids": ids, "attention_mask": mask}
         if "token_type_ids" in self._inputs:
             feed["token_type_ids"] = np.zeros_like(ids)
-        output = np.asarray(self._model.run(None, feed)[0], np.float32)
+        try:
+            output = np.asarray(self._model.run(None, feed)[0], np.float32)
+        except Exception as error:  # the runtime's own classes derive from Exception alone
+            raise DeploymentMisconfigured(
+                f"{self._name} cannot compute {longest} tokens: {error}",
+                hint=f"is `context_tokens` ({self._context_tokens}) more than the model was made for?",
+            ) from error
         if output.ndim == 3:
             if self._pooling == "first":
                 output = output[:, 0]
             else:
                 weights = mask[:, :, None].astype(np.float32)
                 output = (output * weights).sum(axis=1) / weights.sum(axis=1)
-        norms = np.linalg.norm(output, axis=1, keepdims=True)
-        unit: NDArray[np.float32] = output / np.maximum(norms, np.float32(1e-12))
-        return unit
+        return unit_rows(output)

@@ -4,8 +4,9 @@ Every preset is a backend of its own (`backend: deepseek`): a class made from th
 an entry point names it as `headrace.models.openai.backend:deepseek`.
 """
 
+import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from headrace.errors import ConfigError
+from headrace.models.backend import Embeddings
 from headrace.models.openai.errors import Site
 from headrace.models.openai.preset import PRESETS, Preset
 from headrace.models.openai.quirk import Quirks
@@ -21,6 +23,7 @@ from headrace.models.openai.relay import RelayTarget
 from headrace.models.openai.wire import OpenAIWire
 from headrace.models.openai_responses.wire import ResponsesWire
 from headrace.models.remote import RemoteBackend, RemoteSettings
+from headrace.types import TextKind
 
 __all__ = ["CompatibleBackend", "CompatibleSettings", "OpenAIBackend", "OpenAISettings"]
 
@@ -32,6 +35,10 @@ class CompatibleSettings(RemoteSettings, frozen=True, kw_only=True, forbid_unkno
     """Which protocol it is asked in: `/chat/completions` or `/responses`; absent: the preset's."""
     quirks: Quirks | None = None
     """Where the server differs from OpenAI's own; absent: the preset's, which these replace."""
+    query_prefix: str = ""
+    """What an embedding model wants in front of a question, such as `query: ` for E5."""
+    passage_prefix: str = ""
+    """What it wants in front of a passage."""
     provider: Annotated[str, Meta(min_length=1)] | None = None
     """What traces call it (`gen_ai.provider.name`); absent: the preset's."""
 
@@ -86,7 +93,18 @@ class CompatibleBackend(RemoteBackend):
         )
         kind = ResponsesWire if (settings.api or preset.api) == "responses" else OpenAIWire
         wire = kind(site, settings.quirks or preset.quirks, _headers(settings), clock=clock)
+        self._prefixes: dict[TextKind | None, str] = {
+            "query": settings.query_prefix,
+            "passage": settings.passage_prefix,
+        }
         super().__init__(settings, wire, name=name)
+        if any(self._prefixes.values()):
+            made_by = f"{self.digest}\n{settings.query_prefix}\n{settings.passage_prefix}"
+            self.digest = hashlib.sha256(made_by.encode()).hexdigest()
+
+    async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
+        prefix = self._prefixes.get(kind, "")
+        return await super().embed([prefix + each for each in inputs] if prefix else inputs)
 
     def relay(self) -> RelayTarget | None:
         """Only of a server that is asked in chats, as the client asks us."""

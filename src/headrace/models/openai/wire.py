@@ -21,7 +21,7 @@ from headrace.models.openai.stream import ChatReader
 from headrace.models.openai.usage import WireUsage, rate_limits_of, usage_of
 from headrace.models.openai.whole import deltas_of_whole
 from headrace.models.remote import Reader, Request
-from headrace.types import Delta, Usage
+from headrace.types import Delta, TextKind, Usage
 
 __all__ = ["OpenAIWire"]
 
@@ -76,12 +76,13 @@ class OpenAIWire:
         del call
         return deltas_of_whole(body, self.site)
 
-    def embed(self, inputs: Sequence[str]) -> Request:
-        """Ask for vectors.
+    def embed(self, inputs: Sequence[str], kind: TextKind | None) -> Request:
+        """Ask for vectors. The protocol has no word for `kind`; prefixes are the backend's.
 
         Raises:
             InvalidRequest: the server makes none.
         """
+        del kind
         if not self.quirks.embeddings:
             raise NotOffered(
                 f"{self.site.provider} has no embeddings",

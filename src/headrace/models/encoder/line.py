@@ -46,7 +46,7 @@ class Line(Generic[T]):
         job = _Job(batches, sum(costs), costs, self._clock(), loop.create_future())
         self._jobs.append(job)
         if self._runner is None or self._runner.done():
-            self._runner = loop.create_task(self._work(), name="onnx-line")
+            self._runner = loop.create_task(self._work(), name="encoder-line")
         try:
             return await job.future
         finally:
@@ -66,7 +66,7 @@ class Line(Generic[T]):
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "onnx")
+            self._thread = ThreadPoolExecutor(1, "encoder")
         while job := self._next():
             batch = job.batches[len(job.done)]
             try:
