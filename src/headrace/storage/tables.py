@@ -21,6 +21,7 @@ __all__ = [
     "api_keys",
     "batches",
     "channel_moves",
+    "consents",
     "conversation_messages",
     "conversations",
     "dataset_versions",
@@ -298,3 +299,17 @@ evaluation_runs = Table(
     Index("ix_evaluation_runs_suite_id", "suite", "id"),
 )
 """Runs of suites that ended, with answers and scores."""
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("subject", String(34), nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("given_at", Float, nullable=False),
+    Column("until", Float),
+    Column("withdrawn_at", Float),
+    Column("evidence_sealed", LargeBinary, nullable=False),
+    Index("ix_consents_subject_purpose", "subject", "purpose"),
+)
+"""What a person allowed. Rows are never deleted but with the person: a withdrawal is a time, too."""
