@@ -1,19 +1,25 @@
 """A suite from its file to a verdict. The answerer stands at the room's border."""
 
 import asyncio
+import math
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError, InvalidRequest, ModelUnavailable
+from headrace.evaluation.ask import Answer, Ask
+from headrace.evaluation.errors import ScorerFailed
 from headrace.evaluation.gate import breaches, percentile
-from headrace.evaluation.run import Answer, Ask, Result, Run, run_suite
-from headrace.evaluation.scorer import make_scorers
+from headrace.evaluation.run import Result, Run, run_suite
+from headrace.evaluation.scorer import Tools
+from headrace.evaluation.scorers.table import make_scorers
 from headrace.evaluation.suite import Gate, Suite, parse_suite
+from headrace.storage.errors import StateUnusable
 
 SUITE = """\
 scorers: [contains, regex: {pattern: "[A-Z]"}]
@@ -26,11 +32,15 @@ gate: {scores: {contains: 0.9}}
 """
 
 
-class Kept(dict[str, Answer]):
+class Kept(dict[str, bytes]):
     """A cache in memory."""
 
-    def put(self, key: str, answer: Answer) -> None:
-        self[key] = answer
+    broken_after: float = math.inf
+
+    def put(self, key: str, data: bytes) -> None:
+        if len(self) >= self.broken_after:
+            raise OperationalError("INSERT", None, Exception("disk I/O error"))
+        self[key] = data
 
 
 async def no_wait(_: float) -> None:
@@ -44,10 +54,12 @@ def read(text: str, root: Path = Path()) -> Suite:
     return suite
 
 
-async def ran(text: str, answerer: "Answering", kept: Kept, release: str = "r") -> Run:
-    node = parse_yaml(text, "evals/a.yaml", {}, root=Path())
-    suite = parse_suite(node, Path(), "a")
-    scorers = make_scorers(node, suite)
+async def ran(
+    text: str, answerer: "Answering", kept: Kept, release: str = "r", root: Path = Path()
+) -> Run:
+    node = parse_yaml(text, "evals/a.yaml", {}, root=root)
+    suite = parse_suite(node, root, "a")
+    scorers = make_scorers(node, suite, Tools(root=root))
     return await run_suite(
         suite, scorers, answerer, kept, release=release, parallel=3, sleep=no_wait
     )
@@ -147,6 +159,39 @@ def test_a_wrong_row_says_its_line(tmp_path: Path) -> None:
         read("scorers: [exact]\nfiles: [c.jsonl]\n", tmp_path)
 
 
+async def test_a_database_that_fails_is_one_line_and_what_was_answered_is_kept() -> None:
+    kept, answering = Kept(), Answering()
+    kept.broken_after = 1
+    with pytest.raises(StateUnusable, match=r"case '.*': the database failed"):
+        await ran(SUITE, answering, kept)
+    kept.broken_after = math.inf
+    asked = len(answering.asks)
+    run = await ran(SUITE, answering, kept)
+    assert len(run.results) == 4
+    # One answer was kept: of six calls in all, the case's own are not made again.
+    assert len(answering.asks) - asked in (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("1 / 0", "ZeroDivisionError: division by zero"), ("float('nan')", "nan is no score")],
+)
+async def test_a_scorer_that_fails_is_one_line_and_what_was_answered_is_kept(
+    code: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "checks.py").write_text(f"def bad(case, answer):\n    return {code}\n")
+    text = SUITE.replace("contains,", "contains, function: {call: checks.bad},", 1)
+    kept, answering = Kept(), Answering()
+    with pytest.raises(ScorerFailed, match=f"the scorer 'function' failed on case .*{said}"):
+        await ran(text, answering, kept, root=tmp_path)
+    assert kept
+    asked = len(answering.asks)
+    (tmp_path / "checks.py").write_text("async def bad(case, answer):\n    return len(answer)\n")
+    run = await ran(text, answering, kept, root=tmp_path)
+    assert run.by_case("function") == {"fr": 12, "two": 3}
+    assert len(answering.asks) < asked + 6
+
+
 def result(case: int, score: float, **more: float) -> Result:
     answer = Answer(text="", **more)  # type: ignore[arg-type]  # numbers by name
     return Result(case=str(case), repeat=0, answer=answer, scores={"s": score})
@@ -173,6 +218,13 @@ def test_every_gate_says_by_how_much() -> None:
     assert found[14].startswith("s: 0.500 worse than the baseline (p = 0.0020")
     assert breaches(good, Gate(scores={"s": 1.0}), bad) == []
     assert breaches(bad, Gate(no_regression=False), good) == []
+
+
+def test_a_baseline_that_shares_no_case_fails_the_gate() -> None:
+    one = Run(suite="a", release="1", results=[result(1, 1.0)])
+    two = Run(suite="a", release="2", results=[result(2, 1.0)])
+    for gate in (Gate(), Gate(no_regression=False)):
+        assert "shares no scored case" in breaches(two, gate, one)[0]
 
 
 @given(st.lists(st.floats(0, 10), min_size=1), st.floats(0.01, 1))

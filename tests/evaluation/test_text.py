@@ -1,10 +1,11 @@
 """Scores that compare texts, in any language."""
 
 import pytest
+import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.evaluation.text import chrf, contains, exact, numeric, regex, rouge_l, words
+from headrace.evaluation.text import bleu, chrf, contains, exact, numeric, regex, rouge_l, words
 
 
 def test_case_width_and_white_space_do_not_count() -> None:
@@ -51,6 +52,24 @@ def test_chrf_by_hand() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_scores_stay_between_nothing_and_all(one: str, two: str) -> None:
-    for score in (exact, contains, rouge_l, chrf):
+    for score in (exact, contains, rouge_l, chrf, bleu):
         assert 0 <= score(one, two) <= 1 + 1e-9
         assert score(one, one) == pytest.approx(1)
+
+
+SENTENCE = st.lists(
+    st.sampled_from(
+        ["the", "cat", "sat", "on", "a", "mat", "under", "我", "爱", "猫", "forty-two"]
+    ),
+    min_size=1,
+)
+
+
+@given(SENTENCE, SENTENCE)
+def test_chrf_and_bleu_are_sacrebleus(one: list[str], two: list[str]) -> None:
+    answer, target = " ".join(one), " ".join(two)
+    theirs = sacrebleu.sentence_chrf(answer, [target]).score / 100
+    assert chrf(answer, target) == pytest.approx(theirs, abs=1e-9)
+    tokens = " ".join(words(answer)), [" ".join(words(target))]
+    theirs = sacrebleu.sentence_bleu(*tokens, tokenize="none").score / 100
+    assert bleu(answer, target) == pytest.approx(theirs, abs=1e-9)

@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import time
-from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
 import click
 
@@ -14,20 +12,22 @@ from headrace.cli.place import Place
 from headrace.cli.progress import FetchProgress, RowProgress
 from headrace.cli.prompts.desk import LOCAL, Desk
 from headrace.cli.terminal import print_json, print_table, printable
-from headrace.config.node import load_yaml
+from headrace.config.node import Node, load_yaml
 from headrace.console.figure import as_moment
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, HeadraceError, NotFound
 from headrace.evaluation.gate import breaches, compared
-from headrace.evaluation.run import Answer, Answerer, Ask, Run, run_suite
-from headrace.evaluation.scorer import Scorer, make_scorers
+from headrace.evaluation.junit import junit_xml
+from headrace.evaluation.page import html_page
+from headrace.evaluation.report import Report, make_report, regressions
+from headrace.evaluation.run import Run
+from headrace.evaluation.scorer import Tools
+from headrace.evaluation.scorers.table import make_scorers
 from headrace.evaluation.statistic import estimate
 from headrace.evaluation.store import AnswerCache, RunStore
 from headrace.evaluation.suite import Suite, parse_suite
-from headrace.pipeline.turn import Turn
 from headrace.privacy.vault import Vault
-
-if TYPE_CHECKING:
-    from headrace.pipeline.service import Service
+from headrace.server.evaluation import declared_release
+from headrace.server.evaluation import evaluate as run_evaluation
 
 __all__ = ["evaluate"]
 
@@ -44,38 +44,73 @@ def evaluate() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--baseline", metavar="RUN", help="A run to compare with; see `eval history`.")
 @click.option("--parallel", type=click.IntRange(1, 256), default=4, help="Calls under way at once.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@click.option("--fresh", is_flag=True, help="Ask and score everything anew.")
 @json_option
 @click.pass_context
 def run(
-    context: click.Context, file: Path, baseline: str | None, parallel: int, as_json: bool
+    context: click.Context,
+    file: Path,
+    baseline: str | None,
+    parallel: int,
+    junit: Path | None,
+    html: Path | None,
+    *,
+    fresh: bool,
+    as_json: bool,
 ) -> None:
     """Run the suite FILE (evals/NAME.yaml) on this folder's service.
 
     Interrupted, the same command goes on where it was. Exits with 0 when the gate is passed, 1
-    when not, 2 when the suite is wrong.
+    when not, 2 when the suite or the baseline is wrong.
     """
+    place = Place.here()
     try:
         node = load_yaml(file, os.environ)
-        suite = parse_suite(node, Path.cwd(), file.stem)
-        scorers = make_scorers(node, suite)
+        suite = parse_suite(node, place.root, file.stem)
+        # Checked before anything is opened; made again with what asks a model.
+        make_scorers(node, suite, Tools(root=place.root, environ=os.environ))
     except ConfigError as error:
-        click.echo(printable(f"{error.message}\n{error.hint}".strip(), lines=True), err=True)
-        context.exit(BAD_INPUT)
-    place = Place.here()
+        _refuse(context, error)
     with place.new_database() as database, Desk.open() as desk:
         vault = Vault.open(database, place.home, environ=os.environ)
         runs = RunStore(database, vault)
-        before = None if baseline is None else runs.get(baseline).run
-        cache = AnswerCache(database, vault, suite.name)
-        kept = runs.keep(asyncio.run(_run(desk, suite, scorers, cache, parallel)))
+        try:
+            before = None if baseline is None else runs.get(baseline, suite=suite.name).run
+        except NotFound as error:
+            _refuse(context, error)
+        cache = AnswerCache(database, vault, suite.name, fresh=fresh)
+        tools = Tools(
+            root=place.root,
+            environ=os.environ,
+            baseline=None if before is None else before.answers(),
+        )
+        declared = (
+            "" if fresh else declared_release(place.root, place.home, os.environ, database, vault)
+        )
+        asked = _asked(desk, node, suite, cache, tools, declared, parallel)
+        kept = runs.keep(asyncio.run(asked))
     wrong = breaches(kept.run, suite.file.gate, before)
+    report = make_report(kept.run, wrong, before)
+    if junit is not None:
+        junit.write_text(junit_xml(kept.run, report, suite.file.gate), encoding="utf-8")
+    if html is not None:
+        page = html_page(kept.run, report, run_id=kept.id, made=as_moment(kept.created_at))
+        html.write_text(page, encoding="utf-8")
     if as_json:
-        print_json({"id": kept.id, "passed": not wrong, "breaches": wrong, "run": kept.run})
+        print_json(
+            {
+                "id": kept.id,
+                "passed": not wrong,
+                "breaches": wrong,
+                "report": report,
+                "run": kept.run,
+            }
+        )
     else:
-        click.echo(f"{kept.id}  {len(kept.run.results)} answers")
-        _scores(kept.run)
-        for each in wrong:
-            click.secho(printable(f"gate: {each}"), fg="red")
+        click.echo(f"{kept.id}  {report.answers} answers, {report.errors} errors")
+        _show(report)
         click.echo("gate failed" if wrong else "gate passed")
     context.exit(GATE_FAILED if wrong else 0)
 
@@ -94,8 +129,11 @@ def compare(baseline: str, candidate: str, as_json: bool) -> None:
         runs = RunStore(database, Vault.open(database, place.home, environ=os.environ))
         before, after = runs.get(baseline).run, runs.get(candidate).run
     found = {name: each for name in after.scorers if (each := compared(before, after, name))}
+    if not found:
+        raise NotFound("the two runs share no scored case", hint="compare runs of one suite")
+    worse = regressions(before, after)
     if as_json:
-        print_json(found)
+        print_json({"scorers": found, "regressions": worse})
         return
     rows = []
     for name, each in found.items():
@@ -104,11 +142,13 @@ def compare(baseline: str, candidate: str, as_json: bool) -> None:
         rows.append([name, f"{one.mean:+.3f}", interval, f"{each.p_value:.4f}",
                      f"{each.detectable:.3f}", str(one.count)])  # fmt: skip
     print_table(["SCORER", ">CHANGE", ">95 % INTERVAL", ">P", ">DETECTABLE", ">CASES"], rows)
-    for name in found:
-        old, new = before.by_case(name), after.by_case(name)
-        for case in new:
-            if case in old and new[case] < old[case]:
-                click.echo(printable(f"worse: {name}: {case}: {old[case]:.3f} → {new[case]:.3f}"))
+    for gone in worse:
+        click.echo(
+            printable(f"worse: {gone.scorer}: {gone.case}: {gone.before:.3f} → {gone.after:.3f}")
+        )
+        for mark, text, colour in (("-", gone.old, "red"), ("+", gone.new, "green")):
+            lines = printable(text, lines=True).splitlines() or [""]
+            click.secho("\n".join(f"  {mark} {line}" for line in lines), fg=colour)
 
 
 @evaluate.command()
@@ -125,56 +165,52 @@ def history(suite: str, as_json: bool) -> None:
         return
     rows = []
     for each in found:
-        means = (
-            f"{n} {estimate(list(each.run.by_case(n).values())).mean:.3f}" for n in each.run.scorers
-        )
+        scored = ((name, list(each.run.by_case(name).values())) for name in each.run.scorers)
+        means = (f"{name} {estimate(scores).mean:.3f}" for name, scores in scored if scores)
         rows.append([each.id, as_moment(each.created_at), each.run.release[:19], ", ".join(means)])
     print_table(["RUN", "MADE", "RELEASE", "~SCORES"], rows)
 
 
-async def _run(
-    desk: Desk, suite: Suite, scorers: dict[str, Scorer], cache: AnswerCache, parallel: int
+async def _asked(
+    desk: Desk,
+    node: Node,
+    suite: Suite,
+    cache: AnswerCache,
+    tools: Tools,
+    declared: str,
+    parallel: int,
 ) -> Run:
     with FetchProgress() as fetching, RowProgress(suite.name) as progress:
-        async with desk.platform(fetching.report) as platform:
-            fetching.close()
-            service = platform.service
-            return await run_suite(
-                suite, scorers, _answerer(service), cache,
-                release=service.pipeline.release, parallel=parallel, saw=progress.report,
-            )  # fmt: skip
+        return await run_evaluation(
+            node, suite, cache, lambda: desk.platform(fetching.report), LOCAL,
+            tools=tools, declared=declared, parallel=parallel, saw=progress.report,
+        )  # fmt: skip
 
 
-def _answerer(service: "Service") -> Answerer:
-    async def answer(ask: Ask) -> Answer:
-        turn = Turn(
-            principal=LOCAL,
-            messages=list(ask.messages),
-            params=ask.params,
-            model=ask.model,
-            template=ask.template,
-            variables=dict(ask.variables),
-            metadata={"purpose": "evaluation"},
-            cache_control="no-store, no-cache",
-        )
-        started = time.perf_counter()
-        async with aclosing(service.pipeline.answer(turn)) as deltas:
-            async for _ in deltas:
-                pass
-        return Answer(
-            text=turn.choices[0].text if turn.choices else "",
-            ttft_s=turn.trace.ttft_s,
-            total_s=time.perf_counter() - started,
-            cost_usd=turn.trace.cost_usd,
-            completion_tokens=turn.usage.completion_tokens,
-        )
-
-    return answer
+def _refuse(context: click.Context, error: HeadraceError) -> NoReturn:
+    click.echo(printable(f"error: {error.message}", lines=True), err=True)
+    if error.hint:
+        click.echo(printable(f"hint: {error.hint}", lines=True), err=True)
+    context.exit(BAD_INPUT)
 
 
-def _scores(run: Run) -> None:
+def _show(report: Report) -> None:
     rows = []
-    for name in run.scorers:
-        one = estimate(list(run.by_case(name).values()))
+    for each in report.lines:
+        one = each.estimate
+        name = each.scorer if each.tag is None else f"  {each.tag}: {each.scorer}"
         rows.append([name, f"{one.mean:.3f}", f"{one.low:.3f} to {one.high:.3f}", str(one.count)])
     print_table(["SCORER", ">MEAN", ">95 % INTERVAL", ">CASES"], rows)
+    for each in report.lines:
+        if (agreed := each.agreement) is not None:
+            kappa = "not defined" if agreed.kappa is None else f"{agreed.kappa:.2f}"
+            click.echo(
+                f"{each.scorer}: agrees with people on {agreed.same:.0%} of {agreed.cases} cases, "
+                f"Cohen's kappa {kappa}"
+            )
+    for gone in report.regressions:
+        click.echo(
+            printable(f"worse: {gone.scorer}: {gone.case}: {gone.before:.3f} → {gone.after:.3f}")
+        )
+    for breach in report.breaches:
+        click.secho(printable(f"gate: {breach}"), fg="red")

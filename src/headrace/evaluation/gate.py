@@ -50,6 +50,9 @@ def _ceilings(run: Run, gate: Gate) -> Iterator[str]:
     errors = len(run.results) - len(answers)
     if errors > gate.max_errors:
         yield f"errors: {errors}, at most {gate.max_errors} are allowed"
+    missing = [why for each in run.results for why in each.unscored.values()]
+    if len(missing) > gate.max_errors:
+        yield f"unscored: {len(missing)}, at most {gate.max_errors} are allowed ({missing[0]})"
     for name, most, values in (
         ("ttft_p95", gate.max_ttft_p95_s, [a.ttft_s for a in answers if a.ttft_s is not None]),
         ("total_p95", gate.max_total_p95_s, [a.total_s for a in answers]),
@@ -66,10 +69,16 @@ def _ceilings(run: Run, gate: Gate) -> Iterator[str]:
 
 
 def _regressions(run: Run, gate: Gate, baseline: Run | None) -> Iterator[str]:
-    if baseline is None or not gate.no_regression:
+    if baseline is None:
         return
-    for name in run.scorers:
-        found = compared(baseline, run, name)
+    differences = {name: compared(baseline, run, name) for name in run.scorers}
+    if not any(differences.values()):
+        yield "baseline: it shares no scored case with this run, so nothing was compared"
+    if not gate.no_regression:
+        return
+    for name, found in differences.items():
+        if found is None and any(differences.values()):
+            yield f"{name}: no case was scored in the baseline too, so it was not compared"
         if found is not None and found.estimate.mean < 0 and found.p_value < LEVEL:
             yield (
                 f"{name}: {-found.estimate.mean:.3f} worse than the baseline "

@@ -1,121 +1,153 @@
-"""Scorers: from a case and its answer to a number, higher is better.
+"""What a scorer is: it turns an answer into a number, higher is better.
 
-One of your own is a function in a package of yours, named in the entry point group
-`headrace.scorers`: it takes the settings written in the suite and gives a `Scorer`. The scorers
-here only compare texts; none judges meaning, and none asks a model.
+Built-in ones live in scorers/. One of your own is a function in a package of yours, named in the
+entry point group `headrace.scorers`: it takes the settings written in the suite and gives a
+function `(case, answer) -> float`, which may also be `async`.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
-from typing import TypeAlias
+import asyncio
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn, TypeAlias
 
-from headrace.config.node import Node
+import msgspec
+
 from headrace.errors import did_you_mean
-from headrace.evaluation import text
-from headrace.evaluation.suite import Case, Suite
+from headrace.evaluation.ask import Answer, Answerer, Ask
+from headrace.evaluation.suite import Case
+from headrace.types import Embedder
 
-__all__ = ["Maker", "Scorer", "make_scorers"]
+__all__ = [
+    "Function",
+    "Maker",
+    "NotKept",
+    "Score",
+    "Scored",
+    "Scorer",
+    "Settings",
+    "Tools",
+    "only",
+    "plain",
+    "target_of",
+    "threaded",
+]
 
-Scorer: TypeAlias = Callable[[Case, str], float]
 Settings: TypeAlias = Mapping[str, object]
-Maker: TypeAlias = Callable[[Settings], Scorer]
+Function: TypeAlias = Callable[[Case, str], "float | Awaitable[float]"]
+"""A scorer as a user writes it: the case and the answer's text."""
+
+
+class NotKept(Exception):
+    """Something has to be asked of a model, and none is at hand yet. Never reaches a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An answer on its way to a score."""
+
+    case: Case
+    answer: Answer
+    repeat: int = 0
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """A scorer's result."""
+
+    value: float
+    note: str = ""
+    """What led to it, for people: a judge's votes, the kinds that were found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """One scorer of a suite, ready."""
+
+    score: Callable[[Scored], Awaitable[Score]]
+    check: Callable[[Case], None] = lambda case: None
+    """Raises ValueError for a case that it can never score, before anything is asked."""
+    asks: bool = False
+    """Whether it asks a model: its scores are kept as answers are."""
+    compares: Callable[[Scored], str] = lambda scored: ""
+    """What else than case and answer decides the score: the baseline's answer."""
+    digest: str = ""
+    """Of its settings; `make_scorers` sets it."""
+
+    def key(self, scored: Scored) -> str:
+        """Under which a score is kept, beside the release."""
+        seen = (self.digest, scored.case, scored.answer.text, scored.answer.sources)
+        data = msgspec.json.encode((*seen, self.compares(scored)), order="sorted")
+        return hashlib.sha256(data).hexdigest()
+
+
+async def _nobody(ask: Ask) -> NoReturn:
+    raise NotKept
+
+
+async def _no_embedder() -> NoReturn:
+    raise NotKept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What scorers may use, made by whoever runs the suite."""
+
+    root: Path = Path()
+    """The service's folder."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    ask: Answerer = _nobody
+    """Asks a model of the service as it is, past its pipeline."""
+    embedder: Callable[[], Awaitable[Embedder]] = _no_embedder
+    baseline: Mapping[tuple[str, int], str] | None = None
+    """The baseline's answers by case and repeat."""
+
+
+Maker: TypeAlias = Callable[[Settings, Tools], Scorer]
 """Raises ValueError with a sentence when the settings are wrong."""
 
-GROUP = "headrace.scorers"
+
+def plain(function: Callable[[Case, str], float]) -> Scorer:
+    """A scorer that only looks at the text. What it raises as ValueError depends on the case alone."""
+
+    async def score(scored: Scored) -> Score:
+        return Score(value=function(scored.case, scored.answer.text))
+
+    return Scorer(score, check=lambda case: _tried(function, case))
 
 
-def _comparing(compare: Callable[[str, str], float]) -> Maker:
-    def make(settings: Settings) -> Scorer:
-        _only(settings)
-        return lambda case, answer: compare(answer, _target(case))
+def threaded(function: Function) -> Scorer:
+    """A user's own function; off the event loop, for nobody knows how long it takes."""
 
-    return make
+    async def score(scored: Scored) -> Score:
+        if inspect.iscoroutinefunction(function):
+            return Score(value=await function(scored.case, scored.answer.text))
+        value = await asyncio.to_thread(function, scored.case, scored.answer.text)
+        return Score(value=await value if inspect.isawaitable(value) else value)
 
-
-def _regex(settings: Settings) -> Scorer:
-    _only(settings, "pattern")
-    pattern = settings.get("pattern")
-    if pattern is None:
-        return lambda case, answer: text.regex(answer, _target(case))
-    if not isinstance(pattern, str):
-        raise ValueError("`pattern` is text")  # noqa: TRY004  # the suite is wrong, not the caller
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    return lambda case, answer: text.regex(answer, pattern)
+    return Scorer(score)
 
 
-def _numeric(settings: Settings) -> Scorer:
-    _only(settings, "tolerance")
-    tolerance = settings.get("tolerance", 0.0)
-    if not isinstance(tolerance, int | float) or isinstance(tolerance, bool) or tolerance < 0:
-        raise ValueError("`tolerance` is a number from 0")  # the suite is wrong, not the caller
-
-    def score(case: Case, answer: str) -> float:
-        return text.numeric(answer, float(_target(case)), tolerance=tolerance)
-
-    return score
-
-
-BUILT_IN: Mapping[str, Maker] = {
-    "chrf": _comparing(text.chrf),
-    "contains": _comparing(text.contains),
-    "exact": _comparing(text.exact),
-    "numeric": _numeric,
-    "regex": _regex,
-    "rouge_l": _comparing(text.rouge_l),
-}
-
-
-def make_scorers(node: Node, suite: Suite) -> dict[str, Scorer]:
-    """The suite's scorers by name.
-
-    Raises:
-        ConfigError: unknown, named twice, wrong settings, or a case that lacks a fitting target.
+def target_of(case: Case) -> str:
     """
-    makers = dict(BUILT_IN)
-    makers |= {each.name: each.load() for each in entry_points(group=GROUP)}
-    found: dict[str, Scorer] = {}
-    for at, written in enumerate(suite.file.scorers):
-        if isinstance(written, dict) and len(written) != 1:
-            raise node.error("one name and its settings", "scorers", at)
-        name, settings = (written, {}) if isinstance(written, str) else next(iter(written.items()))
-        if name not in makers:
-            hint = did_you_mean(name, makers, kind="scorers")
-            raise node.error(f"there is no scorer {name!r}", "scorers", at, hint=hint)
-        if name in found:
-            raise node.error(f"{name!r} stands here twice", "scorers", at)
-        try:
-            found[name] = makers[name](settings)
-            for case in suite.cases:
-                _try(found[name], case)
-        except ValueError as error:
-            raise node.error(f"{name}: {error}", "scorers", at) from None
-    for field in ("scores", "floors"):
-        for name in getattr(suite.file.gate, field):
-            if name not in found:
-                hint = did_you_mean(name, found, kind="scorers of this suite")
-                raise node.error(f"{name!r} is not scored", "gate", field, name, hint=hint)
-    return found
-
-
-def _try(scorer: Scorer, case: Case) -> None:
-    """A case that cannot be scored is found before anything is asked."""
-    try:
-        scorer(case, "0")
-    except (ValueError, re.error) as error:
-        raise ValueError(f"case {case.id!r}: {error}") from None
-
-
-def _target(case: Case) -> str:
+    Raises:
+        ValueError: the case has none.
+    """
     if case.target is None:
         raise ValueError("the case has no `target`")
     return str(case.target)
 
 
-def _only(settings: Settings, *known: str) -> None:
+def only(settings: Settings, *known: str) -> None:
+    """
+    Raises:
+        ValueError: there is another setting than these.
+    """
     for name in settings:
         if name not in known:
             raise ValueError(f"unknown setting {name!r}; {did_you_mean(name, known, kind='ones')}")
+
+
+def _tried(function: Callable[[Case, str], float], case: Case) -> None:
+    function(case, "0")

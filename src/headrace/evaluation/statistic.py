@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Difference", "Estimate", "detectable", "estimate", "mcnemar", "paired"]
+__all__ = ["Difference", "Estimate", "cohen_kappa", "detectable", "estimate", "mcnemar", "paired"]
 
 _RESAMPLES = 2000
+_ALL_SIGNS = 12
+_DRAWN_SIGNS = 10_000
 _BLOCK = 1_000_000
 """Numbers drawn at a time: 8 MB, whatever the number of cases."""
 
@@ -57,8 +59,8 @@ def estimate(scores: Sequence[float], *, seed: int = 0) -> Estimate:
 def paired(baseline: Sequence[float], candidate: Sequence[float], *, seed: int = 0) -> Difference:
     """The difference of two runs over the same cases, in the same order.
 
-    Scores that are all 0 or 1 are tested with McNemar's exact test, others by bootstrap of the
-    differences about zero.
+    Scores that are all 0 or 1 are tested with McNemar's exact test, others by flipping the signs
+    of the differences (Fisher's randomisation test).
 
     Raises:
         ValueError: not equally many, none, or one that is not finite.
@@ -69,11 +71,7 @@ def paired(baseline: Sequence[float], candidate: Sequence[float], *, seed: int =
     if all(score in (0.0, 1.0) for pair in pairs for score in pair):
         p_value = mcnemar(differences.count(-1.0), differences.count(1.0))
     else:
-        # One more on both sides: a p of 0 would claim more than the resamples can tell.
-        # Rounding must not make a difference of nothing but equal values significant.
-        mean = float(values.mean())
-        extreme = int((abs(means - mean) >= abs(mean) - 1e-12).sum())
-        p_value = (extreme + 1) / (len(means) + 1)
+        p_value = _by_signs(values, seed)
     return Difference(_estimate(values, means), p_value, detectable(differences))
 
 
@@ -83,6 +81,20 @@ def mcnemar(lost: int, won: int) -> float:
     tail = sum(math.comb(count, at) for at in range(min(lost, won) + 1))
     # Whole numbers: 2 to the power of some thousands is no float.
     return min(1.0, 2 * tail / (1 << count))
+
+
+def cohen_kappa(one: Sequence[bool], two: Sequence[bool]) -> float | None:
+    """Agreement of two raters beyond chance (Cohen 1960): 1 all, 0 no more than chance.
+
+    None when chance alone would agree always: each of them says the same of everything.
+    """
+    pairs = list(zip(one, two, strict=True))
+    if not pairs:
+        return None
+    seen = sum(left == right for left, right in pairs) / len(pairs)
+    yes = (sum(one) / len(pairs)) * (sum(two) / len(pairs))
+    no = (1 - sum(one) / len(pairs)) * (1 - sum(two) / len(pairs))
+    return None if yes + no == 1 else (seen - yes - no) / (1 - yes - no)
 
 
 def detectable(differences: Sequence[float]) -> float:
@@ -110,6 +122,26 @@ def _resampled(
         for at in range(0, _RESAMPLES, rows)
     ]
     return values, np.concatenate(means)
+
+
+def _by_signs(values: "NDArray[np.float64]", seed: int) -> float:
+    """How often chance signs make as large a sum: all of them for few cases, else 10,000 drawn."""
+    import numpy as np  # heavy
+
+    moved = values[values != 0]
+    # Rounding must not make a difference of nothing but equal values significant.
+    least = abs(moved.sum()) - 1e-9 * max(1.0, float(abs(moved).sum()))
+    if len(moved) <= _ALL_SIGNS:
+        signs = (np.arange(1 << len(moved))[:, None] >> np.arange(len(moved))) & 1
+        return float((abs((2 * signs - 1) @ moved) >= least).mean())
+    random = np.random.default_rng(seed)
+    rows = max(1, _BLOCK // len(moved))
+    extreme = 0
+    for at in range(0, _DRAWN_SIGNS, rows):
+        drawn = random.integers(0, 2, (min(rows, _DRAWN_SIGNS - at), len(moved)))
+        extreme += int((abs((2 * drawn - 1) @ moved) >= least).sum())
+    # One more on both sides: a p of 0 would claim more than the draws can tell.
+    return (extreme + 1) / (_DRAWN_SIGNS + 1)
 
 
 def _estimate(values: "NDArray[np.float64]", means: "NDArray[np.float64]") -> Estimate:

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
-from headrace.errors import NotFound
-from headrace.evaluation.run import Answer, Run
+from headrace.errors import NotFound, did_you_mean
+from headrace.evaluation.run import Run
 from headrace.ids import new_id
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database, insert_or_ignore
@@ -26,15 +26,24 @@ class KeptRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerCache:
-    """The kept answers of one suite. Reads and writes the database: not for an event loop."""
+    """The kept answers and scores of one suite. Reads and writes the database: not for an event loop."""
 
-    def __init__(self, database: Database, vault: Vault, suite: str) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, suite: str, *, fresh: bool = False
+    ) -> None:
+        """
+        Args:
+            fresh: what was kept before is replaced, not read.
+        """
+        self._fresh = fresh
         self._database = database
         self._vault = vault
         self._subject = _subject(suite)
         vault.unlock_now(self._subject)
 
-    def get(self, key: str) -> Answer | None:
+    def get(self, key: str) -> bytes | None:
+        if self._fresh:
+            return None
         table = evaluation_answers
         with self._database.read() as connection:
             row = connection.execute(
@@ -42,16 +51,16 @@ class AnswerCache:
             ).first()
         if row is None:
             return None
-        data = self._vault.unseal_bytes_if_kept(self._subject, row[0])
-        return None if data is None else msgspec.json.decode(data, type=Answer)
+        return self._vault.unseal_bytes_if_kept(self._subject, row[0])
 
-    def put(self, key: str, answer: Answer) -> None:
-        sealed = self._vault.seal_bytes(self._subject, msgspec.json.encode(answer))
+    def put(self, key: str, data: bytes) -> None:
+        sealed = self._vault.seal_bytes(self._subject, data)
+        row = {"key": self._key(key), "answer_sealed": sealed, "created_at": time.time()}
         with self._database.write() as connection:
-            connection.execute(
-                insert_or_ignore(connection, evaluation_answers),
-                {"key": self._key(key), "answer_sealed": sealed, "created_at": time.time()},
-            )
+            if self._fresh:
+                table = evaluation_answers
+                connection.execute(delete(table).where(table.c.key == row["key"]))
+            connection.execute(insert_or_ignore(connection, evaluation_answers), row)
 
     def _key(self, key: str) -> str:
         # With the suite: its answers open with its own key only.
@@ -81,12 +90,26 @@ class RunStore:
             connection.execute(insert(evaluation_runs), row)
         return kept
 
-    def get(self, run_id: str) -> KeptRun:
-        """Raises NotFound."""
+    def get(self, run_id: str, *, suite: str | None = None) -> KeptRun:
+        """
+        Args:
+            suite: whose run it must be.
+
+        Raises:
+            NotFound: there is none; the hint names the nearest.
+        """
         found = self._select(evaluation_runs.c.id, run_id, 1)
-        if not found:
-            raise NotFound(f"there is no run {run_id!r}", hint="see `headrace eval history`")
-        return found[0]
+        if found and suite in (None, found[0].run.suite):
+            return found[0]
+        of = f" of the suite {suite!r}" if suite else ""
+        query = select(evaluation_runs.c.id).order_by(evaluation_runs.c.id.desc()).limit(50)
+        if suite:
+            query = query.where(evaluation_runs.c.suite == suite)
+        with self._database.read() as connection:
+            known = list(connection.execute(query).scalars())
+        raise NotFound(
+            f"there is no run {run_id!r}{of}", hint=did_you_mean(run_id, known, kind="runs")
+        )
 
     def of_suite(self, suite: str, *, limit: int = 50) -> list[KeptRun]:
         """The newest first."""

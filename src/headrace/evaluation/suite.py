@@ -29,6 +29,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """For the prompt template."""
     tags: list[str] = msgspec.field(default_factory=list)
     """Slices of the report that the case is part of."""
+    sources: list[str] = msgspec.field(default_factory=list)
+    """Texts that the answer must stand on, for `grounded`; else those that the pipeline looked up."""
+    labels: dict[str, float] = msgspec.field(default_factory=dict)
+    """What a person scored this case's answer with, by scorer: the report says how far they agree."""
 
     @property
     def turns(self) -> list[str]:

@@ -1,17 +1,20 @@
-"""Scores between 0 and 1 that only compare texts: exact, contains, regex, numeric, ROUGE-L, chrF.
+"""Scores between 0 and 1 that only compare texts: exact, contains, regex, numeric, ROUGE-L, chrF,
+BLEU.
 
 Words of Chinese and Japanese are not segmented: each sign counts as a word, as in sacrebleu's
 tokenizer `zh`. A score never judges what a text means.
 """
 
+import math
 import re
 import unicodedata
 from collections import Counter
 
-__all__ = ["chrf", "contains", "exact", "numeric", "regex", "rouge_l", "words"]
+__all__ = ["bleu", "chrf", "contains", "exact", "numeric", "regex", "rouge_l", "words"]
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]|[^\W_]")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
+_BLEU_ORDER = 4
 _ORDER = 6
 _BETA = 2.0
 """chrF2, sacrebleu's default: recall counts twice as much as precision."""
@@ -74,6 +77,29 @@ def chrf(answer: str, target: str) -> float:
     if precision + recall == 0:
         return 0.0
     return (1 + _BETA**2) * precision * recall / (_BETA**2 * precision + recall)
+
+
+def bleu(answer: str, target: str) -> float:
+    """BLEU-4 of one sentence over `words`, with sacrebleu's default smoothing (`exp`).
+
+    Orders longer than the answer are left out, as sacrebleu does for single sentences.
+    """
+    one, two = words(answer), words(target)
+    if not one or not two:
+        return float(one == two)
+    total, orders, smooth = 0.0, 0, 1.0
+    for order in range(1, _BLEU_ORDER + 1):
+        left = Counter(zip(*(one[at:] for at in range(order)), strict=False))
+        if not left:
+            break
+        orders = order
+        common = (left & Counter(zip(*(two[at:] for at in range(order)), strict=False))).total()
+        if not common:
+            smooth *= 2
+        total += math.log((common or 1 / smooth) / left.total())
+    brevity = min(0.0, 1 - len(two) / len(one))
+    # No common word at all is worth nothing, whatever smoothing would say.
+    return math.exp(brevity + total / orders) if set(one) & set(two) else 0.0
 
 
 def words(text: str) -> list[str]:
