@@ -79,6 +79,14 @@ COMMANDS: dict[str, Lazy] = {
         "knowledge",
         "Fill, search and keep up to date what answers stand on.",
     ),
+    "consent": Lazy(
+        "headrace.cli.consent",
+        "consent",
+        "Note what people allow their data to be used for, and take it back.",
+    ),
+    "subject": Lazy(
+        "headrace.cli.subject", "subject", "See what is kept of one person, and erase it."
+    ),
     "release": Lazy(
         "headrace.cli.release.group",
         "release",

@@ -19,7 +19,13 @@ from headrace.datasets.errors import UnknownDataset
 from headrace.datasets.example import Example
 from headrace.datasets.known import KnownRows
 from headrace.datasets.parse import Problem
-from headrace.datasets.segment import Segment, SegmentWriter, read_index, read_segment
+from headrace.datasets.segment import (
+    Segment,
+    SegmentWriter,
+    count_of_subject,
+    read_index,
+    read_segment,
+)
 from headrace.datasets.split import split_of
 from headrace.datasets.version import Manifest, Origin, Reference, Version
 from headrace.privacy.vault import Vault
@@ -220,6 +226,21 @@ class DatasetStore:
             for segment in version.manifest.segments
             for each in read_segment(segment, self._folder, self._vault)
         )
+
+    def of_subject(self, subject: str) -> dict[str, int]:
+        """Rows about a person in the newest version of each dataset that has any, by reference.
+
+        Args:
+            subject: the vault's subject id.
+        """
+        found: dict[str, int] = {}
+        for version in self.newest():
+            count = sum(
+                count_of_subject(each, self._folder, subject) for each in version.manifest.segments
+            )
+            if count:
+                found[version.reference] = count
+        return found
 
     def split_sizes(self, version: Version, shares: Mapping[str, float]) -> dict[str, int]:
         """Rows by split, from the indices alone."""

@@ -25,7 +25,7 @@ from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from headrace.privacy.errors import (
     MasterKeyUnusable,
@@ -34,13 +34,16 @@ from headrace.privacy.errors import (
     SubjectLocked,
 )
 from headrace.privacy.master import MASTER_KEY_FILE, MASTER_KEY_VARIABLE, MasterKey
-from headrace.storage.database import Database, insert_or_ignore
+from headrace.storage.database import Database, insert_or_ignore, upsert
 from headrace.storage.tables import meta, subject_keys
 
 __all__ = ["MASTER_KEY_CHECK", "Vault"]
 
 MASTER_KEY_CHECK = "master_key_check"
 """Where `meta` says which master key the database was written with."""
+DESTROYED_COUNT = "subject_keys_destroyed"
+"""Where `meta` counts destroyed keys, for processes that have them in memory."""
+_ASKED_AT_ONCE = 500
 CACHED_SUBJECTS = 20_000
 """About 1 KB each. The least recently used ones leave memory; `unlock` brings them back."""
 
@@ -61,6 +64,7 @@ class Vault:
         self._keys: OrderedDict[str, AESGCM] = OrderedDict()
         self._ids: OrderedDict[str, str] = OrderedDict()
         self._cached_subjects = cached_subjects
+        self._seen_destroyed: str | None = None
         self._destroyed = 0
         """Counts `destroy` calls: a key read before one must not enter memory after it."""
         self._lock = threading.Lock()
@@ -110,6 +114,10 @@ class Vault:
     def is_unlocked(self, subject: str) -> bool:
         """Whether the subject's key is in memory."""
         return self.subject_id(subject) in self._keys
+
+    def has_key(self, subject: str) -> bool:
+        """Whether the subject has a key, so that their texts can be read. Reads the database."""
+        return self._load(self.subject_id(subject)) is not None
 
     @property
     def cache_secret(self) -> bytes:
@@ -212,12 +220,36 @@ class Vault:
             gone = connection.execute(
                 delete(subject_keys).where(subject_keys.c.subject == subject_id)
             ).rowcount
+            if gone:
+                _count_destroyed(connection)
         with self._lock:
             self._destroyed += 1
             self._keys.pop(subject_id, None)
             self._ids.pop(subject, None)
         self._database.checkpoint()
         return gone > 0
+
+    def drop_destroyed(self) -> int:
+        """Forget keys that another process has destroyed; gives how many. Reads the database."""
+        with self._database.read() as connection:
+            seen = connection.execute(
+                select(meta.c.value).where(meta.c.name == DESTROYED_COUNT)
+            ).scalar()
+            if seen == self._seen_destroyed:
+                return 0
+            known = list(self._keys)
+            kept: set[str] = set()
+            for begin in range(0, len(known), _ASKED_AT_ONCE):
+                some = known[begin : begin + _ASKED_AT_ONCE]
+                query = select(subject_keys.c.subject).where(subject_keys.c.subject.in_(some))
+                kept.update(connection.execute(query).scalars())
+        gone = [each for each in known if each not in kept]
+        with self._lock:
+            self._destroyed += 1
+            for each in gone:
+                self._keys.pop(each, None)
+        self._seen_destroyed = seen
+        return len(gone)
 
     def _load(self, subject_id: str) -> AESGCM | None:
         key = self._keys.get(subject_id)
@@ -267,6 +299,13 @@ def _record_check(database: Database, master: MasterKey) -> str:
         )
         found = connection.execute(select(meta.c.value).where(meta.c.name == MASTER_KEY_CHECK))
         return str(found.scalar_one())
+
+
+def _count_destroyed(connection: Connection) -> None:
+    query = select(meta.c.value).where(meta.c.name == DESTROYED_COUNT)
+    count = int(connection.execute(query).scalar() or 0) + 1
+    row = {"name": DESTROYED_COUNT, "value": str(count)}
+    connection.execute(upsert(connection, meta, ["value"]), row)
 
 
 def _bytes(text: str) -> bytes:

@@ -51,11 +51,12 @@ async def kept_up(
 
 
 async def take_over_keys(platform: Platform) -> None:
-    """Notice keys made or revoked by the command line, within about a second; until cancelled."""
+    """Notice keys made or revoked, and people erased, by the command line; until cancelled."""
     failing = False
     while True:
         try:
             await asyncio.to_thread(platform.keys.refresh)
+            await asyncio.to_thread(platform.files.vault.drop_destroyed)
             failing = False
         except SQLAlchemyError as error:
             # The keys known so far stay valid: a sick database must not lock everybody out.

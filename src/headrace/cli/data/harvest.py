@@ -1,0 +1,135 @@
+"""`headrace data from-traces`: examples from what was really asked, of people who allow it."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import click
+from sqlalchemy import select
+
+from headrace.cli.command import Command, json_option
+from headrace.cli.data.place import described
+from headrace.cli.place import Place
+from headrace.cli.release.stage import Duration
+from headrace.cli.terminal import print_json
+from headrace.datasets.harvest import Harvest, Wanted, harvest
+from headrace.datasets.store import DatasetStore
+from headrace.privacy.consent import ConsentStore
+from headrace.privacy.vault import Vault
+from headrace.storage.database import Database
+from headrace.storage.tables import feedback
+from headrace.telemetry.store import TraceStore
+from headrace.telemetry.trace import Trace
+
+__all__ = ["from_traces"]
+
+PAGE = 500
+
+
+@click.command("from-traces", cls=Command)
+@click.argument("name")
+@click.option("--since", "since_s", type=Duration(), default="30d", show_default=True)
+@click.option("--rated", type=click.Choice(["good"]), help="Only answers that were rated so.")
+@click.option("--model", help="Only of this model.")
+@click.option("--language", metavar="CODE", help="Only in this language: en, zh.")
+@click.option("--template", help="Only by this prompt template.")
+@click.option(
+    "--policy", default="default", show_default=True, help="What is masked, by its rules."
+)
+@json_option
+def from_traces(
+    name: str,
+    since_s: float,
+    rated: str | None,
+    model: str | None,
+    language: str | None,
+    template: str | None,
+    policy: str,
+    as_json: bool,
+) -> None:
+    """Add examples made of traces to the dataset NAME.
+
+    Only of people whose consent for training holds now (`headrace consent give`). What the policy
+    finds is masked for good before it is written; each example keeps its trace, person and
+    consent, and goes with the person when they are erased.
+    """
+    place = Place.here()
+    wanted = Wanted(
+        least_score=1 if rated == "good" else None,
+        model=model,
+        language=language,
+        template=template,
+    )
+    report = Harvest()
+    with place.database() as database:
+        vault = Vault.open(database, place.home, environ=os.environ)
+        held = ConsentStore(database, vault).holding("training")
+        examples = harvest(
+            _turns(TraceStore(database, vault), time.time() - since_s, set(held)),
+            {subject: each.id for subject, each in held.items()},
+            _scores(database),
+            _masker(policy),
+            wanted,
+            report,
+        )
+        store = DatasetStore(database, vault, place.home)
+        added = store.add(name, examples, what=f"traces of the last {since_s / 86_400:g} days")
+    if as_json:
+        print_json(
+            {
+                **described(added.version),
+                "looked_at": report.looked_at,
+                "taken": report.taken,
+                "added": added.rows,
+                "left_out": dict(report.left_out),
+                "masked": dict(report.masked),
+                "people": len(held),
+            }
+        )
+        return
+    click.echo(f"{report.looked_at:,} turns looked at, {report.taken:,} taken, {added.rows:,} new")
+    for reason, count in report.left_out.most_common():
+        click.echo(f"  {count:>8,} {reason}")
+    for kind, count in report.masked.most_common():
+        click.echo(f"  {count:>8,} × {kind} masked")
+    version = added.version
+    click.echo(f"{version.reference}: {version.rows:,} rows, {version.digest[:19]}…")
+
+
+def _turns(traces: TraceStore, since: float, people: set[str]) -> Iterator[Trace]:
+    """Chats since then, newest first; texts are only read of people who allow it."""
+    before: str | None = None
+    while page := traces.list(limit=PAGE, before=before):
+        for each in page:
+            if each.started_at < since:
+                return
+            if each.operation == "chat":
+                yield traces.get(each.id) if each.subject in people else each
+        before = page[-1].id
+
+
+def _scores(database: Database) -> dict[str, int]:
+    """The last rating of each trace."""
+    query = select(feedback.c.trace_id, feedback.c.score).order_by(feedback.c.id)
+    with database.read() as connection:
+        return {row.trace_id: row.score for row in connection.execute(query)}
+
+
+def _masker(name: str) -> Callable[[str], tuple[str, Iterable[str]]]:
+    """A text with everything masked that the policy masks or blocks in prompts."""
+    from headrace.screening.match import find_matches, merge
+    from headrace.screening.placeholder import placeholder_name
+    from headrace.screening.policy import PolicyLibrary
+
+    rules = PolicyLibrary.load(Place.here().root, os.environ).get(name).input
+
+    def mask(text: str) -> tuple[str, list[str]]:
+        found = merge(find_matches(text, 0, rules.acting, rules))
+        parts: list[str] = []
+        at = 0
+        for match in found:
+            parts += (text[at : match.start], f"[{placeholder_name(match.kind)}]")
+            at = match.end
+        return "".join((*parts, text[at:])), [match.kind for match in found]
+
+    return mask
