@@ -3,11 +3,9 @@
 Read file.py (the format), variable.py (typed variables), text.py and bound.py (sandboxed Jinja),
 example.py and dataset.py (few-shot), reasoning.py and thought.py (chain of thought: asked for, and
 kept apart on the stream), template.py (what renders a turn), library.py (all templates of a
-service), store.py (their versions), lint.py. The step that applies one to a turn is
-pipeline/steps/template.py; pipeline/trial.py runs the `tests:` of one.
-
-What it does not do yet: choose a template by rule or classifier, or examples by their meaning
-(`examples.choose` has one way), improve one by itself. The format has room for each.
+service), choice/ (which one a request gets), nearest.py (examples by meaning), store.py (their
+versions), lint.py. The step that applies one to a turn is pipeline/steps/template.py;
+pipeline/trial.py runs the `tests:` of one.
 """
 
 from headrace.prompts.file import PromptFile

@@ -21,18 +21,20 @@ class Examples:
     spec: ExamplesSpec
 
     def choose(self, language: str | None) -> Sequence[ExampleEntry]:
-        """Those of the language, or else the default ones; and those of none in particular.
+        """Those of the language, as many as `most` and `max_tokens` let through, in their order."""
+        return self.within([self.entries[at] for at in self.fitting(language)])
 
-        As many as `most` and `max_tokens` let through, in their order.
-        """
+    def fitting(self, language: str | None) -> Sequence[int]:
+        """Where those of the language stand, or else the default ones; and those of none."""
         base = (language or "").partition("-")[0]
         there = {each.language for each in self.entries}
         keys = (language, base, "default", "en")
         chosen = next((key for key in keys if key is not None and key in there), None)
-        fitting = [each for each in self.entries if each.language in (None, chosen)]
-        return self._within(fitting[: self.spec.most])
+        return [at for at, each in enumerate(self.entries) if each.language in (None, chosen)]
 
-    def _within(self, entries: Sequence[ExampleEntry]) -> Sequence[ExampleEntry]:
+    def within(self, entries: Sequence[ExampleEntry]) -> Sequence[ExampleEntry]:
+        """The first of these, as many as `most` and `max_tokens` let through."""
+        entries = entries[: self.spec.most]
         left = self.spec.max_tokens
         if left is None:
             return entries

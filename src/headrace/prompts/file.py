@@ -46,7 +46,7 @@ class _Part(
 
 
 class Scenario(_Part, frozen=True, kw_only=True):
-    """What the template is for (`scenario:`). Read by people, later by the choice of templates."""
+    """What the template is for (`scenario:`). Read by people, and by the choice of templates."""
 
     task: str = ""
     """The task in a word or two: `chat`, `summarise`, `translate`, `extract`, …"""
@@ -54,6 +54,8 @@ class Scenario(_Part, frozen=True, kw_only=True):
     """Languages it is written and tried for (ISO 639-1); empty: any."""
     audience: str = ""
     """Who reads the answers."""
+    asks: Annotated[list[str], Meta(max_length=100)] = []
+    """What people write who want this template, in every language; the choice learns from it."""
 
 
 class VariableSpec(_Part, frozen=True, kw_only=True):
@@ -134,8 +136,11 @@ class ExamplesSpec(_Part, frozen=True, kw_only=True):
     source: str | None = msgspec.field(default=None, name="from")
     """A dataset in the service's folder (`data/support.jsonl`): rows `{"prompt","completion"}` or
     `{"messages"}`, and if you like `reasoning`, `language`."""
-    choose: Literal["first"] = "first"
-    """Which examples a turn gets: `first`, in their order."""
+    choose: Literal["first", "nearest"] = "first"
+    """Which examples a turn gets: `first`, in their order, or `nearest`, those that are most like
+    what the user wrote, the likest last."""
+    diversity: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    """Of `nearest`: how much an example loses for being like one that is chosen already."""
     most: Annotated[int, Meta(ge=1, le=100)] | None = None
     """Most examples of a turn; absent: all, of a file the first eight."""
     max_tokens: Annotated[int, Meta(ge=16)] | None = None
@@ -248,5 +253,10 @@ class PromptFile(_Part, frozen=True, kw_only=True):
     """What a model must offer."""
     map_reduce: MapReduceSpec | None = None
     """How an input that is longer than the model's context is answered."""
+    tools: list[str] | None = None
+    """Tools of the service (`tools:` in headrace.yaml) that the model may call; absent: those that
+    `generate` allows, `[]`: none."""
+    max_rounds: Annotated[int, Meta(ge=1, le=32)] | None = None
+    """Rounds of tool calls per turn; absent: as `generate` says."""
     tests: list[PromptTest] = []
     """Inputs with what their answers must be like."""

@@ -7,7 +7,7 @@ import msgspec
 
 from headrace.errors import InvalidRequest
 from headrace.prompts.example import Examples
-from headrace.prompts.file import ExamplesSpec, PromptFile
+from headrace.prompts.file import ExampleEntry, ExamplesSpec, PromptFile
 from headrace.prompts.longer import MapReduce
 from headrace.prompts.reasoning import Reasoning
 from headrace.prompts.text import Localized, Text, TextError
@@ -95,7 +95,7 @@ class PromptTemplate:
     def for_parts(self) -> "PromptTemplate":
         """What answers one part of a longer input: the same system prompt, other words around it.
 
-        Without examples, output schema and chain of thought, which are for the whole.
+        Without examples, tools, output schema and chain of thought, which are for the whole.
         """
         longer = self.map_reduce
         assert longer is not None
@@ -104,6 +104,7 @@ class PromptTemplate:
         )
         return replace(
             self,
+            file=msgspec.structs.replace(self.file, tools=[]),
             user=longer.part,
             examples=Examples((), ExamplesSpec()),
             reasoning=None,
@@ -118,6 +119,7 @@ class PromptTemplate:
         language: str | None,
         today: str,
         thinking: bool = True,
+        examples: Sequence[ExampleEntry] | None = None,
     ) -> Rendered:
         """The words for one turn.
 
@@ -126,6 +128,7 @@ class PromptTemplate:
             language: the user's (ISO 639-1); None for unknown.
             today: the date as YYYY-MM-DD.
             thinking: False leaves the chain of thought out, for turns that cannot have one.
+            examples: those of this turn; None takes the first of the language.
 
         Raises:
             InvalidRequest: the texts cannot be rendered with these values.
@@ -144,15 +147,20 @@ class PromptTemplate:
             wrap = None
             if self.user is not None:
                 wrap = _Wrap(self.name, self.user.choose(language)[1], words)
-            return Rendered(key, system, self._examples(language, marker, wrap), wrap)
+            if examples is None:
+                examples = self.examples.choose(language)
+            return Rendered(key, system, self._shown(examples, marker, wrap), wrap)
         except TextError as error:
             raise _cannot_render(self.name, error) from error
 
-    def _examples(
-        self, language: str | None, marker: str | None, wrap: Callable[[str], str] | None
+    def _shown(
+        self,
+        examples: Sequence[ExampleEntry],
+        marker: str | None,
+        wrap: Callable[[str], str] | None,
     ) -> list[Message]:
         messages: list[Message] = []
-        for entry in self.examples.choose(language):
+        for entry in examples:
             user, assistant = self.examples.messages(entry, marker)
             messages += (user if wrap is None else user.map_text(wrap), assistant)
         return messages

@@ -8,21 +8,27 @@ A bare completion gets no words.
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from headrace.config.node import shown_path
 from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFound, did_you_mean
 from headrace.models.box import ModelBox
+from headrace.pipeline.chooser import Chooser
 from headrace.pipeline.needs import fitting, missed_by, required
 from headrace.pipeline.reduce import LANGUAGE, Reduction, overhead_tokens
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.normalize.language import identify
 from headrace.pipeline.turn import Turn
-from headrace.prompts.file import Requirements, VariableValue
+from headrace.prompts.choice.gram import heart
+from headrace.prompts.choice.settings import ChooseSettings
+from headrace.prompts.file import ExampleEntry, Requirements, VariableValue
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.template import PromptTemplate, Rendered, apart
 from headrace.prompts.thought import Outcome, keep_apart
+from headrace.prompts.vector import Vectors
 from headrace.types import Deltas, Message
 
 __all__ = ["TemplateSettings", "TemplateStep"]
@@ -49,6 +55,8 @@ class TemplateSettings(Settings, frozen=True, kw_only=True):
     """The prompt template for requests that name none."""
     variables: dict[str, VariableValue] = msgspec.field(default_factory=dict)
     """Values for the templates' variables; a request's own win over these."""
+    choose: ChooseSettings | None = None
+    """How a template is chosen for requests that name none; absent: it is always `name`."""
 
 
 class TemplateStep(Step[TemplateSettings]):
@@ -63,9 +71,20 @@ class TemplateStep(Step[TemplateSettings]):
         prompts: PromptLibrary,
         models: ModelBox,
         *,
+        vectors: Vectors | None = None,
         clock: Clock = _now,
     ) -> None:
+        """
+        Args:
+            vectors: of texts; None: there is no embedding model, and nothing may need one.
+        """
         super().__init__(settings)
+        self._vectors = vectors
+        self._chooser = (
+            Chooser(settings.choose, settings.name, settings.variables, prompts, models, vectors)
+            if settings.choose is not None
+            else None
+        )
         self._prompts = prompts
         self._models = models
         self._clock = clock
@@ -77,7 +96,17 @@ class TemplateStep(Step[TemplateSettings]):
         context.prompts.get(settings.name)
         _check_variables(settings, context.prompts)
         _check_requirements(context.prompts, context.models)
-        return cls(settings, context.prompts, context.models)
+        _check_tools(context.prompts, context.toolbox.names if context.toolbox is not None else ())
+        vectors = Vectors(context.embedder) if context.embedder is not None else None
+        return cls(settings, context.prompts, context.models, vectors=vectors)
+
+    async def start(self) -> None:
+        """Have the vectors ready that requests will be compared with."""
+        if self._chooser is not None:
+            await self._chooser.start()
+        for template in self._prompts.templates():
+            if template.examples.spec.choose == "nearest" and self._vectors is not None:
+                await self._vectors.of([each.user for each in template.examples.entries])
 
     def digest_inputs(self) -> object:
         return {"templates": self._prompts.digests()}
@@ -90,7 +119,7 @@ class TemplateStep(Step[TemplateSettings]):
         if turn.kind == "completion":
             return None
         try:
-            template = self._template(turn)
+            template = self._template(turn, self._ruled(turn))
         except NotFound:
             return None  # said by `prepare`, in a span of this step
         needs = template.file.requires
@@ -109,21 +138,29 @@ class TemplateStep(Step[TemplateSettings]):
         """
         if turn.kind == "completion":
             return
-        template = self._template(turn)
+        choice: dict[str, object] = {}
+        name = self.settings.name
+        if self._chooser is not None and turn.prompt is None and turn.template is None:
+            chosen = await self._chooser.choose(turn)
+            name, choice = chosen.name, dict(chosen.said)
+        template = self._template(turn, name)
         self._check_model(template, turn)
         values = template.variables.fill(turn.variables, self.settings.variables)
         thinking = template.reasoning is not None and not _wants_json(turn)
         language = _language(turn)
+        near = await self._nearest(template, turn, language)
         rendered = template.render(
             values,
             language=language,
             today=self._clock().date().isoformat(),
             thinking=thinking,
+            examples=near,
         )
         self._check_examples(template, rendered, turn)
         _, conversation = apart(turn.messages)
         form = template.reasoning.form if template.reasoning is not None and thinking else "none"
         turn.template_params = template.params
+        turn.tools, turn.max_rounds = template.file.tools, template.file.max_rounds
         turn.trace.template = template.version
         turn.state[_USED] = template
         said: dict[str, object] = {
@@ -133,6 +170,8 @@ class TemplateStep(Step[TemplateSettings]):
             "variables": len(turn.variables),
             "examples": len(rendered.examples) // 2,
             "reasoning": form,
+            **({} if near is None else {"examples_by": "nearest"}),
+            **choice,
         }
         turn.state[self.name] = said
         if template.map_reduce is not None:
@@ -152,8 +191,29 @@ class TemplateStep(Step[TemplateSettings]):
         assert template.reasoning is not None
         return keep_apart(deltas, template.reasoning.watched, ended=partial(_note, turn))
 
-    def _template(self, turn: Turn) -> PromptTemplate:
-        return turn.prompt or self._prompts.get(turn.template or self.settings.name)
+    def _template(self, turn: Turn, otherwise: str) -> PromptTemplate:
+        return turn.prompt or self._prompts.get(turn.template or otherwise)
+
+    def _ruled(self, turn: Turn) -> str:
+        """The template by rule alone: what a classifier chooses is held to the model instead."""
+        ruled = self._chooser.by_rule(turn) if self._chooser is not None else None
+        return self.settings.name if ruled is None else ruled[1]
+
+    async def _nearest(
+        self, template: PromptTemplate, turn: Turn, language: str | None
+    ) -> Sequence[ExampleEntry] | None:
+        """The examples most like the message; None where the template takes the first."""
+        examples = template.examples
+        if examples.spec.choose != "nearest" or self._vectors is None or not examples.entries:
+            return None
+        last = turn.last_user_message
+        text = heart(last.text()) if last is not None else ""
+        if not text:
+            return None
+        from headrace.prompts.nearest import nearest
+
+        vectors = await self._vectors.of([each.user for each in examples.entries])
+        return nearest(examples, language, await self._vectors.one(text), vectors)
 
     def _check_model(self, template: PromptTemplate, turn: Turn) -> None:
         needs = template.file.requires
@@ -272,6 +332,29 @@ def _check_requirements(prompts: PromptLibrary, models: ModelBox) -> None:
                 f"the prompt template {template.name!r}: requires.tasks: {error}",
                 hint="`headrace models list` shows what models are made for",
             ) from None
+
+
+def _check_tools(prompts: PromptLibrary, known: Sequence[str]) -> None:
+    """Raises ConfigError for a template of the service's own that allows a tool there is not.
+
+    A released version may be older than the tools are: it has those that are there.
+    """
+    for name in prompts.names():
+        path = prompts.path(name)
+        for tool in prompts.get(name).file.tools or () if path is not None else ():
+            if tool not in known:
+                assert path is not None
+                raise ConfigError(
+                    f"{shown_path(path)}:{_line_of(path, 'tools:')}: tools: no tool is called "
+                    f"{tool!r}",
+                    hint=did_you_mean(tool, known, kind="tools"),
+                )
+
+
+def _line_of(path: Path, field: str) -> int:
+    """Where a field of a template stands: the library keeps no places."""
+    lines = path.read_text("utf-8").splitlines()
+    return next((at for at, line in enumerate(lines, 1) if line.startswith(field)), 1)
 
 
 def _check_variables(settings: TemplateSettings, prompts: PromptLibrary) -> None:
