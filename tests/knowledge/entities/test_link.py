@@ -67,7 +67,7 @@ def test_the_words_around_a_shared_name_decide() -> None:
 
 
 def test_chinese_amounts_have_values() -> None:
-    assert _links("三百万元")[0].id == "3000000 元"
+    assert _links("三百万元")[0].id == "3000000 CNY"
 
 
 def test_facts_keep_to_their_budget_and_traces_to_no_text() -> None:

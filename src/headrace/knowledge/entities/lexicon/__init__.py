@@ -1,0 +1,1 @@
+"""Lists of well-known names, to guess what a name is that the glossary does not hold."""
