@@ -16,7 +16,7 @@ from headrace.screening.finding import Detector, Finding, Span, StreamDetector
 from headrace.screening.masking import MaskTable
 from headrace.screening.placeholder import find_placeholders, placeholder_name
 from headrace.screening.policy import PolicyLibrary
-from headrace.screening.registry import detectors
+from headrace.screening.registry import detectors, detectors_by_kind
 from headrace.screening.rule import Rule, SideRules
 
 EVERYTHING = SideRules(
@@ -28,7 +28,7 @@ EVERYTHING = SideRules(
     noting=(),
     rules={
         kind: (Rule(action="mask"),)
-        for kind in ("card", "email", "iban", "ip", "national_id", "phone", "secret", "term.words")
+        for kind in (*(kind for kind in detectors_by_kind() if kind != "injection"), "term.words")
     },
     allowed={},
 )
@@ -53,6 +53,11 @@ PARTS = [
     PEM, "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn",
     "moonshot", "moon", "dark  horse", "坏人", "坏", "bad", "badge", "badge holder", "BAD",
     "<EMAIL_1>", "<email_1", "[EMAIL_1]", "&lt;PHONE_1&gt;", "<EMAIL_7>", "\\<EMAIL\\_1\\>", "<", "[", "＜EMAIL_1＞",
+    "PESEL 44051401359", "BSN: 111222333", "RCCMNL83S18D969H", "131052-308T", "85.07.30-033.28", "12345678Z", "710319/2745",
+    "passport no. C01X00T47", "护照E12345678", "passport", "driving licence ", "MORGA657054SM9IJ", "DL S530-4608-5723",
+    "account number ", "6222 0212 3456 7890", "routing 111000025", "sort code 12-34-56", "NHS 943 476 5919", "MRN 00123456", "1EG4-TE5-MK73",
+    "born on ", "DOB: 12/03/1985", "March 7, 1985", "7th of March 1985", "1985年3月7日", "出生于", "3c:22:fb:9a:10:7e", "3c-22-fb-", "-9a-10-7e",
+    "粤B12345", "粤B·D12345", "plate number AB12 CDE", "licence plate ", "M-AB 1234", "deploy key ", "9f8e7d6c5b4a39281706f5e4d3c2b1a0", "Zx8QwErT5yUiOp2AsDfGh7",
     " ", " ", " ", "\n", ". ", ", ", "-", ".", "。", "，", "hello", "the", "a", "I", "1", "12", "0", "/", ":", "=", "x" * 70,
     "1" * 25, "x" * 300, "password=" + "a1" * 140, "s3cr3t" * 45 + "@h", "eyJ" + "a" * 1030, "A1b" * 200,
 ]  # fmt: skip

@@ -7,6 +7,8 @@ from headrace.screening.finding import Span
 
 __all__ = ["CardDetector", "passes_luhn"]
 
+_HEAD = re.compile(r"\d(?<!\d\d)(?=(?:[ .\-\u00a0]?\d){11})")
+"""Twelve digits in a row or in groups: the least a card has."""
 _RUN = re.compile(r"\d+")
 _GROUPS = re.compile(r"\d{4}([ .\-\u00a0])\d{4,6}(?:\1\d{1,5}){1,3}(?!\d)")
 _OPEN = re.compile(r"(?<!\d)\d++(?:[ .\-\u00a0]\d++)*+[ .\-\u00a0]?\Z")
@@ -60,9 +62,10 @@ class CardDetector:
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start
-        for run in _RUN.finditer(text, start):
-            begin = run.start()
-            if begin < floor or text[begin - 1 : begin].isdecimal():
+        for head in _HEAD.finditer(text, start):
+            begin = head.start()
+            run = _RUN.match(text, begin)
+            if begin < floor or run is None:
                 continue
             end = _card_end(text, begin, run.end())
             if end:

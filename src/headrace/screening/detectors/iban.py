@@ -22,7 +22,7 @@ _LENGTHS = {
 """Characters per country, from the SWIFT IBAN registry."""
 
 _SEPARATORS = " -\u00a0"
-_RUN = re.compile(r"\d{2,}")
+_RUN = re.compile(r"\d(?<=[A-Za-z]{2}\d)(?=\d)")
 _COUNTRY = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})")
 _OPEN = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d"

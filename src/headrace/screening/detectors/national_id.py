@@ -8,6 +8,8 @@ from headrace.screening.finding import Span
 
 __all__ = ["NationalIdDetector"]
 
+_HEAD = re.compile(r"\d(?<!\d\d)(?=(?:[\- ]?\d){5})")
+"""Six digits in a row or in groups: the least any of them has."""
 _RUN = re.compile(r"\d+")
 _SSN = re.compile(
     r"(?<![A-Za-z0-9\-])(?!000|666|9)\d{3}(?P<gap>[\- ]?)(?!00)\d\d(?P=gap)(?!0000)\d{4}"
@@ -53,9 +55,10 @@ class NationalIdDetector:
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
         floor = start
-        for run in _RUN.finditer(text, start):
-            at = run.start()
-            if at < floor or text[at - 1 : at].isdecimal():
+        for head in _HEAD.finditer(text, start):
+            at = head.start()
+            run = _RUN.match(text, at)
+            if at < floor or run is None:
                 continue
             begin, end = _id_at(text, at, run.end() - at)
             if end:
