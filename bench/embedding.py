@@ -1,11 +1,14 @@
-"""The built-in embedding model beside the chat model's own embeddings, and what each costs.
+"""The built-in embedding models beside the chat model's own embeddings, and what each costs.
 
     python bench/embedding.py
 
 For each set: how often the right text is nearest to a question (recall@1), and among the five
-nearest. English: questions about this repository's docs against the beginning of each page;
-Chinese: questions against short passages, both in bench/retrieval/data. Then texts a second of 16
-and of 128 tokens, and the time of one question. Random guessing is printed as the floor.
+nearest. The sets, all in bench/retrieval/data: questions about this repository's docs against the
+beginning of each page, and against so much of it as the model reads; English and Chinese questions
+against passages of a sentence or two (the same 66 in both languages, three to a subject, written
+so that questions share few words with answers; 32 more in Chinese alone); and questions of one of
+the two languages against the passages of the other. Then texts a second of 16 and of 128 tokens,
+and the time of one question. Random guessing is the floor.
 """
 
 import asyncio
@@ -17,31 +20,50 @@ from pathlib import Path
 
 import numpy as np
 
+from headrace.models.box import BUILTIN
 from headrace.models.embedder import ModelEmbedder, open_embedder
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "bench" / "retrieval" / "data"
-BEGINNING = 600
+BEGINNING, WHOLE = 600, 20_000
+Set = tuple[list[str], list[tuple[str, int]]]
 SHORT, LONG = (
     "How tall is the wheel of the old mill by the river bank today?",
     "flour and meal " * 42,
 )
 
 
-def english() -> tuple[list[str], list[tuple[str, int]]]:
-    rows = [
-        line.split("\t") for line in (DATA / "docs.tsv").read_text("utf-8").splitlines() if line
-    ]
+def _rows(name: str) -> list[list[str]]:
+    lines = (DATA / name).read_text("utf-8").splitlines()
+    return [line.split("\t") for line in lines if line]
+
+
+def pages(signs: int) -> Set:
+    """Questions about this repository's docs; a page is right."""
+    rows = _rows("docs.tsv")
     names = sorted({name for name, _ in rows})
-    texts = [(ROOT / "docs" / name).read_text("utf-8")[:BEGINNING] for name in names]
+    texts = [(ROOT / "docs" / name).read_text("utf-8")[:signs] for name in names]
     return texts, [(question, names.index(name)) for name, question in rows]
 
 
-def chinese() -> tuple[list[str], list[tuple[str, int]]]:
-    rows = [
-        line.split("\t") for line in (DATA / "chinese.tsv").read_text("utf-8").splitlines() if line
-    ]
-    return [text for text, _ in rows], [(question, i) for i, (_, question) in enumerate(rows)]
+def passages(texts: list[str], questions: list[str]) -> Set:
+    """A question each; texts beyond them stand in the way."""
+    return texts, [(question, at) for at, question in enumerate(questions)]
+
+
+def sets() -> dict[str, Set]:
+    chinese, asked, english, english_asked = (
+        list(column) for column in zip(*_rows("parallel.tsv"), strict=True)
+    )
+    more, more_asked = (list(column) for column in zip(*_rows("chinese.tsv"), strict=True))
+    return {
+        "docs, beginnings": pages(BEGINNING),
+        "docs, whole": pages(WHOLE),
+        "English passages": passages(english, english_asked),
+        "Chinese passages": passages(chinese + more, asked + more_asked),
+        "Chinese -> English": passages(english, asked),
+        "English -> Chinese": passages(chinese, english_asked),
+    }
 
 
 async def recall(
@@ -70,25 +92,26 @@ async def speed(embedder: ModelEmbedder) -> tuple[float, float, float]:
 
 
 async def main() -> None:
-    sets = {"English": english(), "Chinese": chinese()}
-    print(f"{'model':14}{'set':10}{'recall@1':>10}{'recall@5':>10}")
-    for language, (texts, _) in sets.items():
-        print(f"{'(guessing)':14}{language:10}{1 / len(texts):10.3f}{5 / len(texts):10.3f}")
+    all_sets = sets()
+    print(f"{'model':24}{'set':20}{'texts':>6}{'asked':>6}{'recall@1':>10}{'recall@5':>10}")
+    for name, (texts, asked) in all_sets.items():
+        one = 1 / len(texts)
+        print(f"{'(guessing)':24}{name:20}{len(texts):6}{len(asked):6}{one:10.3f}{5 * one:10.3f}")
     speeds: dict[str, tuple[float, float, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         store = ROOT / ".cache" / "headrace" / "models"
         store.mkdir(parents=True, exist_ok=True)
         (home / "models").symlink_to(store)
-        for name in ("embedding", "smollm2-135m"):
+        for name in (*BUILTIN, "smollm2-135m"):
             async with open_embedder(Path("/nonexistent"), home, os.environ, name=name) as embedder:
-                for language, (texts, questions) in sets.items():
-                    one, five = await recall(embedder, texts, questions)
-                    print(f"{name:14}{language:10}{one:10.3f}{five:10.3f}")
+                for title, (texts, asked) in all_sets.items():
+                    one, five = await recall(embedder, texts, asked)
+                    print(f"{name:24}{title:20}{len(texts):6}{len(asked):6}{one:10.3f}{five:10.3f}")
                 speeds[name] = await speed(embedder)
-    print(f"\n{'model':14}{'16 tokens':>12}{'128 tokens':>12}{'question':>12}")
+    print(f"\n{'model':24}{'16 tokens':>12}{'128 tokens':>12}{'question':>12}")
     for name, (short, long, question) in speeds.items():
-        print(f"{name:14}{short:10.0f}/s{long:10.0f}/s{question:9.1f} ms")
+        print(f"{name:24}{short:10.0f}/s{long:10.0f}/s{question:9.1f} ms")
 
 
 if __name__ == "__main__":

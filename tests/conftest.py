@@ -11,6 +11,7 @@ from headrace.config.load import load_service
 from headrace.models.embedder import ModelEmbedder, open_embedder
 from headrace.models.onnx.settings import PINNED
 from headrace.models.store import ModelStore
+from headrace.models.universal.settings import PINNED as PINNED_MULTILINGUAL
 from tests.running import ServiceProcess
 
 # No test is timed: on a busy machine a deadline fails what is right.
@@ -57,6 +58,26 @@ def embedding_folder() -> Path:
     for reference, sha256 in PINNED.items():
         store.fetch(reference, sha256)
     return folder
+
+
+@pytest.fixture(scope="session")
+def multilingual_folder(embedding_folder: Path) -> Path:
+    """A model store that holds the built-in multilingual embedding model too (32 MB)."""
+    store = ModelStore(embedding_folder, root=REPOSITORY)
+    for reference, sha256 in PINNED_MULTILINGUAL.items():
+        store.fetch(reference, sha256)
+    return embedding_folder
+
+
+@pytest.fixture
+async def multilingual(tmp_path: Path, multilingual_folder: Path) -> AsyncIterator[ModelEmbedder]:
+    """The real built-in multilingual embedding model."""
+    home = tmp_path / "embedding-home"
+    home.mkdir(mode=0o700)
+    (home / "models").symlink_to(multilingual_folder)
+    name = "embedding-multilingual"
+    async with open_embedder(Path("/nonexistent"), home, os.environ, name=name) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""The built-in embedding model: real vectors, in order, questions before imports."""
+"""The built-in embedding model: real vectors, in order, and what is said when there are none."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from headrace.errors import ModelUnavailable
 from headrace.models.backend import Call
 from headrace.models.embedder import ModelEmbedder, open_embedder
-from headrace.models.errors import NotOffered, WeightsUnavailable
+from headrace.models.errors import DeploymentMisconfigured, NotOffered, WeightsUnavailable
 from headrace.models.onnx import OnnxBackend, OnnxSettings
 from headrace.types import Message, Params
 
@@ -44,27 +43,20 @@ async def test_vectors_do_not_depend_on_what_they_are_computed_with(
     assert len(together) == len(texts)
 
 
-async def test_a_question_does_not_wait_for_a_whole_import(embedder: ModelEmbedder) -> None:
-    ended: list[str] = []
-
-    async def embed(name: str, texts: list[str]) -> None:
-        await embedder.embed(texts)
-        ended.append(name)
-
-    long = asyncio.create_task(embed("import", ["sacks of flour and meal " * 40] * 60))
-    await asyncio.sleep(0.05)
-    await embed("question", ["How tall is it?"])
-    await long
-    assert ended == ["question", "import"]
+async def test_what_is_cut_off_is_counted(embedder: ModelEmbedder) -> None:
+    await embedder.embed(["short", "sacks of flour and meal " * 100])
+    assert embedder.truncated == 1
 
 
-async def test_a_caller_that_leaves_leaves_the_line(embedder: ModelEmbedder) -> None:
-    long = asyncio.create_task(embedder.embed(["sacks of flour and meal " * 40] * 200))
-    await asyncio.sleep(0.05)
-    long.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await long
-    assert (await embedder.embed(["still there"])).shape == (1, 384)
+async def test_more_tokens_than_the_model_has_positions_are_said_when_it_loads(
+    tmp_path: Path, embedding_folder: Path
+) -> None:
+    (tmp_path / "models").symlink_to(embedding_folder)
+    settings = OnnxSettings(context_tokens=1024)
+    backend = OnnxBackend(settings, name="e", root=tmp_path, home=tmp_path)
+    with pytest.raises(DeploymentMisconfigured, match="cannot compute 1024 tokens") as caught:
+        await backend.embed(["Hi"])
+    assert "`context_tokens` (1024)" in caught.value.hint
 
 
 async def test_an_id_is_of_what_is_computed_alone(tmp_path: Path) -> None:
@@ -115,3 +107,39 @@ async def test_a_service_may_name_its_own(tmp_path: Path, embedding_folder: Path
         assert (await own.embed(["Hi"])).shape == (1, 384)
     async with open_embedder(Path("/nonexistent"), home, os.environ) as builtin:
         assert own.id != builtin.id
+
+
+async def test_what_stands_before_a_text_depends_on_what_it_is(
+    tmp_path: Path, embedding_folder: Path
+) -> None:
+    (tmp_path / "models").symlink_to(embedding_folder)
+    prefixed = OnnxSettings(query_prefix="query: ", passage_prefix="passage: ")
+    backend = OnnxBackend(prefixed, name="e", root=tmp_path, home=tmp_path)
+    plain = OnnxBackend(OnnxSettings(), name="p", root=tmp_path, home=tmp_path)
+    asked = await backend.embed(["wheel"], kind="query")
+    kept, unsaid = [await backend.embed(["wheel"], kind=kind) for kind in ("passage", None)]
+    words = [(await plain.embed([f"{each}: wheel"])).vectors for each in ("query", "passage")]
+    assert [asked.vectors, kept.vectors] == words
+    assert unsaid.vectors == kept.vectors
+    await backend.stop()
+    await plain.stop()
+
+
+async def test_a_model_of_several_deployments_asks_them_all(
+    tmp_path: Path, embedding_folder: Path
+) -> None:
+    (tmp_path / "headrace.yaml").write_text(
+        "models:\n"
+        "  embedding:\n    deployments:\n"
+        "      - {backend: openai_compatible, model: m, base_url: http://127.0.0.1:9/v1}\n"
+        "      - {backend: onnx}\n"
+        "pipeline: [generate]\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "models").symlink_to(embedding_folder)
+    async with open_embedder(tmp_path, home, os.environ) as mixed:
+        # Whichever is asked first, the one that is down is not the end of it.
+        rows = await mixed.embed(["Hi", "flour " * 600])
+        assert rows.shape == (2, 384)
+        assert mixed.truncated == 1
