@@ -32,6 +32,7 @@ from headrace.config.model import (
 from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError
 from headrace.knowledge.chunk.settings import ChunkSettings
+from headrace.knowledge.entities.settings import EntitiesSettings, Entity
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.settings import KnowledgeSection, RetrievalSettings, SourceSettings
 from headrace.models.balance.settings import (
@@ -46,6 +47,13 @@ from headrace.models.cache.settings import CacheRedisSettings, CacheSettings, Se
 from headrace.pipeline.compile import step_types
 from headrace.pipeline.steps.check.grounded import GroundedSettings
 from headrace.pipeline.steps.ground.lookup import KnowledgeSettings
+from headrace.pipeline.tools.settings import (
+    HttpToolSettings,
+    McpSettings,
+    RetrievalToolSettings,
+    ToolSettings,
+)
+from headrace.prompts.choice.settings import ChooseSettings, ClassifierSettings, RuleSettings
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "configuration.md"
@@ -101,6 +109,12 @@ def tables() -> Iterator[str]:
     yield from _table("knowledge.chunk", "`knowledge.chunk:`", ChunkSettings)
     yield from _table("knowledge.read", "`knowledge.read:`", ReadSettings)
     yield from _table("knowledge.retrieval", "`knowledge.retrieval:`", RetrievalSettings)
+    yield from _table("tools.NAME", "`tools.NAME:`", ToolSettings)
+    yield from _table("tools.NAME.retrieval", "`tools.NAME.retrieval:`", RetrievalToolSettings)
+    yield from _table("tools.NAME.http", "`tools.NAME.http:`", HttpToolSettings)
+    yield from _table("tools.NAME.mcp", "`tools.NAME.mcp:`", McpSettings)
+    yield from _table("entities", "`entities:`", EntitiesSettings)
+    yield from _table("entities.names[]", "`entities.names:` (or `entities:` as a list)", Entity)
     yield from _table("models.NAME.params", "`models.NAME.params:`", ParamsConfig)
     yield from _table("models.NAME.price", "`models.NAME.price:`", PriceConfig)
     for name, backend in sorted(backend_types().items()):
@@ -109,6 +123,10 @@ def tables() -> Iterator[str]:
         more = f" ([more](steps/{name}.md))" if (DOCS / "steps" / f"{name}.md").exists() else ""
         yield from _table("", f"The step `{name}`{more}", step.Settings)
     yield from _table("ground.knowledge", "`knowledge:` of the step `ground`", KnowledgeSettings)
+    yield from _table("template.choose", "`choose:` of the step `template`", ChooseSettings)
+    yield from _table("template.choose.rules[]", "`template.choose.rules:`", RuleSettings)
+    path = "template.choose.classifier"
+    yield from _table(path, f"`{path}:`", ClassifierSettings)
     yield from _table("check.grounded", "`grounded:` of the step `check`", GroundedSettings)
 
 

@@ -16,6 +16,7 @@ from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline
+from headrace.pipeline.tools.toolbox import Toolbox
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
 from headrace.storage.database import Database
@@ -39,6 +40,8 @@ class Service:
     embedder: Embedder
     knowledge: Retriever | None = None
     """What answers stand on, where `knowledge:` declares it."""
+    tools: Toolbox | None = None
+    """What the model may call, where `tools:` declares it."""
     release: str
     """Digest of everything that changes behaviour."""
     loaded_at: float

@@ -167,6 +167,8 @@ async def boot(
             )
         finally:
             await platform.service.models.stop()
+            if platform.service.tools is not None:
+                await platform.service.tools.close()
             if platform.service.knowledge is not None:
                 platform.service.knowledge.close()
 

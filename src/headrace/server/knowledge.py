@@ -1,10 +1,11 @@
 """The knowledge base of a service: opened with it, closed once nobody can be searching any more."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headrace.config.model import ServiceConfig
+from headrace.knowledge.entities.settings import Glossary, read_entities
 from headrace.knowledge.passage import Retriever
 from headrace.models.box import ModelBox
 from headrace.models.embedder import ModelEmbedder
@@ -12,7 +13,7 @@ from headrace.pipeline.service import Service
 from headrace.prompts.store import TAGS_FILE
 from headrace.releases.channel import SERVING_FILE
 
-__all__ = ["CURRENT", "open_knowledge", "retire", "watched_files"]
+__all__ = ["CURRENT", "open_knowledge", "read_glossary", "retire", "watched_files"]
 
 CURRENT = "knowledge/current"
 """Names the index's version, below the home; written last by whoever makes a new one."""
@@ -39,6 +40,23 @@ def open_knowledge(config: ServiceConfig, home: Path, models: ModelBox) -> Retri
     return KnowledgeBase.open(home, embedder, section.retrieval)
 
 
+def read_glossary(config: ServiceConfig, home: Path, environ: Mapping[str, str]) -> Glossary:
+    """The names that the service knows, with the titles of its documents if they are to be names.
+
+    Raises:
+        ConfigError: a name is wrong, with file and line.
+        KnowledgeUnusable: the index cannot be read.
+    """
+    glossary = read_entities(config.entities, config.root, environ)
+    if not glossary.documents or config.knowledge is None:
+        return glossary
+    from headrace.knowledge.entities.titled import entities_of_documents
+    from headrace.knowledge.index.list import documents
+
+    found = ((each.title, each.uri, each.readers) for each in documents(home))
+    return glossary.with_entities(tuple(entities_of_documents(found)))
+
+
 def watched_files(home: Path) -> Sequence[Path]:
     """The files of the home that a service is made of: another version of any makes a new one."""
     return [home / TAGS_FILE, home / CURRENT, home / SERVING_FILE]
@@ -55,8 +73,10 @@ async def retire(new: Service, old: Service, *, unused: bool = False) -> None:
             await new.models.retire(old.models, quiet_s=0)
         else:
             await new.models.retire(old.models)
-            if old.knowledge is not None:
+            if old.knowledge is not None or old.tools is not None:
                 await asyncio.sleep(_LONGEST_TURN_S)
     finally:
+        if old.tools is not None:
+            await old.tools.close()
         if old.knowledge is not None:
             old.knowledge.close()

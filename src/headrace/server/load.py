@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from headrace.access.limits.config import read_limits
 from headrace.access.limits.limiter import Limiter
 from headrace.config.load import load_service
-from headrace.knowledge.entities.settings import read_entities
 from headrace.models.box import ModelBox
 from headrace.models.cache.cache import AnswerCache
 from headrace.models.progress import Progress
@@ -20,11 +19,12 @@ from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline, Recorder, Unlock
 from headrace.pipeline.service import Service
+from headrace.pipeline.tools.toolbox import Toolbox
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
 from headrace.releases.channel import served_root
 from headrace.screening.policy import PolicyLibrary
-from headrace.server.knowledge import open_knowledge
+from headrace.server.knowledge import open_knowledge, read_glossary
 from headrace.storage.errors import StateUnusable
 
 __all__ = ["ServiceLoader"]
@@ -106,25 +106,33 @@ class ServiceLoader:
                 cache=self._cache,
                 knowledge=knowledge,
                 glossary=glossary,
+                toolbox=toolbox,
             )
 
         # Once before anything is fetched or started, so that a wrong setting is said at once;
         # again if starting taught something that belongs into the release digest.
-        glossary = read_entities(config.entities, config.root, self.environ)
+        glossary = read_glossary(config, self.home, self.environ)
         knowledge = open_knowledge(config, self.home, models)
         with ExitStack() as undo:
             if knowledge is not None:
                 undo.callback(knowledge.close)
+            toolbox = Toolbox.build(config, knowledge) if config.tools is not None else None
             declared = models.digests()
             pipeline = compiled()
             try:
                 await models.start(progress)
+                if toolbox is not None:
+                    await toolbox.start()
+                if models.digests() != declared:
+                    pipeline = compiled()
+                for step in pipeline.steps:
+                    await step.start()
             except BaseException:
+                if toolbox is not None:
+                    await toolbox.close()
                 # Nothing has asked these models yet, so there is nothing to wait for.
                 await (reuse.retire(models, quiet_s=0) if reuse is not None else models.stop())
                 raise
-            if models.digests() != declared:
-                pipeline = compiled()
             undo.pop_all()
         return Service(
             config=config,
@@ -132,6 +140,7 @@ class ServiceLoader:
             pipeline=pipeline,
             prompts=prompts,
             knowledge=knowledge,
+            tools=toolbox,
             embedder=Embedder(
                 models,
                 release=pipeline.release,

@@ -6,12 +6,13 @@ import socket
 from collections.abc import Sequence
 
 from headrace.access.network import Network, is_reachable, read_network
+from headrace.errors import ModelUnavailable
 from headrace.models.http.address import Address
 from headrace.models.http.client import HttpClient
 from headrace.models.http.resolve import Endpoint, Resolver
 from headrace.pipeline.tools.errors import AddressRefused
 
-__all__ = ["guarded_client"]
+__all__ = ["guarded_client", "in_words"]
 
 _CONNECT_TIMEOUT_S = 5.0
 
@@ -31,6 +32,11 @@ def guarded_client(address: Address, allow: Sequence[str]) -> HttpClient:
         connect_timeout_s=_CONNECT_TIMEOUT_S,
         resolver=Resolver(_Guarded(allowed)),
     )
+
+
+def in_words(error: ModelUnavailable) -> str:
+    """What the client has met, said of a tool's server: its own words are about models'."""
+    return error.message.replace("model server", "server")
 
 
 class _Guarded:

@@ -10,8 +10,8 @@ from headrace.access.principal import Principal
 from headrace.errors import ModelUnavailable
 from headrace.models.http.client import HttpClient
 from headrace.models.http.reply import Reply
-from headrace.pipeline.tools.errors import AddressRefused, ToolFailed
-from headrace.pipeline.tools.guard import guarded_client
+from headrace.pipeline.tools.errors import ToolFailed
+from headrace.pipeline.tools.guard import guarded_client, in_words
 from headrace.pipeline.tools.settings import HttpToolSettings
 from headrace.pipeline.tools.template import UrlTemplate
 from headrace.pipeline.tools.tool import Result
@@ -59,11 +59,8 @@ class HttpTool:
                 resend=not is_post,
             ) as reply:
                 return await self._read(reply)
-        except AddressRefused as error:
-            raise ToolFailed(error.message) from error
         except ModelUnavailable as error:
-            # The client's words are about servers in general, and name this tool's host at most.
-            raise ToolFailed(error.message) from error
+            raise ToolFailed(in_words(error)) from error
 
     async def _read(self, reply: Reply) -> Result:
         status = reply.status

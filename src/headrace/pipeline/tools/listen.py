@@ -18,7 +18,6 @@ from headrace.types import (
     Message,
     ToolCall,
     ToolCallDelta,
-    Usage,
 )
 
 __all__ = ["PREAMBLE_CHARS", "Listener"]
@@ -46,15 +45,16 @@ class Listener:
         self._is_out = holds == 0
         self._joined = joined
         self._end: Delta | None = None
-        self._usage: Usage | None = None
         self.shown = False
         """Whether text of this round was let out."""
+        self.has_usage = False
+        """Whether the deployment told what the round took."""
 
     def take(self, delta: Delta) -> Iterator[Delta]:
         """What may be shown now."""
         self._gathered.add(delta)
         if delta.usage is not None:
-            self._usage = delta.usage
+            self.has_usage = True
             return
         if delta.tool_calls:
             # Whose they are is told by names that come in pieces: they wait for the end.
@@ -133,11 +133,6 @@ class Listener:
             yield msgspec.structs.replace(end, tool_calls=pieces or None, finish_reason=reason)
         elif pieces:
             yield Delta(tool_calls=pieces)
-
-    @property
-    def usage(self) -> Usage | None:
-        """As the model's deployment told it."""
-        return self._usage
 
 
 def _pieces(calls: list[ToolCall]) -> list[ToolCallDelta]:

@@ -116,7 +116,7 @@ class Rounds:
         turn, spent = self._turn, Spent()
         turn.findings += (each for each in self._findings if each not in turn.findings)
         parent = next((i for i, each in enumerate(turn.trace.spans) if each is span), None)
-        was_shown = False
+        was_shown = settled = False
         try:
             while True:
                 is_last = self._is_last(spent)
@@ -138,8 +138,11 @@ class Rounds:
                 if not calls:
                     for out in listener.rest(fallback=_words(turn)):
                         yield out
-                    if listener.usage is not None:
-                        yield Delta(usage=spent.with_usage(listener.usage))
+                    # Before the usage is told, which whoever hears it takes for the turn's.
+                    spent.settle(turn)
+                    settled = True
+                    if listener.has_usage:
+                        yield Delta(usage=turn.usage)
                     return
                 was_shown = was_shown or listener.shown
                 spent.take(turn)
@@ -155,7 +158,8 @@ class Rounds:
                 self._calls += len(done)
                 await self._remember(listener.as_message(calls), done, is_last=self._is_last(spent))
         finally:
-            spent.settle(turn)
+            if not settled:
+                spent.settle(turn)
             self._summarise(span)
 
     def _is_last(self, spent: Spent) -> bool:

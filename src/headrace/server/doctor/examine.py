@@ -18,6 +18,7 @@ from headrace.server.doctor.result import Result, fail
 from headrace.server.doctor.retirement import check_retirement
 from headrace.server.doctor.service import check_service
 from headrace.server.doctor.site import Site
+from headrace.server.doctor.tools import check_tools
 from headrace.server.doctor.weights import check_weights
 
 __all__ = ["examine"]
@@ -33,6 +34,7 @@ CHECKS: dict[str, Check] = {
     "database": check_database,
     "weights": check_weights,
     "catalogue": check_retirement,
+    "tools": check_tools,
     "port": check_port,
     "certificate": check_certificate,
     "service": check_service,

@@ -10,7 +10,7 @@ from headrace.models.http.client import HttpClient
 from headrace.models.http.reply import Reply
 from headrace.models.sse import EventReader
 from headrace.pipeline.tools.errors import ToolFailed, ToolUnavailable
-from headrace.pipeline.tools.guard import guarded_client
+from headrace.pipeline.tools.guard import guarded_client, in_words
 from headrace.pipeline.tools.mcp.wire import (
     MAX_MESSAGE_BYTES,
     Incoming,
@@ -69,7 +69,7 @@ class StreamableConnection:
                             return message.value()
                         await self._respond(message)
         except ModelUnavailable as error:
-            raise ToolUnavailable(error.message, hint=error.hint) from error
+            raise ToolUnavailable(in_words(error), hint=error.hint) from error
         raise ToolUnavailable("the tool's server ended its answer before the result")
 
     async def notify(self, method: str, params: Mapping[str, object]) -> None:
@@ -98,7 +98,7 @@ class StreamableConnection:
             ) as reply:
                 self._check(reply)
         except ModelUnavailable as error:
-            raise ToolUnavailable(error.message, hint=error.hint) from error
+            raise ToolUnavailable(in_words(error), hint=error.hint) from error
 
     def _check(self, reply: Reply) -> None:
         if reply.status == _NO_SESSION and self._session:

@@ -38,7 +38,7 @@ class Incoming(msgspec.Struct):
 
     id: int | str | None = None
     method: str | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw()
     error: _Failure | None = None
 
     def value(self) -> bytes:
@@ -49,7 +49,7 @@ class Incoming(msgspec.Struct):
         """
         if self.error is not None:
             raise ToolFailed(f"the tool's server says: {self.error.message} ({self.error.code})")
-        return bytes(self.result) if self.result is not None else b"{}"
+        return bytes(self.result) or b"{}"
 
 
 class Initialized(msgspec.Struct):
@@ -97,11 +97,11 @@ class Called(msgspec.Struct):
 
     content: list[_Content] = []
     is_error: bool = msgspec.field(name="isError", default=False)
-    structured: msgspec.Raw | None = msgspec.field(name="structuredContent", default=None)
+    structured: msgspec.Raw = msgspec.field(name="structuredContent", default=msgspec.Raw())
 
     def text(self) -> str:
         """What the model reads; images and sounds are named only."""
-        if not self.content and self.structured is not None:
+        if not self.content and bytes(self.structured):
             return bytes(self.structured).decode("utf-8", "replace")
         return "\n".join(each.said() for each in self.content)
 
