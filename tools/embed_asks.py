@@ -24,7 +24,8 @@ PATH = Path(__file__).parent.parent / "src" / "headrace" / "prompts" / "choice" 
 async def write(home: Path) -> None:
     templates = builtin_templates().values()
     texts = sorted({heart(ask) for each in templates for ask in each.file.scenario.asks})
-    async with open_embedder(Path("/nonexistent"), home, os.environ) as embedder:
+    name = "embedding-multilingual"
+    async with open_embedder(Path("/nonexistent"), home, os.environ, name=name) as embedder:
         rows = await embedder.embed(texts, kind="query")
         scaled = rows / np.abs(rows).max(axis=1, keepdims=True) * 127
         keys = np.frombuffer(b"".join(map(key_of, texts)), np.uint8).reshape(-1, 16)

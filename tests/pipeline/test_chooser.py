@@ -1,6 +1,7 @@
 """The choice of a template by the step `template`, with the real embedding model."""
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from headrace.pipeline.step import BuildContext
 from headrace.pipeline.steps.template import TemplateSettings, TemplateStep
 from headrace.pipeline.turn import Turn
 from headrace.prompts.library import PromptLibrary
-from headrace.types import Embedder, Message
+from headrace.types import Message
 
 WINE = """
 scenario:
@@ -26,22 +27,35 @@ scenario:
 messages: {system: You know wine.}
 """
 FORM = "variables: {form: {}}\nscenario: {asks: [Which wine goes with fish and meat?]}\n"
+FAQ = """
+examples:
+  choose: nearest
+  most: 1
+  entries:
+    - {user: How do I reset my password?, assistant: Click the link.}
+    - {user: Where is my parcel?, assistant: On its way.}
+    - {user: 我的包裹在哪里？, assistant: 在路上。, language: zh}
+    - {user: 怎么重置密码？, assistant: 点击链接。, language: zh}
+"""
 
 
 @pytest.fixture
-def context(tmp_path: Path, embedder: Embedder) -> BuildContext:
+async def context(tmp_path: Path, multilingual_folder: Path) -> AsyncIterator[BuildContext]:
+    (tmp_path / "models").symlink_to(multilingual_folder)
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "wine.yaml").write_text(WINE, encoding="utf-8")
     (tmp_path / "prompts" / "form.yaml").write_text(FORM, encoding="utf-8")
-    return BuildContext(
+    (tmp_path / "prompts" / "faq.yaml").write_text(FAQ, encoding="utf-8")
+    models = ModelBox.build(load_service(tmp_path, os.environ), tmp_path, {})
+    yield BuildContext(
         root=tmp_path,
         before_generate=True,
-        models=ModelBox.build(load_service(tmp_path, os.environ), tmp_path, {}),
+        models=models,
         prompts=PromptLibrary.load(tmp_path, {}),
         policies=None,  # type: ignore[arg-type]  # this step reads neither
         conversations=None,  # type: ignore[arg-type]
-        embedder=embedder,
     )
+    await models.stop()
 
 
 async def prepared(
@@ -87,6 +101,25 @@ async def test_the_classifier_chooses_also_a_services_own(
     assert isinstance(said["runner_up_confidence"], float)
     assert said["confidence"] > said["runner_up_confidence"]
     assert said["runner_up"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("My package has not come", "On its way."), ("密码忘了，如何找回？", "点击链接。")],
+)
+async def test_the_nearest_example_goes_to_the_model(
+    context: BuildContext, text: str, answer: str
+) -> None:
+    step = TemplateStep.build(TemplateSettings(name="faq"), context)
+    await step.start()
+    turn = Turn(
+        principal=Principal(key_id="k1", name="test", role="user"),
+        messages=[Message(role="user", content=text)],
+        language="zh" if text > "z" else "en",
+    )
+    await step.prepare(turn)
+    assert [each.text() for each in turn.messages[1:]] == [answer, text]
 
 
 @pytest.mark.model

@@ -66,7 +66,7 @@ def test_the_bounds_hold_and_nobody_comes_twice(
 
 
 @pytest.mark.model
-async def test_the_examples_of_the_subject_are_found(embedder: Embedder) -> None:
+async def test_the_examples_of_the_subject_are_found(multilingual: Embedder) -> None:
     examples = examples_of(
         "Where is my parcel?",
         "How do I reset my password?",
@@ -74,7 +74,7 @@ async def test_the_examples_of_the_subject_are_found(embedder: Embedder) -> None
         "Can I pay by invoice?",
         most=2,
     )
-    vectors = Vectors(embedder)
+    vectors = Vectors(multilingual)
     known = await vectors.of([each.user for each in examples.entries])
     found = nearest(examples, None, await vectors.one("The package has not come yet"), known)
     assert {each.user for each in found} == {"Where is my parcel?", "My delivery is late."}

@@ -1,6 +1,6 @@
 """Vectors by content: a text is embedded once per process, and built-in questions never.
 
-The built-in templates' questions come with their vectors of the built-in embedding model
+The built-in templates' questions come with their vectors of the built-in multilingual model
 (written by tools/embed_asks.py); with another model they are computed like any other.
 """
 

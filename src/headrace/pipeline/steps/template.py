@@ -16,6 +16,7 @@ import msgspec
 from headrace.config.node import shown_path
 from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFound, did_you_mean
 from headrace.models.box import ModelBox
+from headrace.models.embedder import ModelEmbedder
 from headrace.pipeline.chooser import Chooser
 from headrace.pipeline.needs import fitting, missed_by, required
 from headrace.pipeline.reduce import LANGUAGE, Reduction, overhead_tokens
@@ -55,6 +56,8 @@ class TemplateSettings(Settings, frozen=True, kw_only=True):
     """The prompt template for requests that name none."""
     variables: dict[str, VariableValue] = msgspec.field(default_factory=dict)
     """Values for the templates' variables; a request's own win over these."""
+    embedding: str = "embedding-multilingual"
+    """The embedding model for the choice of templates, and of examples that are `nearest`."""
     choose: ChooseSettings | None = None
     """How a template is chosen for requests that name none; absent: it is always `name`."""
 
@@ -76,7 +79,7 @@ class TemplateStep(Step[TemplateSettings]):
     ) -> None:
         """
         Args:
-            vectors: of texts; None: there is no embedding model, and nothing may need one.
+            vectors: of texts; None: nothing is compared by meaning.
         """
         super().__init__(settings)
         self._vectors = vectors
@@ -97,7 +100,9 @@ class TemplateStep(Step[TemplateSettings]):
         _check_variables(settings, context.prompts)
         _check_requirements(context.prompts, context.models)
         _check_tools(context.prompts, context.toolbox.names if context.toolbox is not None else ())
-        vectors = Vectors(context.embedder) if context.embedder is not None else None
+        vectors = None
+        if _compares(settings, context.prompts):
+            vectors = Vectors(ModelEmbedder(context.models.get(settings.embedding)))
         return cls(settings, context.prompts, context.models, vectors=vectors)
 
     async def start(self) -> None:
@@ -278,6 +283,12 @@ class TemplateStep(Step[TemplateSettings]):
         )
         turn.messages = _with_text(turn.messages, at, reduced.text)
         return {"parts": reduced.parts, "rounds": reduced.rounds}
+
+
+def _compares(settings: TemplateSettings, prompts: PromptLibrary) -> bool:
+    """Whether anything is compared by meaning, so that an embedding model is needed."""
+    chooses = settings.choose is not None and settings.choose.classifier is not None
+    return chooses or any(t.examples.spec.choose == "nearest" for t in prompts.templates())
 
 
 def _with_text(messages: Sequence[Message], at: int, text: str) -> list[Message]:
