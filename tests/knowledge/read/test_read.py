@@ -97,6 +97,38 @@ def test_rows_become_documents() -> None:
     assert row.text == "title: T\nn: 1"
 
 
+def test_a_changed_row_leaves_the_other_documents_as_they_were() -> None:
+    before = read(Source(uri="a.csv", data=b"id,text\nx,one\ny,two\n"))
+    after = read(Source(uri="a.csv", data=b"id,text\nx,one\ny,three\nz,four\n"))
+    assert before[0] == after[0]
+    assert before[1].digest != after[1].digest
+
+
+def test_rows_may_go_by_a_name_instead_of_their_line() -> None:
+    settings = ReadSettings(id_field="id")
+    rows = read(Source(uri="a.csv", data="id,text\nä/1,a\n,b\nä/1,c\n".encode()), settings)
+    assert [row.uri for row in rows] == ["a.csv#id=%C3%A4/1", "a.csv#row=3", "a.csv#row=4"]
+
+
+def test_a_heading_without_text_can_be_found() -> None:
+    text = "# A\n## B\n## C\ntext\n# D\n"
+    assert shown(one("a.md", text)) == [
+        ("text", "B", ("A",)),
+        ("text", "text", ("A", "C")),
+        ("text", "D", ()),
+    ]
+
+
+def test_html_tables_that_only_place_things_keep_their_headings() -> None:
+    page = "<form><table><tr><td>menu<td><h1>标题</h1><p>正文<br>续<br><br>二<table><tr><td>1<td>2</table></table></form>"
+    assert shown(one("a.html", page)) == [
+        ("text", "menu", ()),
+        ("text", "正文 续", ("标题",)),
+        ("text", "二", ("标题",)),
+        ("table", "1 | 2", ("标题",)),
+    ]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 def test_chinese_is_read_in_its_encodings(encoding: str) -> None:
     assert one("a.txt", CHINESE.encode(encoding)).text == CHINESE

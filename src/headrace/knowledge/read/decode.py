@@ -1,7 +1,8 @@
 """Bytes to text: byte order marks, UTF-8, then the old encodings by their own evidence.
 
 An old encoding is chosen by the share of common characters, so a short text may be taken for
-another; the choice stands in the document's metadata as `encoding`.
+another; the choice stands in the document's metadata as `encoding`. Chinese, Japanese and Western
+European encodings are told apart; others, such as Korean and Cyrillic ones, must be named.
 """
 
 import codecs
@@ -40,6 +41,7 @@ _WIDER = {
     "big5": "big5hkscs",
 }
 """What is written under these names, as browsers see it; many servers say Latin-1 of everything."""
+_JAPANESE = ("shift_jis", "euc_jp")
 _SAMPLE = 65_536
 _LEAST = 0.12
 
@@ -92,13 +94,13 @@ def _decoded(data: bytes, uri: str, named: str) -> tuple[str, str]:
 
 def _old(data: bytes) -> tuple[str, str]:
     best, score = "cp1252", _LEAST
-    for encoding in ("gb18030", "big5", "shift_jis"):
+    for encoding in ("gb18030", "big5", "shift_jis", "euc_jp"):
         try:
             # Incremental: the sample may end within a character.
             sample = codecs.getincrementaldecoder(encoding)().decode(data[:_SAMPLE])
         except UnicodeDecodeError:
             continue
-        if (found := _likeness(sample, is_japanese=encoding == "shift_jis")) > score:
+        if (found := _likeness(sample, is_japanese=encoding in _JAPANESE)) > score:
             best, score = encoding, found
     return data.decode(best, "replace"), best
 

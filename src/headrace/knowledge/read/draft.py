@@ -19,47 +19,67 @@ class Draft:
         self._length = 0
         self._blocks: list[Block] = []
         self._headings: list[tuple[int, str]] = []
+        self._bare: tuple[int, int, tuple[str, ...]] | None = None
+        """The last heading's level, where it starts and those above it, while nothing is below."""
 
     def heading(self, level: int, text: str) -> None:
         """A heading; it ends those of its own and of deeper levels."""
         if not (text := " ".join(text.split())):
             return
+        if self._bare is not None and level <= self._bare[0]:
+            self._keep_heading()
         while self._headings and self._headings[-1][0] >= level:
             self._headings.pop()
+        above = tuple(name for _, name in self._headings)
         self._headings.append((level, text))
-        self._write(text)
+        self._bare = (level, self._write(text), above)
 
     def block(self, kind: BlockKind, text: str, page: int | None = None) -> None:
         """A block below the headings so far; blank ones are left out."""
         text = text.strip("\n") if kind == "code" else text.strip()
         if not text.strip():
             return
+        self._bare = None
         start = self._write(text)
         headings = tuple(name for _, name in self._headings)
         self._blocks.append(Block(kind, start, start + len(text), headings, page))
 
-    def document(self, source: Source, media_type: str, uri: str = "") -> Document:
+    def document(
+        self, source: Source, media_type: str, uri: str = "", digest: str = ""
+    ) -> Document:
         """What was collected.
+
+        Args:
+            uri: of a part of the source; with its own `digest`.
 
         Raises:
             UnreadableDocument: there is no text in it.
         """
-        if not self._blocks and not self._headings:
+        if self._bare is not None:
+            self._keep_heading()
+        if not self._blocks:
             raise UnreadableDocument(
                 f"{source.uri}: no text in it",
                 hint="scanned pages need OCR first; else leave it out",
             )
         top = self._headings[0][1] if self._headings else ""
-        first = self._blocks[0].headings[:1] if self._blocks else ()
+        first = self._blocks[0].headings[:1]
         return Document(
             uri=uri or source.uri,
             title=self.title or (first[0] if first else top) or source.uri.rsplit("/", 1)[-1],
             text="".join(self._parts),
             blocks=tuple(self._blocks),
             media_type=media_type,
-            digest=sha256(source.data).hexdigest(),
+            digest=digest or sha256(source.data).hexdigest(),
             metadata=self.metadata,
         )
+
+    def _keep_heading(self) -> None:
+        """A heading without anything below it is text, or nobody would find it."""
+        assert self._bare is not None
+        _, start, above = self._bare
+        self._bare = None
+        self._blocks.append(Block("text", start, start + len(self._headings[-1][1]), above))
 
     def _write(self, text: str) -> int:
         if self._parts:

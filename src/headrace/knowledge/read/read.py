@@ -1,19 +1,22 @@
 """The one front of all readers: which format a source is in, and its documents."""
 
+import logging
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePosixPath
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from headrace.errors import did_you_mean
+from headrace.errors import HeadraceError, did_you_mean
 from headrace.knowledge.document import Document
 from headrace.knowledge.errors import UnreadableDocument
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.read.source import Source
 
 __all__ = ["Reader", "format_of", "media_type_of", "read"]
+
+_log = logging.getLogger(__name__)
 
 Reader: TypeAlias = Callable[[Source, ReadSettings], list[Document]]
 
@@ -42,7 +45,19 @@ def read(source: Source, settings: ReadSettings | None = None) -> list[Document]
     """
     if not source.data:
         raise UnreadableDocument(f"{source.uri}: empty", hint="leave it out, or fill it")
-    return _reader(_format(source))(source, settings or ReadSettings())
+    name = _format(source)
+    reader = _reader(name)
+    try:
+        return reader(source, settings or ReadSettings())
+    except HeadraceError:
+        raise
+    except Exception as error:
+        # Whatever a reader from outside raises, the other sources are read.
+        _log.exception("the reader %r failed on %s", name, source.uri)
+        raise UnreadableDocument(
+            f"{source.uri}: the reader {name!r} failed: {type(error).__name__}: {error}",
+            hint="the log has the traceback; leave the source out until its reader is mended",
+        ) from error
 
 
 def format_of(uri: str, media_type: str = "") -> str:
@@ -94,6 +109,21 @@ def _readers() -> frozenset[str]:
 
 @cache
 def _reader(name: str) -> Reader:
-    (point,) = entry_points(group="headrace.readers", name=name)
-    reader: Reader = point.load()
+    points = tuple(entry_points(group="headrace.readers", name=name))
+    if len(points) > 1:
+        raise UnreadableDocument(
+            f"several packages bring a reader {name!r}: {', '.join(sorted(map(_package, points)))}",
+            hint="uninstall all but one",
+        )
+    try:
+        reader: Reader = points[0].load()
+    except Exception as error:
+        raise UnreadableDocument(
+            f"the reader {name!r} of {_package(points[0])} cannot be loaded: {error}",
+            hint="reinstall the package, or uninstall it",
+        ) from error
     return reader
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value

@@ -22,6 +22,8 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.doc
 _MAIN = "word/document.xml"
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
 _LEVEL = re.compile(r"(?:heading|标题)\s?([1-9])\Z", re.IGNORECASE)
+_ENTRY, _MOST_ENTRIES = b"PK\x01\x02", 10_000
+"""Opening a zip makes an object for each entry, of which 50 MB can name a million."""
 _PIECE = 1 << 16
 _SMALL = 1_000_000
 """A part up to this size may be packed as tightly as it likes."""
@@ -30,6 +32,8 @@ _SMALL = 1_000_000
 def read(source: Source, settings: ReadSettings) -> list[Document]:
     """One document."""
     parser = _Parser(source.uri)
+    if source.data.count(_ENTRY) > _MOST_ENTRIES:
+        raise _broken(source.uri, f"it has more than {_MOST_ENTRIES:,} parts")
     try:
         with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
             with archive.open(_MAIN) as part:

@@ -1,22 +1,38 @@
-"""HTML: headings, paragraphs, lists, tables and code, without navigation, scripts and forms.
+"""HTML: headings, paragraphs, lists, tables and code, without navigation, scripts and controls.
 
-Parsed as a stream of tags, so depth costs nothing. Text that scripts would add is not there.
+Read as a stream of tags (markup.py), so depth costs nothing. Text that scripts would add is not
+there; pictures and the targets of links are left out.
 """
 
 import re
-from html.parser import HTMLParser
 
 from headrace.knowledge.document import BlockKind, Document
-from headrace.knowledge.read.decode import decode
+from headrace.knowledge.read.decode import charset, decode
 from headrace.knowledge.read.draft import Draft
+from headrace.knowledge.read.formats.markup import Event, attribute, events
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.read.source import Source
 
 __all__ = ["read"]
 
 _SKIPPED = frozenset(
-    {"script", "style", "nav", "noscript", "template", "svg", "form", "aside", "footer", "iframe"}
+    [
+        "script",
+        "style",
+        "nav",
+        "noscript",
+        "template",
+        "svg",
+        "aside",
+        "footer",
+        "iframe",
+        "button",
+        "select",
+        "textarea",
+        "datalist",
+    ]
 )
+"""A form is not among them: some frameworks put the whole page into one."""
 _BREAKS = frozenset(
     [
         "p",
@@ -32,91 +48,89 @@ _BREAKS = frozenset(
         "dl",
         "dt",
         "dd",
-        "br",
         "hr",
         "figure",
         "figcaption",
         "body",
+        "form",
     ]
 )
 _HEADING = re.compile(r"h[1-6]\Z")
-_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([\w-]{2,20})", re.IGNORECASE)
+_META = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?[\w:.-]{2,20}", re.IGNORECASE)
 
 
 def read(source: Source, settings: ReadSettings) -> list[Document]:
     """One document."""
-    text, encoding = _decoded(source)
+    named = charset(source.media_type)
+    if not named and (meta := _META.search(source.data[:4096])):
+        named = charset(meta[0].decode("ascii", "replace"))
+    text, encoding = decode(source.data, source.uri, named)
     draft = Draft()
     draft.metadata["encoding"] = encoding
-    parser = _Parser(draft)
-    parser.feed(text)
-    parser.close()
-    parser.flush()
+    _Page(draft).run(text)
     return [draft.document(source, "text/html")]
 
 
-def _decoded(source: Source) -> tuple[str, str]:
-    """The text in the encoding that the page names, where it holds; else by evidence."""
-    named = _CHARSET.search(source.data[:4096])
-    if named and b"\x00" not in source.data:
-        name = named[1].decode("ascii", "replace")
-        name = "gb18030" if name.lower() in ("gb2312", "gbk") else name
-        try:
-            return source.data.decode(name), name.lower()
-        except (UnicodeDecodeError, LookupError):
-            pass
-    return decode(source.data, source.uri)
-
-
-class _Parser(HTMLParser):
+class _Page:
     def __init__(self, draft: Draft) -> None:
-        super().__init__(convert_charrefs=True)
         self._draft = draft
         self._text: list[str] = []
-        self._rows: list[list[str]] = []
-        self._skip: list[str] = []
+        self._rows: list[list[list[str]]] = []
+        """Pieces by cell by row of the table that is open."""
+        self._skipped, self._depth = "", 0
         self._tables = 0
         self._kind: BlockKind = "text"
         self._mode = ""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._skip or tag in _SKIPPED:
-            if not self._skip or tag == self._skip[0]:
-                self._skip.append(tag)
-            return
-        if tag == "html":
-            if lang := dict(attrs).get("lang"):
+    def run(self, text: str) -> None:
+        for event in events(text):
+            if event.kind == "text":
+                self._data(event.value)
+            elif self._depth:
+                if event.value == self._skipped:
+                    self._depth += 1 if event.kind == "start" else -1
+            elif event.kind == "start":
+                self._start(event)
+            else:
+                self._end(event.value)
+        self._flush()
+
+    def _start(self, event: Event) -> None:
+        tag = event.value
+        if tag in _SKIPPED:
+            self._skipped, self._depth = tag, 1
+        elif tag == "html":
+            if lang := attribute(event, "lang"):
                 self._draft.metadata["lang"] = lang
         elif tag == "table":
             if not self._tables:
-                self.flush()
+                self._flush()
             self._tables += 1
         elif self._tables:
             self._cell(tag)
+        elif tag == "br":
+            self._break()
         elif tag in _BREAKS or tag in ("pre", "title") or _HEADING.match(tag):
             self._open(tag)
 
-    def handle_endtag(self, tag: str) -> None:
-        if self._skip:
-            if tag == self._skip[0]:
-                self._skip.pop()
-        elif tag == "table" and self._tables:
+    def _end(self, tag: str) -> None:
+        if tag == "table" and self._tables:
             self._tables -= 1
             if not self._tables:
                 self._table()
         elif tag == self._mode or (tag in _BREAKS and not self._tables):
-            self.flush()
+            self._flush()
 
-    def handle_data(self, data: str) -> None:
-        if self._skip:
+    def _data(self, data: str) -> None:
+        if self._depth:
             return
         if self._tables and self._rows:
             if self._rows[-1]:
-                self._rows[-1][-1] += data
+                self._rows[-1][-1].append(data)
             return
         self._text.append(data)
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Ends what is open: a heading, a title, a block of code or a paragraph."""
         if self._rows:
             self._table()
@@ -133,20 +147,42 @@ class _Parser(HTMLParser):
 
     def _open(self, tag: str) -> None:
         if self._mode == "pre":
-            self._text.append("\n" if tag == "br" else "")
             return
-        self.flush()
+        self._flush()
         if tag in ("pre", "title") or _HEADING.match(tag):
             self._mode = tag
         self._kind = "list" if tag in ("li", "dt", "dd") else "text"
+
+    def _break(self) -> None:
+        """One is a space, two in a row end a paragraph."""
+        if not self._mode and self._text and self._text[-1] == "\n":
+            self._flush()
+        else:
+            self._text.append("\n")
 
     def _cell(self, tag: str) -> None:
         if tag == "tr":
             self._rows.append([])
         elif tag in ("td", "th") and self._rows:
-            self._rows[-1].append("")
+            self._rows[-1].append([])
+        elif _HEADING.match(tag):
+            self._layout()
+            self._open(tag)
+        elif (tag == "br" or tag in _BREAKS) and self._rows and self._rows[-1]:
+            self._rows[-1][-1].append(" ")
+
+    def _layout(self) -> None:
+        """A table with a heading in it only places things: its cells are paragraphs."""
+        rows, self._rows, self._tables = self._rows, [], 0
+        for row in rows:
+            for cell in row:
+                self._draft.block("text", _joined(cell))
 
     def _table(self) -> None:
-        rows = [" | ".join(" ".join(cell.split()) for cell in row) for row in self._rows]
+        rows = [" | ".join(map(_joined, row)) for row in self._rows]
         self._rows, self._tables = [], 0
         self._draft.block("table", "\n".join(row for row in rows if row.strip(" |")))
+
+
+def _joined(pieces: list[str]) -> str:
+    return " ".join("".join(pieces).split())

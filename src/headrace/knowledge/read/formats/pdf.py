@@ -3,10 +3,16 @@
 Headings, tables and columns are not told apart from text; scanned pages have no text.
 """
 
+import math
+import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -20,32 +26,67 @@ __all__ = ["read"]
 
 _WORKER = Path(__file__).with_name("pdf_worker.py")
 _BLANK = re.compile(r"\n[ \t]*+\n")
+_NAMED = 20
 _WHY = {
     3: ("it is protected by a password", "save a copy without the password"),
     4: ("it is broken", "open it in a viewer and print it to a new PDF"),
     5: ("it holds more text than allowed", "split it, or raise knowledge.read.max_text_mb"),
+    6: ("it has more pages than allowed", "split it, or raise knowledge.read.max_pages"),
 }
+_ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name in ("LD_LIBRARY_PATH", "PATH")
+}
+"""The keys and passwords of the service are none of a parser's business."""
 
 
 def read(source: Source, settings: ReadSettings) -> list[Document]:
-    """One document, a block a paragraph, each with its page."""
+    """One document, a block a paragraph, each with its page.
+
+    Metadata `pages_unread` names pages that the parser could not read, and `pages_without_text`
+    says how many have none, as scanned ones do.
+    """
     draft = Draft()
+    unread, blank = [], 0
     for number, page in enumerate(_pages(source, settings), 1):
+        if page is None:
+            unread.append(str(number))
+            continue
         text = page.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+        blank += not text.strip()
         for paragraph in _BLANK.split(text):
             draft.block("text", paragraph, number)
+    if unread:
+        named = ", ".join(unread[:_NAMED])
+        draft.metadata["pages_unread"] = f"{named}…" if len(unread) > _NAMED else named
+    if blank:
+        draft.metadata["pages_without_text"] = str(blank)
     return [draft.document(source, "application/pdf")]
 
 
-def _pages(source: Source, settings: ReadSettings) -> list[str]:
-    memory = settings.pdf_memory_mb * 1_000_000
-    room = int(settings.max_text_mb * 1_000_000)
-    command = [sys.executable, "-I", str(_WORKER), str(memory), str(room)]
+def _pages(source: Source, settings: ReadSettings) -> Iterator[str | None]:
+    # Into a file, because what a parser that was taken over writes must not fill our memory.
+    with tempfile.TemporaryFile() as written:
+        _run(source, settings, written)
+        written.seek(0)
+        for line in written:
+            yield msgspec.json.decode(line, type=str | None)
+
+
+def _run(source: Source, settings: ReadSettings, written: IO[bytes]) -> None:
+    limits = (
+        settings.pdf_memory_mb * 1_000_000,
+        int(settings.max_text_mb * 1_000_000),
+        settings.max_pages,
+        math.ceil(settings.pdf_timeout_s),
+    )
+    command = [sys.executable, "-I", str(_WORKER), *map(str, limits)]
     try:
         done = subprocess.run(  # noqa: S603  # our own file, no shell
             command,
             input=source.data,
-            capture_output=True,
+            stdout=written,
+            stderr=subprocess.DEVNULL,
+            env=_ENVIRONMENT,
             timeout=settings.pdf_timeout_s,
             check=False,
         )
@@ -58,9 +99,15 @@ def _pages(source: Source, settings: ReadSettings) -> list[str]:
         why, hint = _WHY.get(
             done.returncode,
             (
-                f"its parser died (status {done.returncode})",
+                f"its parser died ({_status(done.returncode)})",
                 "print it to a new PDF, or raise knowledge.read.pdf_memory_mb",
             ),
         )
         raise UnreadableDocument(f"{source.uri}: the PDF cannot be read: {why}", hint=hint)
-    return [msgspec.json.decode(line, type=str) for line in done.stdout.splitlines()]
+
+
+def _status(code: int) -> str:
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"status {code}"

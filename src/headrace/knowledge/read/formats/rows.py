@@ -1,8 +1,14 @@
-"""CSV and JSONL: one document a row, its address with `#row=N` behind."""
+"""CSV and JSONL: one document a row.
+
+Its address ends in `#row=LINE`, or `#FIELD=VALUE` with the setting `id_field`. A cell of CSV holds
+at most 131,072 characters.
+"""
 
 import csv
 import io
 from collections.abc import Mapping
+from hashlib import sha256
+from urllib.parse import quote
 
 import msgspec
 
@@ -64,18 +70,29 @@ def _documents(
     rows: list[tuple[int, dict[str, str]]],
     media_type: str,
 ) -> list[Document]:
-    documents = []
+    documents: dict[str, Document] = {}
     for number, row in rows:
+        if not any(value.strip() for value in row.values()):
+            continue
         draft = Draft()
         draft.title = row.get(settings.title_field, "")
         wanted = settings.metadata_fields
         draft.metadata = {name: row[name] for name in wanted if name in row}
         draft.block("text", _text(row, settings))
-        if any(value.strip() for value in row.values()):
-            documents.append(draft.document(source, media_type, f"{source.uri}#row={number}"))
+        uri = f"{source.uri}#{_name(number, row, settings)}"
+        if uri in documents:  # a name that is there twice names nothing
+            uri = f"{source.uri}#row={number}"
+        # Of the row alone: a change of one row leaves the others as they were.
+        digest = sha256(msgspec.json.encode(row, order="sorted")).hexdigest()
+        documents[uri] = draft.document(source, media_type, uri, digest)
     if not documents:
         raise UnreadableDocument(f"{source.uri}: no rows in it", hint="leave it out, or fill it")
-    return documents
+    return list(documents.values())
+
+
+def _name(number: int, row: Mapping[str, str], settings: ReadSettings) -> str:
+    name = row.get(settings.id_field, "").strip() if settings.id_field else ""
+    return f"{settings.id_field}={quote(name)}" if name else f"row={number}"
 
 
 def _text(row: Mapping[str, str], settings: ReadSettings) -> str:
