@@ -25,6 +25,9 @@ __all__ = [
     "conversation_messages",
     "conversations",
     "dataset_versions",
+    "eval_output_items",
+    "eval_runs",
+    "evals",
     "evaluation_answers",
     "evaluation_runs",
     "feedback",
@@ -313,3 +316,39 @@ consents = Table(
     Index("ix_consents_subject_purpose", "subject", "purpose"),
 )
 """What a person allowed. Rows are never deleted but with the person: a withdrawal is a time, too."""
+
+evals = Table(
+    "evals",
+    metadata,
+    Column("id", String(41), primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("state_sealed", LargeBinary, nullable=False),
+    Index("ix_evals_key_id_id", "key_id", "id"),
+)
+"""Evals that clients made (`/v1/evals`)."""
+
+eval_runs = Table(
+    "eval_runs",
+    metadata,
+    Column("id", String(44), primary_key=True),
+    Column("eval_id", String, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("state_sealed", LargeBinary, nullable=False),
+    Index("ix_eval_runs_eval_id_id", "eval_id", "id"),
+    Index("ix_eval_runs_status_id", "status", "id"),
+)
+"""Their runs; those of a suite of the folder too."""
+
+eval_output_items = Table(
+    "eval_output_items",
+    metadata,
+    Column("run_id", String(44), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("item_sealed", LargeBinary, nullable=False),
+)
+"""What came of each row of a run, as soon as it is known."""

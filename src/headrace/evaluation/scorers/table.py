@@ -19,7 +19,7 @@ from headrace.evaluation.scorers.own import function
 from headrace.evaluation.scorers.structure import json_schema
 from headrace.evaluation.suite import Suite
 
-__all__ = ["BUILT_IN", "GROUP", "make_scorers"]
+__all__ = ["BUILT_IN", "GROUP", "make_scorer", "make_scorers"]
 
 GROUP = "headrace.scorers"
 BUILT_IN: Mapping[str, Maker] = {
@@ -49,7 +49,7 @@ def make_scorers(node: Node, suite: Suite, tools: Tools | None = None) -> dict[s
         ConfigError: unknown, named twice, wrong settings, or a case that lacks a fitting target.
     """
     tools = tools or Tools()
-    makers = dict(BUILT_IN) | {each.name: _installed(each) for each in entry_points(group=GROUP)}
+    makers = _makers()
     found: dict[str, Scorer] = {}
     for at, written in enumerate(suite.file.scorers):
         if isinstance(written, dict) and len(written) != 1:
@@ -73,6 +73,27 @@ def make_scorers(node: Node, suite: Suite, tools: Tools | None = None) -> dict[s
             raise node.error(f"{name}: {error}", "scorers", at) from None
     _check_gate(node, suite, found)
     return found
+
+
+def make_scorer(written: str | Mapping[str, Settings], tools: Tools) -> Scorer:
+    """One scorer as a suite writes it.
+
+    Raises:
+        ValueError: unknown, or wrong settings.
+    """
+    makers = _makers()
+    if not isinstance(written, str) and len(written) != 1:
+        raise ValueError("one name and its settings")
+    kind, settings = (written, {}) if isinstance(written, str) else next(iter(written.items()))
+    if kind not in makers:
+        raise ValueError(
+            f"there is no scorer {kind!r}; {did_you_mean(kind, makers, kind='scorers')}"
+        )
+    return _made(makers[kind], kind, settings, tools)
+
+
+def _makers() -> dict[str, Maker]:
+    return dict(BUILT_IN) | {each.name: _installed(each) for each in entry_points(group=GROUP)}
 
 
 def _made(maker: Maker, kind: str, settings: Settings, tools: Tools) -> Scorer:
