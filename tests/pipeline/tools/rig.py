@@ -26,7 +26,7 @@ SERVICE = """\
 models:
   chat:
     deployments:
-      - {{backend: openai, model: {model}, base_url: "{llm}", api_key: "{key}", price: {{input: 1, output: 1}}}}
+      - {{backend: openai, model: {model}, base_url: "{llm}", api_key: "{key}", price: {{input: 1, output: 1}}{model_more}}}
 pipeline:
 {before}  - generate{generate}
 {after}tools:
@@ -124,6 +124,7 @@ async def opened(
     generate: str = ": {tools: [weather]}",
     before: str = "",
     after: str = "",
+    model: str = "",
     more: str = "",
 ) -> AsyncIterator[Rig]:
     """The service, its model giving one of `rounds` after the other, the last for ever.
@@ -142,6 +143,7 @@ async def opened(
             key=KEY,
             llm=llm.url("/v1"),
             generate=generate,
+            model_more=f", {model}" if model else "",
             before=before,
             after=after,
             tools=tools.replace("API", api.url()),

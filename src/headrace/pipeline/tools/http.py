@@ -74,7 +74,7 @@ class HttpTool:
         text = data.decode(_charset(reply), errors="ignore" if not is_whole else "replace")
         if is_error:
             return Result(text=f"HTTP {status}: {text}", is_error=True)
-        return Result(text=text if is_whole else f"{text}\n[… cut after {len(data)} bytes]")
+        return Result(text=text, is_cut=not is_whole)
 
 
 async def _start_of(reply: Reply, most: int) -> tuple[bytes, bool]:

@@ -38,7 +38,7 @@ def render(
     """
     if result.passages is not None:
         return _found(turn, result.passages, settings, detectors, message)
-    text = _cut(result.text, settings.max_bytes)
+    text = _cut(result, settings.max_bytes)
     as_passage = Passage(
         id="", uri="", title="", headings=(), page=None, start=0, end=len(text), text=text, score=1
     )
@@ -89,8 +89,9 @@ def _screened(
     return screened
 
 
-def _cut(text: str, most: int) -> str:
-    data = text.encode("utf-8", "replace")
-    if len(data) <= most:
-        return text
-    return f"{data[:most].decode('utf-8', 'ignore')}\n[… cut: {most} of {len(data)} bytes]"
+def _cut(result: Result, most: int) -> str:
+    """The text as far as it may be read; says so where there was more."""
+    data = result.text.encode("utf-8", "replace")
+    if len(data) <= most and not result.is_cut:
+        return result.text
+    return f"{data[:most].decode('utf-8', 'ignore')}\n[… cut after {most} bytes]"

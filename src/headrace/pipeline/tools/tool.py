@@ -22,6 +22,8 @@ class Result:
     text: str = ""
     passages: Sequence[Passage] | None = None
     """Of a search in the knowledge base: what was found, to be numbered and cited."""
+    is_cut: bool = False
+    """Whether there was more than the text."""
     is_error: bool = False
     """Whether the text says what went wrong."""
 
