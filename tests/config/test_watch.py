@@ -20,6 +20,7 @@ def test_the_files_are_those_that_load_reads(root: Path) -> None:
     found = {path.resolve().relative_to(root).as_posix() for path in ServiceFiles(root).paths()}
     assert found == {
         "catalogue.yaml",
+        "entities.csv",
         "entities.yaml",
         "headrace.yaml",
         "prompts/a.yaml",
@@ -32,6 +33,7 @@ def test_the_files_are_those_that_load_reads(root: Path) -> None:
     "name",
     [
         "catalogue.yaml",
+        "entities.csv",
         "entities.yaml",
         "headrace.yaml",
         "prompts/a.yaml",

@@ -6,6 +6,7 @@ import pytest
 
 from headrace.config.load import load_service
 from headrace.errors import ConfigError
+from headrace.knowledge.entities.settings import Glossary
 from headrace.models.box import ModelBox
 from headrace.pipeline.compile import compile_pipeline
 from headrace.pipeline.pipeline import Pipeline
@@ -40,7 +41,7 @@ async def unlock(subject: str) -> None:
     return
 
 
-def compiled(root: Path, knowledge: Books | None) -> Pipeline:
+def compiled(root: Path, knowledge: Books | None, glossary: Glossary | None = None) -> Pipeline:
     (root / "headrace.yaml").write_text(SERVICE)
     config = load_service(root, {})
     return compile_pipeline(
@@ -52,6 +53,7 @@ def compiled(root: Path, knowledge: Books | None) -> Pipeline:
         recorder=Nothing(),
         unlock=unlock,
         knowledge=knowledge,
+        glossary=glossary,
     )
 
 
@@ -65,3 +67,9 @@ def test_another_version_of_the_knowledge_base_is_another_release(tmp_path: Path
 def test_looking_up_needs_a_knowledge_base(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no knowledge base"):
         compiled(tmp_path, None)
+
+
+def test_another_glossary_is_another_release(tmp_path: Path) -> None:
+    names = [Glossary(version=version) for version in ("1", "1", "2")]
+    first, same, other = (compiled(tmp_path, Books([]), each).release for each in names)
+    assert first == same != other

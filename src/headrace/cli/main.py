@@ -79,6 +79,11 @@ COMMANDS: dict[str, Lazy] = {
         "knowledge",
         "Fill, search and keep up to date what answers stand on.",
     ),
+    "entities": Lazy(
+        "headrace.cli.entities",
+        "entities",
+        "See which names the service knows, and what it finds in a text.",
+    ),
     "consent": Lazy(
         "headrace.cli.consent",
         "consent",

@@ -59,6 +59,7 @@ def schema_of(kind: str) -> "Schema":
 def service_sections() -> Mapping[str, object]:
     """The types of the parts of headrace.yaml that other rooms than config/ read."""
     from headrace.access.limits.config import LimitsSection
+    from headrace.knowledge.entities.settings import EntitiesSection
     from headrace.knowledge.settings import KnowledgeSection
     from headrace.models.balance.settings import BalanceSettings
     from headrace.models.cache.settings import CacheSettings
@@ -67,6 +68,7 @@ def service_sections() -> Mapping[str, object]:
     return {
         "balance": BalanceSettings,
         "cache": CacheSettings,
+        "entities": EntitiesSection,
         "knowledge": KnowledgeSection,
         "limits": LimitsSection,
         "tools": ToolsSection,

@@ -59,7 +59,7 @@ class ServiceFiles:
         found = [self._root / f"{name}.yaml" for name in ("headrace", "catalogue", "entities")]
         for folder in _FOLDERS:
             found += (self._root / folder).glob("*.yaml")
-        return [*found, *self._also]
+        return [*found, self._root / "entities.csv", *self._also]
 
     def _named_in(self, path: Path, stamp: _Stamp) -> list[Path]:
         known = self._named.get(path)

@@ -110,7 +110,8 @@ def compile_pipeline(
     """
     at = _generate_position(config)
     semantic = check_cache(config.cache, models).semantic
-    entities = EntityLinker(glossary) if glossary is not None and glossary.entities else None
+    # Dates are read without a glossary, too.
+    entities = EntityLinker(glossary) if glossary is not None else None
     if toolbox is None and config.tools is not None:
         toolbox = Toolbox.build(config, knowledge)
     steps: list[AnyStep] = []
@@ -150,7 +151,7 @@ def compile_pipeline(
     if semantic is not None:
         # How near is near enough decides what is answered.
         decides["cache"] = {"model": semantic.model, "threshold": semantic.threshold}
-    if entities is not None and glossary is not None:
+    if glossary is not None and glossary.version:
         decides["entities"] = glossary.version
     if toolbox is not None:
         decides["tools"] = toolbox.digest_inputs

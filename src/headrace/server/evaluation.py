@@ -24,7 +24,6 @@ from headrace.evaluation.run import Cache, Run, run_suite
 from headrace.evaluation.scorer import NotKept, Tools
 from headrace.evaluation.scorers.table import make_scorers
 from headrace.evaluation.suite import Suite
-from headrace.knowledge.entities.settings import read_entities
 from headrace.models.backend import Call
 from headrace.models.box import EMBEDDING, ModelBox
 from headrace.models.cache.build import build_cache
@@ -40,7 +39,7 @@ from headrace.privacy.vault import Vault
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
 from headrace.screening.policy import PolicyLibrary
-from headrace.server.knowledge import open_knowledge
+from headrace.server.knowledge import open_knowledge, read_glossary
 from headrace.storage.database import Database
 from headrace.telemetry.trace import Trace
 from headrace.types import Embedder
@@ -119,7 +118,7 @@ def declared_release(
             unlock=vault.unlock,
             cache=build_cache(read_cache(config.cache), home=home, secret=vault.cache_secret),
             knowledge=knowledge,
-            glossary=read_entities(config.entities, config.root, environ),
+            glossary=read_glossary(config, home, environ),
         )
     finally:
         if knowledge is not None:

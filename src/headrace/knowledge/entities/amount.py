@@ -44,10 +44,9 @@ _SCALE = {
     "万亿": 10**12, "千": 10**3, "百": 100,
 }  # fmt: skip
 _FIGURE = r"(?P<n>\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,6})?|\d{1,15}(?:\.\d{1,6})?)"
-_DIGITS = rf"(?<![\w.,]){_FIGURE}"
+_DIGITS = rf"(?<![A-Za-z\d_.,]){_FIGURE}"
 _WORD = rf"(?<![\w.,])(?P<n>an?|{'|'.join(ENGLISH)})"
-_HAN = rf"(?<![{CHINESE}\d.])(?P<n>[{CHINESE}]{{1,15}}|\d{{1,15}}(?:\.\d{{1,6}})?)"
-_COUNTED = rf"(?<![{CHINESE}\d.第])(?P<n>[{CHINESE}]{{1,15}}|\d{{1,15}}(?:\.\d{{1,6}})?)"
+_HAN = rf"(?<![{CHINESE}\d.第])(?P<n>[{CHINESE}]{{1,15}}|\d{{1,15}}(?:\.\d{{1,6}})?)"
 _TIMES = r"thousand|million|billion|trillion|bn|mn|k|m"
 _ZH_TIMES = "万亿|百万|千万|万|亿|千|百"
 
@@ -85,16 +84,16 @@ _HAN_UNITS = "|".join(
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"(?<!\w)(?P<unit>{_SIGNS}|(?:{_CODES}) ?) ?{_FIGURE}(?: ?(?P<times>{_TIMES})\b|(?P<zhtimes>{_ZH_TIMES}))?",
-        rf"(?:{_DIGITS})(?: ?(?P<times>{_TIMES})\b)? ?(?P<unit>{_NAMED}|€|£|\$)(?!\w)",
+        rf"(?<![A-Za-z\d_])(?P<unit>{_SIGNS}|(?:{_CODES}) ?) ?{_FIGURE}(?: ?(?P<times>{_TIMES})\b|(?P<zhtimes>{_ZH_TIMES}))?",
+        rf"(?:{_DIGITS})(?: ?(?P<times>{_TIMES})\b)? ?(?P<unit>{_NAMED}|€|£|\$)(?![A-Za-z\d_])",
         rf"{_WORD} (?:(?P<times>thousand|million|billion) )?(?P<unit>{_NAMED})\b",
         rf"(?:{_DIGITS})(?P<unit> ?%| percent\b| per cent\b|个百分点)",
         rf"(?P<unit>百分之)(?P<n>[{CHINESE}]{{1,6}}|\d{{1,6}}(?:\.\d{{1,4}})?)",
         r"(?<![一二三四五六七八九第\d])(?P<n>[一二三四五六七八九])(?P<unit>成)(?![为本功员长立人年就语交])",
-        rf"(?:{_DIGITS})(?: (?P<times>thousand|million|billion))? ?-?(?P<unit>{_UNITS})(?![\w/])",
+        rf"(?:{_DIGITS})(?: (?P<times>thousand|million|billion))? ?-?(?P<unit>{_UNITS})(?![A-Za-z\d_/])",
         rf"{_WORD} (?:(?P<times>thousand|million|billion) )?(?P<unit>{_WORD_UNITS})\b",
         rf"{_HAN}(?P<times>{_ZH_TIMES})?多? ?(?P<unit>{_HAN_UNITS})",
-        rf"{_COUNTED}(?P<unit>年){_NOT_AFTER['年']}",
+        rf"{_HAN}(?P<unit>年){_NOT_AFTER['年']}",
     )
 )  # fmt: skip
 _YEARS = re.compile(r"\d{4}|[零〇一二三四五六七八九]{4}")

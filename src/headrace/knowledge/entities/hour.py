@@ -12,8 +12,8 @@ from headrace.knowledge.entities.number import chinese_number
 __all__ = ["hours"]
 
 _PATTERN = re.compile(
-    r"(?<![\w:.])(?P<h>\d{1,2})(?:[:.](?P<m>\d{2}))? ?(?P<half>[ap])(?:\.m\.|m\b)"
-    r"|(?<![\w:.])(?P<h24>[01]?\d|2[0-3]):(?P<m24>[0-5]\d)(?![\w:])"
+    r"(?<![A-Za-z\d_:.])(?P<h>\d{1,2})(?:[:.](?P<m>\d{2}))? ?(?P<half>[ap])(?:\.m\.|m\b)"
+    r"|(?<![A-Za-z\d_:.])(?P<h24>[01]?\d|2[0-3]):(?P<m24>[0-5]\d)(?![A-Za-z\d_:])"
     r"|(?<!\w)(?P<h12>\d{1,2}) o'clock"
     r"|\b(?P<word>noon|midnight)\b"
     r"|(?P<part>凌晨|早上|清晨|上午|中午|下午|傍晚|晚上|夜里)(?P<zh>\d{1,2}|[一二两三四五六七八九十]{1,3})"

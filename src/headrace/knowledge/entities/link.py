@@ -49,6 +49,8 @@ class EntityLinker:
     def __init__(self, glossary: Glossary) -> None:
         self._names = Names(glossary.entities, typos=glossary.typos)
         self._guesses = glossary.guess
+        self.is_empty = not glossary.entities
+        """Whether it knows no name; dates and amounts it finds all the same."""
 
     def link(
         self,

@@ -18,6 +18,7 @@ from headrace.screening.policy import PolicyLibrary
 from headrace.server.doctor.database import is_current
 from headrace.server.doctor.result import Result, failure, ok
 from headrace.server.doctor.site import Site
+from headrace.server.knowledge import open_knowledge, read_glossary
 from headrace.server.state import DATABASE_FILE
 from headrace.storage.database import Database
 from headrace.telemetry.trace import Trace
@@ -42,7 +43,7 @@ def check_files(site: Site) -> Iterator[Result]:
         for entry in config.pipeline:
             _try(errors, partial(_read_settings, entry))
     if not errors and config and models and prompts and policies:
-        together = (config, models, prompts, policies)
+        together = (site, config, models, prompts, policies)
         _try(errors, lambda: _compile(*together))
     yield from (failure("files", error) for error in errors)
     if not errors and config is not None:
@@ -87,19 +88,31 @@ def _models(errors: list[HeadraceError], config: ServiceConfig, site: Site) -> M
 
 
 def _compile(
-    config: ServiceConfig, models: ModelBox, prompts: PromptLibrary, policies: PolicyLibrary
+    site: Site,
+    config: ServiceConfig,
+    models: ModelBox,
+    prompts: PromptLibrary,
+    policies: PolicyLibrary,
 ) -> None:
     # Steps only take hold of the store while they are built; nothing is answered or remembered.
     conversations = cast(ConversationStore, object())
-    compile_pipeline(
-        config,
-        models,
-        prompts,
-        policies,
-        conversations,
-        recorder=_Forgetful(),
-        unlock=_unlock_nothing,
-    )
+    glossary = read_glossary(config, site.home, site.environ)
+    knowledge = open_knowledge(config, site.home, models)
+    try:
+        compile_pipeline(
+            config,
+            models,
+            prompts,
+            policies,
+            conversations,
+            recorder=_Forgetful(),
+            unlock=_unlock_nothing,
+            knowledge=knowledge,
+            glossary=glossary,
+        )
+    finally:
+        if knowledge is not None:
+            knowledge.close()
 
 
 class _Forgetful:

@@ -116,7 +116,8 @@ class GroundStep(Step[GroundSettings]):
         """Raises ConfigError when there is nothing to look things up in."""
         lookup = None
         if settings.knowledge is not None:
-            if context.knowledge is None and context.entities is None:
+            knows_names = context.entities is not None and not context.entities.is_empty
+            if context.knowledge is None and not knows_names:
                 raise ConfigError(
                     "pipeline: ground.knowledge is set, but the service has no knowledge base",
                     hint="declare one under `knowledge:`, or names in entities.yaml, or remove it",
