@@ -58,3 +58,46 @@ def test_a_source_that_is_not_there_is_said_and_not_remembered(call: Call, docs:
     assert added.status == 1
     assert "nowhere.md: cannot be read" in added.err
     assert call("knowledge", "sync").status == 0
+
+
+@pytest.mark.model
+def test_chinese_documents_are_found_by_meaning_with_the_multilingual_model(
+    call: Call, docs: Path, multilingual_folder: Path
+) -> None:
+    del multilingual_folder  # the folder of `docs` has it then
+    (docs.parent / "headrace.yaml").write_text(
+        "knowledge:\n  model: embedding-multilingual\n  sources: [{path: docs}]\n"
+        "  retrieval: {vector_weight: 1}\n"
+        "models:\n  chat:\n    deployments:\n"
+        "      - {backend: openai_compatible, model: m, base_url: http://127.0.0.1:9/v1}\n"
+        "pipeline: [generate]\n"
+    )
+    passages = {
+        "ward": "急诊全天开放，按病情轻重而不是先来后到安排就诊。",
+        "goods": "退货须在签收后三十天内提出，商品要保持原包装。",
+        "quake": "地震时躲在结实的桌子下面，护住头部，不要乘电梯。",
+        "school": "幼儿园入园年龄为三周岁，以九月一日为界。",
+        "long": "面粉和谷物，水轮与石磨。" * 200,
+    }
+    for name, text in passages.items():
+        (docs / f"{name}.txt").write_text(text, "utf-8")
+    synced = call("knowledge", "sync")
+    assert synced.status == 0, synced.err
+    for question, name in (
+        ("房子摇晃起来怎么躲避？", "quake"),
+        ("孩子多大可以上托儿班？", "school"),
+        ("Can I send back what I bought?", "goods"),
+    ):
+        found = json.loads(call("knowledge", "search", question, "--json").out)
+        assert found[0]["uri"] == f"docs/{name}.txt", question
+
+
+@pytest.mark.model
+def test_chunks_that_the_model_does_not_read_whole_are_counted(call: Call, docs: Path) -> None:
+    (docs.parent / "headrace.yaml").write_text(
+        "models:\n  small:\n    deployments: [{backend: onnx, context_tokens: 16}]\n"
+        "knowledge: {model: small, sources: [{path: docs}]}\npipeline: [generate]\n"
+    )
+    (docs / "long.txt").write_text("The wheel turns and the flour falls into the sack. " * 3)
+    synced = call("knowledge", "sync")
+    assert "2 chunks are longer than the model reads" in synced.err

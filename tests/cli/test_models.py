@@ -36,11 +36,13 @@ def test_the_built_in_model_is_listed_without_a_service_file(call: "Call") -> No
 
 def test_a_model_is_here_once_it_is_pulled(call: "Call", service: Path) -> None:
     before = json.loads(call("models", "list", "--json").out)
-    assert [(each["model"], each["default"]) for each in before] == [
-        ("small", True),
-        ("large", False),
+    assert [(each["model"], each["default"], each["built_in"]) for each in before] == [
+        ("small", True, False),
+        ("large", False, False),
+        ("embedding", False, True),
+        ("embedding-multilingual", False, True),
     ]
-    assert [each["kept"] for each in before] == [None, None]
+    assert [each["kept"] for each in before] == [None] * 4
     assert call("models", "pull", "small").status == 0
     after = json.loads(call("models", "list", "--json").out)
     assert after[0]["kept"] == {
@@ -72,3 +74,24 @@ def test_an_unknown_model_gets_the_nearest_name(call: "Call", service: Path) -> 
 
 def test_a_checksum_needs_one_reference(call: "Call", service: Path) -> None:
     assert call("models", "pull", "small", "--sha256", "0" * 64).status == 2
+
+
+@pytest.mark.model
+def test_the_built_in_embedding_models_are_pulled_and_tested_by_name(
+    call: "Call", service: Path, multilingual_folder: Path
+) -> None:
+    (service / ".headrace").mkdir()
+    (service / ".headrace" / "models").symlink_to(multilingual_folder)
+    for name, dimensions in (("embedding", 384), ("embedding-multilingual", 512)):
+        pulled = json.loads(call("models", "pull", name, "--json").out)
+        assert [each["model"] for each in pulled] == [name, name]
+        tested = call("models", "test", name)
+        assert tested.status == 0, tested.err
+        assert f"{dimensions} dimensions" in tested.out
+    row = next(line for line in call("models", "list").out.splitlines() if "-multilingual" in line)
+    assert " yes " in row
+
+
+def test_the_nearest_built_in_name_is_said(call: "Call", service: Path) -> None:
+    for command in ("pull", "test"):
+        assert "'embedding-multilingual'" in call("models", command, "embedding-multi").err

@@ -268,7 +268,8 @@ def test_embeddings_come_as_floats_and_as_base64(client: OpenAI) -> None:
 
 
 def test_models_are_listed_and_shown(client: OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == [MODEL]
+    listed = [model.id for model in client.models.list()]
+    assert listed == [MODEL, "embedding", "embedding-multilingual"]
     assert client.models.retrieve(MODEL).object == "model"
 
 

@@ -167,7 +167,7 @@ def test_every_model_and_route_is_listed_and_the_deployments_are_measured(
 ) -> None:
     with client_of(service) as client:
         assert {each.id for each in client.models.list()} == {
-            "chat", "spare", "assistant", "european",
+            "chat", "spare", "assistant", "european", "embedding", "embedding-multilingual",
         }  # fmt: skip
     ask(service)
     with service.client() as plain:

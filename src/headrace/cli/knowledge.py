@@ -213,9 +213,11 @@ async def _run(place: Place, section: KnowledgeSection, store: "IndexStore") -> 
                         tasks[what] = bars.add_task(what, total=total)
                     bars.update(tasks[what], completed=done)
 
-                return await synchronise(
+                report = await synchronise(
                     store, cache, embedder, section, place.root, advance=advance
                 )
+                report.truncated = embedder.truncated
+                return report
 
 
 async def _searched(
@@ -244,6 +246,12 @@ def _finish(report: "Report", *, as_json: bool) -> None:
             f"{report.unchanged} unchanged; {report.chunks:,} chunks, {report.embedded:,} embedded"
         )
         click.echo(f"version {report.version[:16]}{'' if report.changed else ' (as before)'}")
+    if report.truncated and not as_json:
+        click.echo(
+            f"{report.truncated:,} chunks are longer than the model reads: only their beginning "
+            "is found by meaning (a smaller `knowledge.chunk.max_tokens` mends that)",
+            err=True,
+        )
     for each in report.unread:
         click.echo(f"not read: {printable(each.reason)}", err=True)
         if each.hint and not as_json:

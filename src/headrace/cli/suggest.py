@@ -35,15 +35,17 @@ def complete_keys(
 def complete_models(
     context: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Names of the declared models."""
+    """Names of the declared models, and of the built-in ones."""
     del context, param
     from headrace.config.load import load_service
+    from headrace.models.box import builtin_models
 
     try:
-        models = load_service(Place.here().root, os.environ).models
+        service = load_service(Place.here().root, os.environ)
     except HeadraceError:
         return []
-    return _items(((name, "") for name in models), incomplete)
+    names = (*service.models, *builtin_models(service))
+    return _items(((name, "") for name in names), incomplete)
 
 
 def complete_prompts(

@@ -35,6 +35,7 @@ async def answer_embeddings(call: Call) -> None:
         principal=call.principal,
         inputs=inputs,
         model=request.model,
+        kind=request.input_type,
         subject=subject_of(request.user),
         trace=call.trace(),
     )
@@ -51,22 +52,20 @@ async def _answer(call: Call, request: EmbeddingsRequest, turn: EmbeddingTurn) -
             param="dimensions",
         )
     encode = _base64 if request.encoding_format == "base64" else list
-    await call.respond(
-        msgspec.json.encode(
-            {
-                "object": "list",
-                "data": [
-                    {"object": "embedding", "index": index, "embedding": encode(vector)}
-                    for index, vector in enumerate(made.vectors)
-                ],
-                "model": turn.model,
-                "usage": {
-                    "prompt_tokens": made.usage.prompt_tokens,
-                    "total_tokens": made.usage.prompt_tokens,
-                },
-            }
-        )
-    )
+    tokens = made.usage.prompt_tokens
+    body: dict[str, object] = {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": encode(vector)}
+            for index, vector in enumerate(made.vectors)
+        ],
+        "model": turn.model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+    if made.truncated:
+        # Not OpenAI's: the inputs of which only the beginning counted.
+        body["truncated"] = made.truncated
+    await call.respond(msgspec.json.encode(body))
 
 
 def _base64(vector: list[float]) -> str:

@@ -10,9 +10,10 @@ __all__ = ["list_models", "show_model"]
 
 
 async def list_models(call: Call) -> None:
-    """Every model of the service."""
-    names = call.service.models.names()
-    body = {"object": "list", "data": [_model(call, name) for name in names]}
+    """Every model of the service; the built-in ones, which embed only, last."""
+    models = call.service.models
+    listed = [_model(call, name) for name in (*models.names(), *models.embedding_names())]
+    body = {"object": "list", "data": listed}
     await call.respond(msgspec.json.encode(body))
 
 
@@ -24,10 +25,12 @@ async def show_model(call: Call) -> None:
 
 def _model(call: Call, name: str) -> dict[str, object]:
     model = call.service.models.get(name)
+    embeds = name in call.service.models.embedding_names()
     return {
         "id": name,
         "object": "model",
         "created": int(call.service.loaded_at),
         "owned_by": call.service.config.name,
         "context_tokens": model.context_tokens,
+        **({"tasks": ["embed"]} if embeds else {}),
     }

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from headrace.errors import InvalidRequest
-from headrace.types import Message, Params
+from headrace.types import Message, Params, TextKind
 
 MAX_STOP_SEQUENCES = 16
 
@@ -78,6 +78,8 @@ class EmbeddingsRequest(msgspec.Struct, kw_only=True):
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
     user: str | None = None
+    input_type: TextKind | None = None
+    """Not OpenAI's: what the inputs are, for models that embed questions in another way."""
 
 
 R = TypeVar("R", bound=msgspec.Struct)

@@ -66,6 +66,8 @@ class Report:
     """Of what was added and updated."""
     embedded: int = 0
     """Texts that the model embedded; the others were known."""
+    truncated: int = 0
+    """Of those, the ones of which the model reads only the beginning, as far as it says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,15 @@ class DeclaredWeights:
     """What headrace.yaml says it must be; None pins the first one seen."""
     kept: Kept | None
     """The file in the store, if it is there, unchanged, and the one declared."""
+    tokenizer: str | None = None
+    """A second file that belongs to it, where a backend wants one."""
+    tokenizer_sha256: str | None = None
+    tokenizer_kept: Kept | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether nothing of it is left to be fetched."""
+        return self.kept is not None and (self.tokenizer is None or self.tokenizer_kept is not None)
 
 
 def declared_weights(models: Mapping[str, ModelConfig], store: ModelStore) -> list[DeclaredWeights]:
@@ -37,22 +46,34 @@ def declared_weights(models: Mapping[str, ModelConfig], store: ModelStore) -> li
     found: list[DeclaredWeights] = []
     for name, config in models.items():
         deployment = config.deployments[0]
-        settings = deployment.settings.convert(backend_type(deployment).Settings)
-        reference = getattr(settings, "weights", None)
-        sha256 = getattr(settings, "sha256", None)
-        kept = None if reference is None else store.find(reference)
-        if kept is not None and sha256 is not None and kept.sha256 != sha256.lower():
-            kept = None  # another file than the one declared: it would be fetched anew
+        kind = backend_type(deployment)
+        settings = deployment.settings.convert(kind.Settings)
+        pinned: Mapping[str, str] = getattr(kind, "pinned", {})
+        reference: str | None = getattr(settings, "weights", None)
+        sha256 = getattr(settings, "sha256", None) or pinned.get(reference or "")
+        tokenizer: str | None = getattr(settings, "tokenizer", None)
+        tokenizer_sha256 = getattr(settings, "tokenizer_sha256", None)
+        tokenizer_sha256 = tokenizer_sha256 or pinned.get(tokenizer or "")
         found.append(
             DeclaredWeights(
                 model=name,
                 backend=deployment.backend,
                 reference=reference,
                 sha256=sha256,
-                kept=kept,
+                kept=_kept(store, reference, sha256),
+                tokenizer=tokenizer,
+                tokenizer_sha256=tokenizer_sha256,
+                tokenizer_kept=_kept(store, tokenizer, tokenizer_sha256),
             )
         )
     return found
+
+
+def _kept(store: ModelStore, reference: str | None, sha256: str | None) -> Kept | None:
+    kept = None if reference is None else store.find(reference)
+    if kept is not None and sha256 is not None and kept.sha256 != sha256.lower():
+        return None  # another file than the one declared: it would be fetched anew
+    return kept
 
 
 def look_up(reference: str, root: Path) -> None:

@@ -150,7 +150,11 @@ def compile_pipeline(
     }
     if semantic is not None:
         # How near is near enough decides what is answered.
-        decides["cache"] = {"model": semantic.model, "threshold": semantic.threshold}
+        decides["cache"] = {
+            "model": semantic.model,
+            "serves": models.get(semantic.model).describe(),
+            "threshold": semantic.threshold,
+        }
     if glossary is not None and glossary.version:
         decides["entities"] = glossary.version
     if toolbox is not None:

@@ -12,6 +12,7 @@ from headrace.models.box import ModelBox
 from headrace.pipeline.admit import admit_inputs
 from headrace.pipeline.pipeline import Recorder, Unlock
 from headrace.telemetry.trace import Trace, TraceStatus
+from headrace.types import TextKind
 
 __all__ = ["Embedder", "EmbeddingTurn"]
 
@@ -24,6 +25,8 @@ class EmbeddingTurn:
     inputs: Sequence[str]
     model: str | None = None
     """The logical model asked for; None is the service's first."""
+    kind: TextKind | None = None
+    """What the inputs are, where the client says so."""
     subject: str = ""
     trace: Trace = field(default_factory=Trace)
 
@@ -67,7 +70,7 @@ class Embedder:
             admission = await admit_inputs(self._limiter, turn.principal, model, turn.inputs)
             with admission, trace.span("embed", kind="client") as span:
                 await self._unlock(trace.subject)
-                made, deployment = await model.embed(turn.inputs)
+                made, deployment = await model.embed(turn.inputs, kind=turn.kind)
                 _check(made, turn.inputs)
                 trace.prompt_tokens = made.usage.prompt_tokens
                 trace.cost_usd = deployment.cost_usd(made.usage)
@@ -80,6 +83,7 @@ class Embedder:
                         "gen_ai.request.model": model.name,
                         "gen_ai.embeddings.dimension.count": len(made.vectors[0]),
                         "headrace.model.digest": deployment.backend.digest,
+                        "headrace.embeddings.truncated": len(made.truncated),
                     }
                 )
             status = "ok"

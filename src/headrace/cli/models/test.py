@@ -16,9 +16,10 @@ from headrace.config.model import ServiceConfig
 from headrace.console.figure import as_seconds
 from headrace.errors import HeadraceError, UnknownModel
 from headrace.models.backend import Backend, RateLimits
-from headrace.models.box import ModelBox
+from headrace.models.box import ModelBox, backend_type, builtin_models
 from headrace.models.catalogue.load import load_catalogue
 from headrace.models.catalogue.served import Served, served_models
+from headrace.models.encoder.backend import EncoderBackend
 from headrace.models.probe.diagnosis import Diagnosis, diagnose
 from headrace.models.probe.probe import QUESTION, Probed, probe, probe_embedding, with_last_day
 
@@ -48,7 +49,7 @@ def test(
     embed: bool,
     as_json: bool,
 ) -> None:
-    """Ask a declared model one small question, for real; say what is wrong if it does not answer.
+    """Ask a declared or built-in model one small question, for real; say what is wrong if it does not answer.
 
     Without MODEL, the first one. Works beside a running service; a provider bills a few tokens.
     Exits with 1 if there is no answer: key, address, dns, tls, quota, access, model, context,
@@ -57,7 +58,9 @@ def test(
     place = Place.here()
     service, served = _one(place, name, deployment)
     entry = served.entry
+    kind = backend_type(service.models[served.model].deployments[0])
     is_embedding = embed or (entry is not None and entry.facts.tasks == ["embed"])
+    is_embedding = is_embedding or (isinstance(kind, type) and issubclass(kind, EncoderBackend))
     with FetchProgress() as progress:
         found = asyncio.run(
             _tested(place, service, served.model, prompt, progress, embed=is_embedding)
@@ -80,9 +83,10 @@ def _one(place: Place, name: str | None, deployment: int) -> tuple[ServiceConfig
     name = next(iter(models)) if name is None else name
     if name in service.routes:
         raise _is_a_route(name, service)
-    if name not in models:
-        raise UnknownModel.named(name, models)
-    config = models[name]
+    builtin = builtin_models(service)
+    if name not in models and name not in builtin:
+        raise UnknownModel.named(name, [*models, *builtin])
+    config = models.get(name) or builtin[name]
     if deployment >= len(config.deployments):
         count = len(config.deployments)
         raise click.UsageError(f"the model {name!r} has {count} deployments, counted from 0")
@@ -108,7 +112,7 @@ async def _tested(
     place.made()
     box = ModelBox.build(service, place.home, os.environ, only=[name])
     # Not through the model, which would try again and hide what is wrong.
-    backend: Backend = next(iter(box.runners.values())).backend
+    backend: Backend = box.get(name).first.deployments[0].backend
     try:
         await box.start(progress.report)
         found = await (probe_embedding if embed else probe)(backend, prompt)

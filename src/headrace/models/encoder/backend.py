@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -28,6 +28,8 @@ class EncoderBackend(ABC):
     """Serves one sentence encoder. It embeds; it answers nothing."""
 
     provider: ClassVar[str]
+    pinned: ClassVar[Mapping[str, str]] = {}
+    """SHA-256 of the files of the backend's defaults, by reference."""
     batch_tokens: ClassVar[int]
     """Tokens computed in one go; what a question that comes then waits for."""
 

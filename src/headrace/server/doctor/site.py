@@ -8,6 +8,9 @@ from typing import Self
 from headrace.config.load import home_path, load_service
 from headrace.config.model import ServiceConfig
 from headrace.errors import HeadraceError
+from headrace.knowledge.settings import read_knowledge
+from headrace.models.box import builtin_models
+from headrace.models.cache.settings import read_cache
 from headrace.models.store import ModelStore
 from headrace.models.weights import DeclaredWeights, declared_weights
 from headrace.server.state import RunningService, running_service
@@ -44,6 +47,17 @@ class Site:
         )
 
 
+def _embedding_names(config: ServiceConfig) -> set[str]:
+    """The models that the service's knowledge and its cache compare texts with."""
+    names: set[str] = set()
+    if config.knowledge is not None:
+        names.add(read_knowledge(config.knowledge).model)
+    semantic = read_cache(config.cache).semantic
+    if semantic is not None:
+        names.add(semantic.model)
+    return names
+
+
 def _declared(
     root: Path, home: Path, environ: Mapping[str, str]
 ) -> tuple[ServiceConfig | None, tuple[DeclaredWeights, ...]]:
@@ -53,7 +67,12 @@ def _declared(
         return None, ()
     try:
         store = ModelStore(home / "models", root=root)
-        return config, tuple(declared_weights(config.models, store))
+        builtin = {
+            name: model
+            for name, model in builtin_models(config).items()
+            if name in _embedding_names(config)
+        }
+        return config, tuple(declared_weights({**config.models, **builtin}, store))
     except (HeadraceError, OSError):
         # The checks of the files and of the home say why.
         return config, ()

@@ -18,7 +18,7 @@ def check_weights(site: Site) -> Iterator[Result]:
 
 
 def _weights(each: DeclaredWeights, reference: str, site: Site) -> Result:
-    if each.kept is not None:
+    if each.kept is not None and each.is_here:
         size = f"{each.kept.size / 1e6:.0f} MB"
         return ok("weights", f"{each.model}: {size} at {each.kept.path}")
     try:
