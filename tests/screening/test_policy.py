@@ -24,7 +24,7 @@ def load(folder: Path, text: str, name: str = "own") -> Policy:
 
 def test_without_files_there_is_the_built_in_policy(tmp_path: Path) -> None:
     library = PolicyLibrary.load(tmp_path, {})
-    assert library.names() == ("default",)
+    assert library.names() == ("default", "personal")
     assert library.get("default").input.rules["email"] == (Rule(action="mask"),)
 
 

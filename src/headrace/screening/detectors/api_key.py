@@ -33,6 +33,41 @@ _KEYS: tuple[tuple[str, str], ...] = (
     (r"dapi", r"[a-f0-9]{32}"),  # Databricks
     (r"LTAI", r"[A-Za-z0-9]{16,24}+"),  # Alibaba Cloud
     (r"AKID", r"[A-Za-z0-9]{32}"),  # Tencent Cloud
+    (r"AKLT", r"[A-Za-z0-9]{40,64}+"),  # Volcengine
+    (r"ALTAK-", r"[A-Za-z0-9]{16,40}+"),  # Baidu
+    (r"AKCp", r"[A-Za-z0-9]{60,80}+"),  # JFrog
+    (r"EAAA", r"[A-Za-z0-9_\-]{60,64}+"),  # Square
+    (r"sq0(?:atp|csp|idp)-", r"[A-Za-z0-9_\-]{22,64}+"),
+    (r"SK", r"[a-f0-9]{32}(?![A-Za-z0-9])"),  # Twilio
+    (r"(?<=[0-9]{8}:)AA", r"[A-Za-z0-9_\-]{33}"),  # Telegram
+    (r"key-", r"[a-f0-9]{32}(?![A-Za-z0-9])"),  # Mailgun
+    (r"xkeysib-", r"[a-f0-9]{64}-[A-Za-z0-9]{16}"),  # Brevo
+    (r"sntry[su]_", r"[A-Za-z0-9_\-]{32,512}+"),  # Sentry
+    (r"glsa_", r"[A-Za-z0-9]{32}_[a-f0-9]{8}"),  # Grafana
+    (r"NRAK-", r"[A-Z0-9]{27}"),  # New Relic
+    (r"hv[sbr]\.", r"[A-Za-z0-9_\-]{24,255}+"),  # HashiCorp Vault
+    (r"dp\.(?:pt|st|ct|sa|scim|audit)\.", r"[A-Za-z0-9]{40,44}+"),  # Doppler
+    (r"pul-", r"[a-f0-9]{40}"),  # Pulumi
+    (r"ops_", r"[A-Za-z0-9_\-]{200,512}+"),  # 1Password
+    (r"AGE-SECRET-KEY-1", r"[A-Z0-9]{58}"),  # age
+    (r"lin_api_", r"[A-Za-z0-9]{32,64}+"),  # Linear
+    (r"ntn_", r"[A-Za-z0-9]{40,64}+"),  # Notion
+    (r"figd_", r"[A-Za-z0-9_\-]{30,64}+"),  # Figma
+    (r"PMAK-", r"[A-Za-z0-9\-]{50,64}+"),  # Postman
+    (r"ATATT3", r"[A-Za-z0-9_\-]{60,255}+"),  # Atlassian
+    (r"CFPAT-", r"[A-Za-z0-9_\-]{43}"),  # Contentful
+    (r"sk\.", r"eyJ[A-Za-z0-9_\-]{20,255}+\.[A-Za-z0-9_\-]{20,64}+"),  # Mapbox
+    (r"pscale_(?:tkn|pw|oauth)_", r"[A-Za-z0-9_\-]{32,64}+"),  # PlanetScale
+    (r"sbp_", r"[a-f0-9]{40}"),  # Supabase
+    (r"nfp_", r"[A-Za-z0-9]{36,60}+"),  # Netlify
+    (r"HRKU-", r"[A-Za-z0-9_\-]{36,64}+"),  # Heroku
+    (r"dckr_[po]at_", r"[A-Za-z0-9_\-]{27,64}+"),  # Docker Hub
+    (r"rubygems_", r"[a-f0-9]{48}"),  # RubyGems
+    (r"ph[cx]_", r"[A-Za-z0-9]{40,60}+"),  # PostHog
+    (r"r8_", r"[A-Za-z0-9]{37,40}+"),  # Replicate
+    (r"tgp_v1_", r"[A-Za-z0-9_\-]{40,60}+"),  # Together
+    (r"fw_", r"[A-Za-z0-9]{20,40}+"),  # Fireworks
+    (r"lsv2_(?:pt|sk)_", r"[A-Za-z0-9_]{32,64}+"),  # LangSmith
 )
 """Well-known prefix, and the secret behind it, as the makers' documentation shows them."""
 
@@ -46,12 +81,12 @@ _BODY = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _LONG = re.compile(r"[A-Za-z0-9_\-]{20}")
 """Every key has at least this, and prose has not: one cheap look before the long pattern."""
 _DIGIT = re.compile(r"[0-9]")
-_LONGEST_HEAD = 12
+_LONGEST_HEAD = 20
 _WINDOW = 512 + _LONGEST_HEAD + 1
 
 
 class ApiKeyDetector:
-    """Finds keys of AWS, Google, GitHub, GitLab, Slack, OpenAI, Anthropic, Stripe and others.
+    """Finds keys of AWS, Google, GitHub, Slack, OpenAI, Anthropic, Stripe and some fifty others.
 
     The prefix is public, so it stays: it says which key to revoke. Does not catch: keys without
     a prefix of their own (AWS secret keys, Azure, plain hex; see `assigned_secret`), keys broken
@@ -60,6 +95,7 @@ class ApiKeyDetector:
 
     name = "api_key"
     kinds = ("secret",)
+    languages = ("any",)
     window = _WINDOW
     wakes = (
         ("A(?:KI|SI|ID|RO|GP|NP)", "A"),
@@ -68,6 +104,16 @@ class ApiKeyDetector:
         ("LTA", "I"),
         ("AKI", "D"),
         ("SG", "."),
+        ("AKL", "T"),
+        ("AKC", "p"),
+        ("EAA", "A"),
+        (":A", "A"),
+        ("S", "K"),
+        ("hv[sbr]", "."),
+        ("(?:dp|sk)", "."),
+        (r"dp\.(?:pt|st|ct|sa)", "."),
+        (r"dp\.scim", "."),
+        (r"dp\.audit", "."),
         ("[A-Za-z0-9]", "-"),
     )
     """Prefixes that are plain."""

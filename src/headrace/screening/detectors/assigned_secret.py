@@ -54,6 +54,7 @@ class AssignedSecretDetector:
 
     name = "assigned_secret"
     kinds = ("secret",)
+    languages = ("en", "zh")
     window = _WINDOW
     wakes = (
         (r"\b[iI]", "sS"),

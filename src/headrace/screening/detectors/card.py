@@ -56,6 +56,7 @@ class CardDetector:
 
     name = "card"
     kinds = ("card",)
+    languages = ("any",)
     window = _WINDOW
     wakes = ()
     is_numeric = True

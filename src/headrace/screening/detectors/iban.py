@@ -40,6 +40,7 @@ class IbanDetector:
 
     name = "iban"
     kinds = ("iban",)
+    languages = ("any",)
     window = _WINDOW
     wakes = ()
     is_numeric = True

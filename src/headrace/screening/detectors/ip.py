@@ -35,6 +35,7 @@ class IpDetector:
 
     name = "ip"
     kinds = ("ip",)
+    languages = ("any",)
     window = _WINDOW
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:

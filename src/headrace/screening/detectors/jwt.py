@@ -26,6 +26,7 @@ class JwtDetector:
 
     name = "jwt"
     kinds = ("secret",)
+    languages = ("any",)
     window = _WINDOW
     wakes = (("ey", "J"),)
 

@@ -49,6 +49,7 @@ class NationalIdDetector:
 
     name = "national_id"
     kinds = ("national_id",)
+    languages = ("en", "zh")
     window = _WINDOW + 1
     wakes = ()
     is_numeric = True

@@ -49,6 +49,7 @@ class PhoneDetector:
 
     name = "phone"
     kinds = ("phone",)
+    languages = ("any",)
     window = _WINDOW
     wakes = ()
     is_numeric = True

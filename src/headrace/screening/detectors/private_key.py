@@ -30,6 +30,7 @@ class PrivateKeyDetector:
 
     name = "private_key"
     kinds = ("secret",)
+    languages = ("any",)
     window = _WINDOW
     wakes = (("-", "-"),)
 

@@ -27,6 +27,7 @@ class UrlPasswordDetector:
 
     name = "url_password"
     kinds = ("secret",)
+    languages = ("any",)
     window = _WINDOW
     wakes = ()
 
