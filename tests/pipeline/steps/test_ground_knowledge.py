@@ -250,6 +250,15 @@ async def test_nobody_is_told_of_what_its_role_may_not_read() -> None:
     assert "Otter" not in str(rig.traces[0].spans)
 
 
+async def test_of_a_very_long_question_the_end_is_looked_at() -> None:
+    rig = Rig.of(None, Model("x"), knower=knower())
+    text = f"Anna {'x ' * 20_000}. When is Anna open?"
+    await heard(rig, asked(text))
+    span = next(each for each in rig.traces[0].spans if each.name == "retrieve")
+    start = text.rindex("Anna")
+    assert span.attributes["headrace.link.spans"] == [f"{start}-{start + 4}"]
+
+
 def test_a_time_zone_that_is_none_is_an_error() -> None:
     with pytest.raises(ConfigError, match="no time zone 'Mars/Base'"):
         knower("Mars/Base")

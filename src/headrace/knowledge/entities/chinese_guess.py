@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from headrace.knowledge.entities.guess import Guess, lexicon
-from headrace.knowledge.entities.longer_word import is_short, longer_words, stands_inside
+from headrace.knowledge.entities.longer_word import is_short, longer_words
 
 __all__ = ["chinese_guesses"]
 
@@ -108,9 +108,7 @@ def _names_of_list(text: str) -> Iterator[Guess]:
     for match in first.finditer(text):
         at = match.start()
         for name in by_sign[match[0]] if at >= end else ():
-            if text.startswith(name, at) and not (
-                is_short(name) and stands_inside(text, at, longer.get(name, ()), name)
-            ):
+            if text.startswith(name, at) and not (name in longer and longer[name].hold(text, at)):
                 end = at + len(name)
                 yield at, end, kinds[name], 0.8
                 break

@@ -7,11 +7,12 @@ does not know (青龙偃月刀) still misleads, and so do words that only overla
 
 import lzma
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["is_short", "longer_words", "stands_inside"]
+__all__ = ["LongerWords", "is_short", "longer_words"]
 
 _FILE = Path(__file__).with_name("chinese_words.xz")
 _HAN = re.compile("[\u4e00-\u9fff]+")
@@ -28,29 +29,39 @@ def is_short(name: str) -> bool:
     return len(name) <= _MOST and bool(_HAN.fullmatch(name))
 
 
-@lru_cache(maxsize=4)
-def longer_words(names: frozenset[str]) -> Mapping[str, Sequence[str]]:
-    """For each short name the longer words that hold it, if there are any.
+@dataclass(frozen=True, slots=True)
+class LongerWords:
+    """The longer words that hold one name."""
 
-    Reads 59,000 words: about 50 ms, once for each set of names.
+    words: frozenset[str]
+    places: tuple[tuple[int, int], ...]
+    """Where in them the name begins, and how long they are."""
+
+    def hold(self, text: str, start: int) -> bool:
+        """Whether the name at `start` is part of one of them."""
+        return any(
+            start >= at and text[start - at : start - at + length] in self.words
+            for at, length in self.places
+        )
+
+
+@lru_cache(maxsize=4)
+def longer_words(names: frozenset[str]) -> Mapping[str, LongerWords]:
+    """For each name of two signs the longer words that hold it, if there are any.
+
+    Reads 61,849 words: about 25 ms, once for each set of names.
     """
     if not names:
         return {}
-    found: dict[str, list[str]] = {}
+    words: dict[str, set[str]] = {}
+    places: dict[str, set[tuple[int, int]]] = {}
     for word in lzma.decompress(_FILE.read_bytes()).decode().split("\n"):
         for at in range(len(word) - 1):
             name = word[at : at + 2]
             if name in names and not (at == 0 and word[2:] in _HEADS):
-                found.setdefault(name, []).append(word)
-    return found
-
-
-def stands_inside(text: str, start: int, words: Sequence[str], name: str) -> bool:
-    """Whether the name at `start` is part of one of the longer words."""
-    for word in words:
-        at = word.find(name)
-        while at >= 0:
-            if start >= at and text.startswith(word, start - at):
-                return True
-            at = word.find(name, at + 1)
-    return False
+                words.setdefault(name, set()).add(word)
+                places.setdefault(name, set()).add((at, len(word)))
+    return {
+        name: LongerWords(frozenset(found), tuple(sorted(places[name])))
+        for name, found in words.items()
+    }

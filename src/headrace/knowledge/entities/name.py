@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from headrace.knowledge.entities.fold import fold
-from headrace.knowledge.entities.longer_word import is_short, longer_words, stands_inside
+from headrace.knowledge.entities.longer_word import is_short, longer_words
 from headrace.knowledge.entities.settings import Entity
 from headrace.knowledge.entities.typo import Typos
 
@@ -74,7 +74,8 @@ class Names:
         if len(name) == 1:
             around = folded[at - 1 : at] + folded[at + 1 : at + 2]
             return not any("\u4e00" <= char <= "\u9fff" for char in around)
-        return not stands_inside(folded, at, self._longer.get(name, ()), name)
+        longer = self._longer.get(name)
+        return longer is None or not longer.hold(folded, at)
 
     def _mistyped(
         self, text: str, folded: str, source: Sequence[int], exact: Sequence[Mention]
