@@ -6,6 +6,7 @@ into bug reports, and nothing but the texts in it is anybody's secret.
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from typing import get_args
 
 import click
@@ -21,7 +22,7 @@ from headrace.cli.waterfall import print_trace
 from headrace.console.figure import as_moment, as_seconds
 from headrace.telemetry.store import TraceStore
 from headrace.telemetry.trace import Trace, TraceStatus
-from headrace.types import Choice, Message
+from headrace.types import Choice, Message, ToolCall
 
 __all__ = ["trace"]
 
@@ -150,9 +151,14 @@ def _print_texts(trace: Trace) -> None:
     for message in msgspec.json.decode(trace.input or "[]", type=list[Message]):
         terminal.print(Text(f"{message.role}", "bold"))
         terminal.print(Text(printable(message.text(), lines=True)))
+        _print_calls(message.tool_calls or ())
     for choice in msgspec.json.decode(trace.output or "[]", type=list[Choice]):
         terminal.print(Text("answer" if choice.index == 0 else f"answer {choice.index}", "bold"))
         terminal.print(Text(printable(choice.text, lines=True)))
-        for call in choice.tool_calls:
-            asked = f"{call.function.name}({call.function.arguments})"
-            terminal.print(Text(printable(asked, lines=True), "cyan"))
+        _print_calls(choice.tool_calls)
+
+
+def _print_calls(calls: Iterable[ToolCall]) -> None:
+    for call in calls:
+        asked = f"{call.function.name}({call.function.arguments})"
+        console().print(Text(printable(asked, lines=True), "cyan"))

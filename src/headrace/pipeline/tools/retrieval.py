@@ -20,8 +20,8 @@ PARAMETERS: Mapping[str, object] = {
         "query": {
             "type": "string",
             "minLength": 1,
-            "maxLength": 1000,
-            "description": "What to look for, in a few words or as a question.",
+            "maxLength": 200,
+            "description": "The question, in plain words.",
         }
     },
     "required": ["query"],
