@@ -10,20 +10,9 @@ from headrace.knowledge.errors import UnreadableDocument
 from headrace.knowledge.read.read import _reader, _readers, read
 from headrace.knowledge.read.source import Source
 
-READER = '''
-from headrace.knowledge.document import Document
-from headrace.knowledge.read.draft import Draft
-from headrace.knowledge.read.settings import ReadSettings
-from headrace.knowledge.read.source import Source
-
-
-def read(source: Source, settings: ReadSettings) -> list[Document]:
-    """One document: what is said, without the times."""
-    draft = Draft()
-    for cue in source.data.decode().split("\\n\\n"):
-        draft.block("text", " ".join(line for line in cue.splitlines()[1:] if "-->" not in line))
-    return [draft.document(source, "application/x-subrip")]
-'''
+PAGE = (Path(__file__).parents[3] / "docs" / "knowledge-reading.md").read_text("utf-8")
+READER = PAGE.partition("```python\n")[2].partition("```")[0]
+"""The example of the docs."""
 SUBTITLES = b"1\n00:00:01 --> 00:00:02\nHello.\n\n2\n00:00:03 --> 00:00:04\nBye."
 Install = Callable[..., None]
 

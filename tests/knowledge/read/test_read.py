@@ -69,6 +69,10 @@ def test_html_gives_the_main_text_without_navigation_and_scripts() -> None:
     assert shown(document) == [("text", "一二", ("标题",)), ("table", "a | b\n1 | 2", ("标题",))]
 
 
+def test_a_menu_that_is_never_closed_does_not_swallow_the_page() -> None:
+    assert one("a.html", "<nav><a>menu<main><p>text</main><footer>end").text == "text"
+
+
 def test_deeply_nested_html_is_read() -> None:
     assert one("a.html", "<div>" * 100_000 + "deep").text == "deep"
 

@@ -86,7 +86,7 @@ class _Page:
         for event in events(text):
             if event.kind == "text":
                 self._data(event.value)
-            elif self._depth:
+            elif self._depth and event.value != "main":
                 if event.value == self._skipped:
                     self._depth += 1 if event.kind == "start" else -1
             elif event.kind == "start":
@@ -97,6 +97,8 @@ class _Page:
 
     def _start(self, event: Event) -> None:
         tag = event.value
+        # Nothing that is skipped holds the main part: it was left open.
+        self._depth = 0
         if tag in _SKIPPED:
             self._skipped, self._depth = tag, 1
         elif tag == "html":
@@ -114,6 +116,7 @@ class _Page:
             self._open(tag)
 
     def _end(self, tag: str) -> None:
+        self._depth = 0
         if tag == "table" and self._tables:
             self._tables -= 1
             if not self._tables:
