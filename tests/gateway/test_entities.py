@@ -66,6 +66,9 @@ def test_what_is_known_reaches_the_model_and_each_link_the_trace(service: Servic
     assert ["place", "Mill", "Anna", "0-4,", "score", "1.000"] in lines
     assert ["date", "16-26,", "score", "1.000"] in lines
     assert "2026-12-24" not in shown
+    opened = service.run("trace", "show", name, "--content").stdout
+    assert "named 安娜磨坊 → place Mill Anna" in opened
+    assert "named 2026-12-24 → date" in opened
 
 
 def test_a_header_says_where_dates_are_meant(service: ServiceProcess) -> None:

@@ -11,6 +11,7 @@ from typing import get_args
 
 import click
 import msgspec
+from rich.console import Console
 from rich.text import Text
 
 from headrace.cli.command import Group, json_option
@@ -18,7 +19,7 @@ from headrace.cli.place import Place
 from headrace.cli.suggest import complete_models, complete_traces
 from headrace.cli.terminal import console, print_json, print_table, printable
 from headrace.cli.unread import Unread
-from headrace.cli.waterfall import print_trace
+from headrace.cli.waterfall import links_of, print_trace
 from headrace.console.figure import as_moment, as_seconds
 from headrace.telemetry.store import TraceStore
 from headrace.telemetry.trace import Trace, TraceStatus
@@ -152,6 +153,7 @@ def _print_texts(trace: Trace) -> None:
         terminal.print(Text(f"{message.role}", "bold"))
         terminal.print(Text(printable(message.text(), lines=True)))
         _print_calls(message.tool_calls or ())
+    _print_named(terminal, trace)
     for choice in msgspec.json.decode(trace.output or "[]", type=list[Choice]):
         terminal.print(Text("answer" if choice.index == 0 else f"answer {choice.index}", "bold"))
         terminal.print(Text(printable(choice.text, lines=True)))
@@ -162,3 +164,15 @@ def _print_calls(calls: Iterable[ToolCall]) -> None:
     for call in calls:
         asked = f"{call.function.name}({call.function.arguments})"
         console().print(Text(printable(asked, lines=True), "cyan"))
+
+
+def _print_named(terminal: Console, trace: Trace) -> None:
+    """The words of the question that were linked, and to what."""
+    messages = msgspec.json.decode(trace.input or "[]", type=list[Message])
+    question = next((each.text() for each in reversed(messages) if each.role == "user"), "")
+    for link in links_of(trace):
+        start, _, end = link.span.partition("-")
+        words = question[int(start) : int(end)] if start.isdigit() and end.isdigit() else ""
+        if words:
+            meant = f"{link.kind} {link.id}".strip()
+            terminal.print(Text.assemble(("named ", "bold"), printable(f"{words} → {meant}")))

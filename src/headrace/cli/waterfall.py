@@ -5,6 +5,7 @@ Places come from `console/waterfall.py`, so the page and the terminal draw the s
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -16,14 +17,13 @@ from headrace.console.figure import as_moment, as_seconds, as_usd
 from headrace.console.waterfall import Row, Waterfall
 from headrace.telemetry.trace import AttributeValue, Trace
 
-__all__ = ["print_trace"]
+__all__ = ["NamedLink", "links_of", "print_trace"]
 
 NAME_CELLS = 24
 SHORTEST_BAR = 12
 FIGURE_CELLS = 9
 RELEASE_CHARS = len("sha256:") + 12
 """As in the wire's `system_fingerprint`; `--json` has it whole."""
-LINK_COLUMNS = ("kinds", "ids", "scores", "spans")
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 _STYLE_BY_STATUS = {"ok": "green", "blocked": "yellow", "cancelled": "yellow"}
@@ -182,16 +182,28 @@ def _findings(trace: Trace) -> Iterator[Text]:
         yield line
 
 
-def _links(trace: Trace) -> Iterator[Text]:
-    """What the question names, and what of the glossary that is."""
+class NamedLink(NamedTuple):
+    """What a question names, as the trace keeps it."""
+
+    kind: str
+    id: str
+    score: str
+    span: str
+
+
+def links_of(trace: Trace) -> Iterator[NamedLink]:
+    """Every link of a trace."""
     for span in trace.spans:
-        columns = [span.attributes.get(f"headrace.link.{name}") for name in LINK_COLUMNS]
-        rows = zip(*(each if isinstance(each, list) else () for each in columns), strict=False)
-        for kind, name, score, place in rows:
-            line = Text(f"  {printable(kind):<12}")
-            line.append(f" {printable(name)}" if name else "")
-            line.append(f"  {printable(place)}, score {printable(score)}", "dim")
-            yield line
+        columns = [span.attributes.get(f"headrace.link.{name}s") for name in NamedLink._fields]
+        yield from map(NamedLink, *(each if isinstance(each, list) else () for each in columns))
+
+
+def _links(trace: Trace) -> Iterator[Text]:
+    for link in links_of(trace):
+        line = Text(f"  {printable(link.kind):<12}")
+        line.append(f" {printable(link.id)}" if link.id else "")
+        line.append(f"  {printable(link.span)}, score {printable(link.score)}", "dim")
+        yield line
 
 
 def _attributes(trace: Trace) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,9 @@ _SCALE = {
 _FIGURE = r"(?P<n>\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,6})?|\d{1,15}(?:\.\d{1,6})?)"
 _DIGITS = rf"(?<![A-Za-z\d_.,]){_FIGURE}"
 _WORD = rf"(?<![\w.,])(?P<n>an?|{'|'.join(ENGLISH)})"
+_COUNT = (
+    rf"(?<![\w.,])(?P<n>{'|'.join(ENGLISH)})"  # "60 a minute" is a rate, "wait a second" a saying
+)
 _HAN = rf"(?<![{CHINESE}\d.第])(?P<n>[{CHINESE}]{{1,15}}|\d{{1,15}}(?:\.\d{{1,6}})?)"
 _TIMES = r"thousand|million|billion|trillion|bn|mn|k|m"
 _ZH_TIMES = "万亿|百万|千万|万|亿|千|百"
@@ -91,11 +94,13 @@ _PATTERNS = tuple(
         rf"(?P<unit>百分之)(?P<n>[{CHINESE}]{{1,6}}|\d{{1,6}}(?:\.\d{{1,4}})?)",
         r"(?<![一二三四五六七八九第\d])(?P<n>[一二三四五六七八九])(?P<unit>成)(?![为本功员长立人年就语交])",
         rf"(?:{_DIGITS})(?: (?P<times>thousand|million|billion))? ?-?(?P<unit>{_UNITS})(?![A-Za-z\d_/])",
-        rf"{_WORD} (?:(?P<times>thousand|million|billion) )?(?P<unit>{_WORD_UNITS})\b",
+        rf"{_COUNT} (?:(?P<times>thousand|million|billion) )?(?P<unit>{_WORD_UNITS})\b",
         rf"{_HAN}(?P<times>{_ZH_TIMES})?多? ?(?P<unit>{_HAN_UNITS})",
         rf"{_HAN}(?P<unit>年){_NOT_AFTER['年']}",
     )
 )  # fmt: skip
+_NO_UNITS = ("M", "G", "K")
+"""Of models, memory and money: 135M has nothing to do with metres."""
 _YEARS = re.compile(r"\d{4}|[零〇一二三四五六七八九]{4}")
 
 
@@ -111,7 +116,11 @@ def amounts(text: str) -> Iterator[tuple[int, int, str]]:
 def _value(match: re.Match[str]) -> str:
     groups = match.groupdict()
     unit = _unit(groups["unit"].strip().lower())
-    if not unit or (unit == "a" and _YEARS.fullmatch(groups["n"])):
+    if (
+        groups["unit"].strip() in _NO_UNITS
+        or not unit
+        or (unit == "a" and _YEARS.fullmatch(groups["n"]))
+    ):
         return ""
     times = (groups.get("times") or groups.get("zhtimes") or "").lower()
     try:
