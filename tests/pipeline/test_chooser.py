@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,8 @@ from headrace.pipeline.step import BuildContext
 from headrace.pipeline.steps.template import TemplateSettings, TemplateStep
 from headrace.pipeline.turn import Turn
 from headrace.prompts.library import PromptLibrary
-from headrace.types import Message
+from headrace.server.boot import open_platform
+from headrace.types import Message, Params
 
 WINE = """
 scenario:
@@ -190,3 +192,49 @@ def test_what_cannot_be_chosen_is_refused_at_load(
     settings = msgspec.convert({"choose": choose}, TemplateSettings)
     with pytest.raises(HeadraceError, match=message):
         TemplateStep.build(settings, context)
+
+
+SERVICE = """
+models:
+  small: {deployments: [{backend: embedded, weights: WEIGHTS, sha256: SHA}]}
+pipeline:
+  - normalize
+  - template: {choose: {classifier: {}}}
+  - ground
+  - generate
+"""
+
+
+@pytest.mark.model
+async def test_a_service_chooses_by_what_its_conversation_was_about(
+    tmp_path: Path, model_home: Path, multilingual_folder: Path
+) -> None:
+    """The whole way: fitted when the service loads, chosen per turn, told in the trace."""
+    assert multilingual_folder == (model_home / "models").resolve()
+    root = tmp_path / "service"
+    root.mkdir()
+    builtin = load_service(Path("/nonexistent"), os.environ)
+    settings = next(iter(builtin.models.values())).deployments[0].settings.value
+    assert isinstance(settings, dict)
+    text = SERVICE.replace("WEIGHTS", str(settings["weights"]))
+    (root / "headrace.yaml").write_text(text.replace("SHA", str(settings["sha256"])))
+    traces = []
+    async with open_platform(root, {"HEADRACE_HOME": str(model_home)}) as platform:
+        for said in ("Translate into German: The train is late.", "Hmm."):
+            turn = Turn(
+                principal=Principal(key_id="k1", name="test", role="user"),
+                messages=[Message(role="user", content=said)],
+                params=Params(max_tokens=4),
+                conversation="c1",
+            )
+            async with aclosing(platform.service.pipeline.answer(turn)) as deltas:
+                async for _ in deltas:
+                    pass
+            traces.append(turn.trace)
+    assert [each.template.partition("@")[0] for each in traces] == ["translate", "translate"]
+    spans = [
+        next(span.attributes for span in trace.spans if span.name == "template") for trace in traces
+    ]
+    assert [each["headrace.template.looked_back"] for each in spans] == [0, 1]
+    assert all(each["headrace.template.chosen_by"] == "classifier" for each in spans)
+    assert spans[0]["headrace.template.runner_up"]

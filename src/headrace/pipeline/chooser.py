@@ -1,12 +1,13 @@
 """The choice of a template for requests that name none: rules, then the classifier, then a default."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headrace.errors import HeadraceError, InvalidRequest, did_you_mean
 from headrace.models.box import ModelBox
+from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.needs import missed_by
 from headrace.pipeline.steps.normalize.language import identify
 from headrace.pipeline.turn import Turn
@@ -49,9 +50,11 @@ class Chooser:
         prompts: PromptLibrary,
         models: ModelBox,
         vectors: Vectors | None,
+        conversations: ConversationStore | None = None,
     ) -> None:
         """
         Args:
+            conversations: where earlier messages are that the client does not send again.
             default: the template when nothing decides.
             variables: the service's values.
             vectors: None only where there is no classifier.
@@ -71,6 +74,7 @@ class Chooser:
         if self._settings is not None:
             self._questions = questions_of(prompts, self._settings)
         self._vectors = vectors
+        self._conversations = conversations
         self._classifier: Classifier | None = None
         self._fitting = asyncio.Lock()
 
@@ -95,6 +99,7 @@ class Chooser:
 
         Raises:
             ModelUnavailable, WeightsUnavailable: the embedding model cannot be asked.
+            InvalidRequest, StateUnusable: as the conversation store says.
         """
         if (ruled := self.by_rule(turn)) is not None:
             return Chosen(ruled[1], {"chosen_by": "rule", "rule": ruled[0]})
@@ -103,7 +108,9 @@ class Chooser:
         classifier = await self.fitted()
         among = [name for name in classifier.names if self._can_be(self._prompts.get(name), turn)]
         first: Ranked | None = None
-        for back, text in enumerate(_said(turn)):
+        back = -1
+        async for text in self._said(turn):
+            back += 1
             ranked = await self._ranked(classifier, text, among)
             first = first or ranked
             if ranked is not None and ranked.confidence >= self._settings.threshold:
@@ -139,6 +146,26 @@ class Chooser:
         assert self._vectors is not None
         text = heart(text)
         return classifier.rank(text, await self._vectors.one(text), among) if text else None
+
+    async def _said(self, turn: Turn) -> AsyncIterator[str]:
+        """What the user wrote, the last message first; the conversation is asked only if needed."""
+        texts = [each.text() for each in turn.messages if each.role == "user"]
+        for text in texts[: -_EARLIER - 2 : -1]:
+            yield text
+        missing = _EARLIER + 1 - len(texts)
+        if missing <= 0 or turn.conversation is None or self._conversations is None:
+            return
+        history = await self._conversations.history(turn.principal.key_id, turn.conversation)
+        known = [
+            m.text()
+            for each in history.turns
+            if each.is_usable
+            for m in each.messages
+            if m.role == "user"
+        ]
+        # A client that sends all of it again has said these already.
+        for text in [each for each in reversed(known) if each not in texts][:missing]:
+            yield text
 
     def _can_be(self, template: PromptTemplate, turn: Turn) -> bool:
         """Whether the turn's variables and model are right for a template."""
@@ -184,12 +211,6 @@ def questions_of(
             hint="name those to choose from under `among`, or shorten their `scenario.asks`",
         )
     return found
-
-
-def _said(turn: Turn) -> list[str]:
-    """The user's messages, the last one first."""
-    texts = [each.text() for each in turn.messages if each.role == "user"]
-    return texts[: -_EARLIER - 2 : -1]
 
 
 def _figures(ranked: "Ranked") -> dict[str, object]:

@@ -18,6 +18,7 @@ from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFoun
 from headrace.models.box import ModelBox
 from headrace.models.embedder import ModelEmbedder
 from headrace.pipeline.chooser import Chooser
+from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.needs import fitting, missed_by, required
 from headrace.pipeline.reduce import LANGUAGE, Reduction, overhead_tokens
 from headrace.pipeline.step import BuildContext, Settings, Step
@@ -75,16 +76,26 @@ class TemplateStep(Step[TemplateSettings]):
         models: ModelBox,
         *,
         vectors: Vectors | None = None,
+        conversations: ConversationStore | None = None,
         clock: Clock = _now,
     ) -> None:
         """
         Args:
             vectors: of texts; None: nothing is compared by meaning.
+            conversations: where the choice looks when a message alone says too little.
         """
         super().__init__(settings)
         self._vectors = vectors
         self._chooser = (
-            Chooser(settings.choose, settings.name, settings.variables, prompts, models, vectors)
+            Chooser(
+                settings.choose,
+                settings.name,
+                settings.variables,
+                prompts,
+                models,
+                vectors,
+                conversations,
+            )
             if settings.choose is not None
             else None
         )
@@ -103,7 +114,13 @@ class TemplateStep(Step[TemplateSettings]):
         vectors = None
         if _compares(settings, context.prompts):
             vectors = Vectors(ModelEmbedder(context.models.get(settings.embedding)))
-        return cls(settings, context.prompts, context.models, vectors=vectors)
+        return cls(
+            settings,
+            context.prompts,
+            context.models,
+            vectors=vectors,
+            conversations=context.conversations,
+        )
 
     async def start(self) -> None:
         """Have the vectors ready that requests will be compared with."""
@@ -165,7 +182,8 @@ class TemplateStep(Step[TemplateSettings]):
         _, conversation = apart(turn.messages)
         form = template.reasoning.form if template.reasoning is not None and thinking else "none"
         turn.template_params = template.params
-        turn.tools, turn.max_rounds = template.file.tools, template.file.max_rounds
+        if turn.tools is None:
+            turn.tools, turn.max_rounds = template.file.tools, template.file.max_rounds
         turn.trace.template = template.version
         turn.state[_USED] = template
         said: dict[str, object] = {
