@@ -13,6 +13,7 @@ from headrace.gateway.chat import answer_chat
 from headrace.gateway.completions import answer_completion
 from headrace.gateway.embeddings import answer_embeddings
 from headrace.gateway.errors import MethodNotAllowed, ServiceStopping, error_event, internal_error
+from headrace.gateway.evals import answer_eval, answer_evals
 from headrace.gateway.feedback import take_feedback
 from headrace.gateway.files import answer_file, answer_files
 from headrace.gateway.health import show_health, show_metrics, show_readiness
@@ -51,6 +52,11 @@ _AGAIN = "try again in a moment"
 _RESPONSE = "/v1/responses/"
 _FILES = "/v1/files"
 _BATCHES = "/v1/batches"
+_EVALS = "/v1/evals"
+_LISTED: Mapping[str, Handler] = {
+    _FILES: answer_files, _BATCHES: answer_batches, _EVALS: answer_evals
+}  # fmt: skip
+"""What is made by POST and listed by GET."""
 
 
 class Gateway:
@@ -121,22 +127,25 @@ async def _answer(call: Call) -> None:
         _check_method(call, "GET", "HEAD")
         is_ours = call.surface is not ANTHROPIC
         await (show_model if is_ours else anthropic_models.show_model)(call)
-    elif call.path == _FILES or call.path == _BATCHES:
+    elif call.path in _LISTED:
         _check_method(call, "GET", "HEAD", "POST")
-        await (answer_files if call.path == _FILES else answer_batches)(call)
+        await _LISTED[call.path](call)
     elif call.path.startswith(_FILES + "/"):
         _check_method(call, "GET", "HEAD", "DELETE")
         await answer_file(call)
     elif call.path.startswith(_BATCHES + "/"):
         _check_method(call, "GET", "HEAD", "POST")
         await answer_batch(call)
+    elif call.path.startswith(_EVALS + "/"):
+        _check_method(call, "GET", "HEAD", "POST", "DELETE")
+        await answer_eval(call)
     elif call.path.startswith(_RESPONSE):
         _check_method(call, "GET", "HEAD", "DELETE")
         await show_response(call)
     else:
         raise NotFound(
             f"there is nothing at {call.path}",
-            hint=did_you_mean(call.path, [*_POST, *_GET, _FILES, _BATCHES], kind="addresses"),
+            hint=did_you_mean(call.path, [*_POST, *_GET, *_LISTED], kind="addresses"),
         )
 
 

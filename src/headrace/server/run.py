@@ -13,6 +13,7 @@ from headrace.config.load import home_dir, load_service
 from headrace.models.progress import Progress
 from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
+from headrace.server.evals import eval_runner
 from headrace.server.front import certificate_of, front_of, until
 from headrace.server.http1.certificate import Certificate
 from headrace.server.listen import address_of, allow_connections, is_loopback, listening
@@ -165,6 +166,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         "asking which models end": lambda: booted.retirements.run(platform),
         "watching the service's files": reloader.run,
         "working on batches": batch_runner(platform).run,
+        "working on evals": eval_runner(platform, booted.loader.environ).run,
         "rolling out": Rollout(platform, booted.loader).run,
     }
     if certificate is not None:

@@ -27,6 +27,7 @@ from headrace.gateway.http import Exchange
 from headrace.models.embedded.runtime import use_runtimes
 from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
+from headrace.server.evals import eval_runner
 from headrace.server.front import certificate_of, front_of, limits_of, until
 from headrace.server.http1.certificate import Certificate
 from headrace.server.http1.server import Handler, HttpServer
@@ -194,6 +195,7 @@ class _Worker:
         }
         if self._begin.slot == 0:
             works["working on batches"] = batch_runner(platform).run
+            works["working on evals"] = eval_runner(platform, booted.loader.environ).run
         if certificate is not None:
             works["watching the certificate"] = certificate.watch
         keeper: LimitKeeper | None = None

@@ -67,7 +67,9 @@ class ScoreModel(msgspec.Struct, frozen=True, kw_only=True, tag="score_model"):
     name: str
     model: str
     input: list[object]
-    range: Annotated[list[float], Meta(min_length=2, max_length=2)] = [0.0, 1.0]
+    range: Annotated[list[float], Meta(min_length=2, max_length=2)] = msgspec.field(
+        default_factory=lambda: [0.0, 1.0]
+    )
     pass_threshold: float | None = None
     """The middle of the range when it is absent."""
     sampling_params: dict[str, object] | None = None

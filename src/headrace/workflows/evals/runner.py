@@ -24,9 +24,17 @@ from headrace.evaluation.scorer import Tools
 from headrace.workflows.batch.runner import AGAIN, LONGEST_PAUSE_S, TRIES, Answer, Reply
 from headrace.workflows.evals.criterion import Grader, make_grader
 from headrace.workflows.evals.job import EvalRun, ItemStatus, OutputItem, RunCounts, Usage
+from headrace.workflows.evals.sample import (
+    Sample,
+    counted,
+    error_of,
+    json_of,
+    sample_of,
+    shown_sample,
+    turns_of,
+)
 from headrace.workflows.evals.source import Row, count_rows, read_rows
 from headrace.workflows.evals.store import EvalStore
-from headrace.workflows.evals.template import messages
 
 __all__ = ["EvalRunner", "ToolsFor"]
 
@@ -55,37 +63,6 @@ class _Running:
     waiting: list[OutputItem] = field(default_factory=list)
     """Outcomes that are not kept yet."""
     pause_until: float = 0.0
-
-
-class _Choice(msgspec.Struct):
-    message: dict[str, object]
-    finish_reason: str | None = None
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int = 0
-
-
-class _Tokens(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: _Details | None = None
-
-
-class _Chat(msgspec.Struct):
-    choices: list[_Choice] = []
-    model: str = ""
-    usage: _Tokens | None = None
-
-
-@dataclass(slots=True)
-class _Sample:
-    """A model's answer, and what asking for it took."""
-
-    text: str
-    model: str
-    finish_reason: str
-    usage: Usage
 
 
 class EvalRunner:
@@ -131,7 +108,7 @@ class EvalRunner:
             raise
         except HeadraceError as error:
             return await self._failed(run, error.code, error.message)
-        except Exception:
+        except Exception:  # noqa: BLE001 - see below
             # A run that breaks the runner must not keep those behind it from being run.
             _log.exception("the run %s failed", run.id)
             return await self._failed(run, "internal_error", "the run failed; see the server's log")
@@ -149,8 +126,8 @@ class EvalRunner:
         async def ask(body: dict[str, object]) -> str:
             reply = await self._asked(running, body)
             if reply.status >= 400:
-                raise ModelUnavailable(f"the grader's model: {_error(reply)[1]}")
-            return _sample(reply).text
+                raise ModelUnavailable(f"the grader's model: {error_of(reply)[1]}")
+            return sample_of(reply).text
 
         async def ask_scorer(ask_: Ask) -> ModelAnswer:
             params = msgspec.to_builtins(ask_.params)
@@ -182,21 +159,32 @@ class EvalRunner:
             for row in read_rows(running.run, self._files, there.root, there.environ)
             if row.number not in done
         )
-        lock = asyncio.Lock()
+        asking = asyncio.create_task(self._all(running, rows))
         keeper = asyncio.create_task(self._keep(running))
+        try:
+            await asyncio.wait({asking, keeper}, return_when=asyncio.FIRST_COMPLETED)
+            if keeper.done():
+                keeper.result()  # deleted, or a database that fails
+            else:
+                asking.result()
+        finally:
+            # Cancelled or deleted: what is being answered is dropped, however long it would take.
+            for task in (asking, keeper):
+                task.cancel()
+            await asyncio.gather(asking, keeper, return_exceptions=True)
+            await asyncio.to_thread(self._flush, running)
+
+    async def _all(self, running: _Running, rows: Iterator[Row]) -> None:
+        lock = asyncio.Lock()
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._at_once):
                     group.create_task(self._worker(running, rows, lock))
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
-            await asyncio.to_thread(self._flush, running)
 
     async def _worker(self, running: _Running, rows: Iterator[Row], lock: asyncio.Lock) -> None:
-        while running.run.status == "in_progress":
+        while True:
             async with lock:
                 row = await asyncio.to_thread(lambda: next(islice(rows, 1), None))
             if row is None:
@@ -204,14 +192,15 @@ class EvalRunner:
             running.waiting.append(await self._row(running, row))
 
     async def _keep(self, running: _Running) -> None:
-        while True:
+        """Keep outcomes, until the run has ended elsewhere."""
+        while running.run.status == "in_progress":
             await asyncio.sleep(KEEP_EVERY_S)
             await asyncio.to_thread(self._flush, running)
 
     def _flush(self, running: _Running) -> None:
         """Outcomes to the database; the run as it is there comes back, cancelled perhaps."""
         items = running.waiting[:]
-        running.run = self._store.put(running.run, items, lambda run: _counted(run, items))
+        running.run = self._store.put(running.run, items, lambda run: counted(run, items))
         del running.waiting[: len(items)]
 
     async def _failed(self, run: EvalRun, code: str, message: str) -> EvalRun:
@@ -244,7 +233,7 @@ class EvalRunner:
                     "total_s": time.perf_counter() - started,
                 }
                 usage[got.model] = got.usage
-            with_json = {**sample, "output_json": _json(str(sample.get("output_text", "")))}
+            with_json = {**sample, "output_json": json_of(str(sample.get("output_text", "")))}
             values = {"item": row.item, "sample": with_json}
             for criterion in running.run.criteria:
                 name = str(criterion["name"])
@@ -265,20 +254,20 @@ class EvalRunner:
         except Exception as failed:  # noqa: BLE001 - a user's own scorer may raise anything
             error = ("scorer_failed", f"{type(failed).__name__}: {failed}")
         status: ItemStatus = "pass" if all(each["passed"] for each in results) else "fail"
-        shown = _shown_sample(running.run, said, sample, usage, error)
+        shown = shown_sample(running.run, said, sample, usage, error)
         return OutputItem(
             number=row.number, created_at=self._store.clock(),
             status="error" if error[0] else status,
             item=row.item, results=results, sample=shown, usage=usage,
         )  # fmt: skip
 
-    async def _sampled(self, running: _Running, row: Row) -> tuple[list[dict[str, str]], _Sample]:
+    async def _sampled(self, running: _Running, row: Row) -> tuple[list[dict[str, str]], Sample]:
         """The model's answer; to several turns, each after the answer before."""
         source = running.run.data_source
         asked: list[dict[str, str]] = []
-        got: _Sample | None = None
+        got: Sample | None = None
         usage = Usage()
-        for more in _turns(source, row):
+        for more in turns_of(source, row):
             asked = [*asked, *more]
             sampling = source.get("sampling_params")
             params = {
@@ -290,8 +279,8 @@ class EvalRunner:
                 body["model"] = source["model"]
             reply = await self._asked(running, body)
             if reply.status >= 400:
-                raise _Refused(_error(reply))
-            got = _sample(reply)
+                raise _Refused(error_of(reply))
+            got = sample_of(reply)
             usage = usage.plus(got.usage)
             asked = [*asked, {"role": "assistant", "content": got.text}]
         if got is None:
@@ -325,106 +314,3 @@ class _Refused(Exception):
     def told(self) -> tuple[str, str]:
         code, message = self.args[0]
         return str(code), str(message)
-
-
-def _turns(source: Mapping[str, object], row: Row) -> list[list[dict[str, str]]]:
-    """What the user says, one list of messages a turn."""
-    asked = source.get("input_messages")
-    values = {"item": row.item, "sample": row.sample}
-    if isinstance(asked, dict) and asked.get("type") == "template":
-        template = asked.get("template")
-        return [messages(template if isinstance(template, list) else [], values)]
-    if isinstance(asked, dict) and asked.get("type") == "item_reference":
-        found: object = {"item": row.item}
-        for name in str(asked.get("item_reference")).split("."):
-            found = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(found, list):
-            raise InvalidRequest("'item_reference' names no list of messages")
-        return [messages(found, {})]
-    said = row.item.get("input")
-    texts = said if isinstance(said, list) else [said]
-    if not all(isinstance(text, str) and text.strip() for text in texts):
-        raise InvalidRequest("say 'input_messages', or give items an `input`")
-    return [[{"role": "user", "content": str(text)}] for text in texts]
-
-
-def _counted(run: EvalRun, items: list[OutputItem]) -> EvalRun:
-    by_criterion = dict(run.by_criterion)
-    usage = dict(run.usage)
-    for item in items:
-        for each in item.results:
-            passed, failed = by_criterion.get(str(each["name"]), (0, 0))
-            is_passed = bool(each["passed"])
-            by_criterion[str(each["name"])] = (passed + is_passed, failed + (not is_passed))
-        for model, took in item.usage.items():
-            usage[model] = usage.get(model, Usage()).plus(took)
-    states = [item.status for item in items]
-    counts = RunCounts(
-        total=run.counts.total,
-        passed=run.counts.passed + states.count("pass"),
-        failed=run.counts.failed + states.count("fail"),
-        errored=run.counts.errored + states.count("error"),
-    )
-    return msgspec.structs.replace(run, counts=counts, by_criterion=by_criterion, usage=usage)
-
-
-def _sample(reply: Reply) -> _Sample:
-    chat = msgspec.json.decode(reply.body, type=_Chat)
-    used = chat.usage or _Tokens()
-    cached = used.prompt_tokens_details
-    choice = chat.choices[0] if chat.choices else _Choice({})
-    return _Sample(
-        text=str(choice.message.get("content") or ""),
-        model=chat.model,
-        finish_reason=choice.finish_reason or "",
-        usage=Usage(
-            invocations=1,
-            prompt_tokens=used.prompt_tokens,
-            completion_tokens=used.completion_tokens,
-            cached_tokens=cached.cached_tokens if cached is not None else 0,
-        ),
-    )
-
-
-def _shown_sample(
-    run: EvalRun,
-    said: list[dict[str, str]],
-    sample: Mapping[str, object],
-    usage: Mapping[str, Usage],
-    error: tuple[str, str],
-) -> dict[str, object]:
-    sampling = run.data_source.get("sampling_params")
-    params = sampling if isinstance(sampling, dict) else {}
-    took = next(iter(usage.values()), Usage())
-    return {
-        "input": said,
-        "output": [{"role": "assistant", "content": str(sample.get("output_text", ""))}],
-        "finish_reason": sample.get("finish_reason") or "",
-        "model": sample.get("model") or run.model,
-        "usage": {
-            "total_tokens": took.prompt_tokens + took.completion_tokens,
-            "prompt_tokens": took.prompt_tokens,
-            "completion_tokens": took.completion_tokens,
-            "cached_tokens": took.cached_tokens,
-        },
-        "error": {"code": error[0], "message": error[1]} if error[0] else None,
-        "temperature": params.get("temperature"),
-        "top_p": params.get("top_p"),
-        "seed": params.get("seed"),
-        "max_completion_tokens": params.get("max_completion_tokens"),
-    }
-
-
-def _error(reply: Reply) -> tuple[str, str]:
-    try:
-        error = msgspec.json.decode(reply.body, type=dict[str, dict[str, object]])["error"]
-    except (msgspec.DecodeError, KeyError):
-        return "internal_error", f"status {reply.status}"
-    return str(error.get("code") or "error"), str(error.get("message") or "")
-
-
-def _json(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return {}

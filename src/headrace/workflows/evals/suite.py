@@ -1,6 +1,5 @@
 """The suites of the service's folder as evals: `evals/capitals.yaml` is `eval_suite_capitals`."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def suite_eval(eval_id: str, root: Path, environ: Mapping[str, str]) -> Eval:
         id=eval_id,
         key_id="",
         name=suite.name,
-        created_at=os.stat(_path(eval_id, root)).st_mtime,
+        created_at=_path(eval_id, root).stat().st_mtime,
         data_source_config={
             "type": "custom",
             "schema": {
