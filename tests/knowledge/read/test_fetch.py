@@ -5,6 +5,8 @@ import ssl
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.knowledge.errors import AddressRefused, UnreadableDocument
 from headrace.knowledge.read.fetch import MAX_REDIRECTS, fetch
@@ -150,6 +152,10 @@ async def test_a_loop_of_redirects_ends(site: Site) -> None:
         ("file:///etc/passwd", "http or https"),
         ("docs.test/a", "http or https"),
         ("http://", "no host"),
+        ("http://docs.test:-1/", "no host and port"),
+        ("http://docs.test:99999/", "no host and port"),
+        ("http://docs.test/\ud800", "cannot be fetched"),
+        ("http://docs.test/" + "x" * 70_000, "cannot be fetched"),
         ("http://[::1", "cannot be fetched"),
         ("http://user:hunter2@docs.test/", "user or password"),
     ],
@@ -159,6 +165,16 @@ async def test_urls_that_are_no_addresses_of_documents_are_refused(url: str, rea
         await fetch(url, INSIDE, lookup=Names(docs_test=HERE))
     assert caught.value.hint
     assert "hunter2" not in str(caught.value)
+
+
+@given(st.text(max_size=20), st.sampled_from(["http://", "https://", "http://b:", "http://b/", ""]))
+async def test_any_text_is_a_url_or_a_clear_error(text: str, front: str) -> None:
+    async def lookup(host: str, port: int) -> list[str]:
+        return ["10.0.0.1"]
+
+    with pytest.raises(UnreadableDocument) as caught:
+        await fetch(front + text, ReadSettings(), lookup=lookup)
+    assert caught.value.hint
 
 
 async def test_a_redirect_to_another_scheme_is_refused(site: Site) -> None:

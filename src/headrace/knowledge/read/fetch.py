@@ -232,8 +232,8 @@ def _checked_host(url: httpx.URL) -> str:
             hint="documents behind a login are not read; export them to a folder",
         )
     host = url.raw_host.decode("ascii").rstrip(".").lower()
-    if not host:
-        raise UnreadableDocument("names no host", hint="write https://HOST/PATH")
+    if not host or not 0 < (url.port or _PORTS[url.scheme]) < 1 << 16:
+        raise UnreadableDocument("names no host and port", hint="write https://HOST/PATH")
     return host
 
 

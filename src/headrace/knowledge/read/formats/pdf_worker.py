@@ -15,13 +15,17 @@ BYTES_PER_PAGE = 16
 
 def limit(memory: int, room: int, pages: int, seconds: int) -> None:
     """Memory, written bytes and processor time; no core files, few open ones."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    most = room * BYTES_PER_CHAR + pages * BYTES_PER_PAGE
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    # Ends it even when whoever waits for it is gone.
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+    for kind, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, room * BYTES_PER_CHAR + pages * BYTES_PER_PAGE),
+        # Ends it even when whoever waits for it is gone.
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 16),
+    ):
+        ceiling = resource.getrlimit(kind)[1]
+        allowed = most if ceiling == resource.RLIM_INFINITY else min(most, ceiling)
+        resource.setrlimit(kind, (allowed, allowed))
 
 
 def main() -> int:
