@@ -175,3 +175,43 @@ def test_real_embeddings_are_measured_on_real_questions(
     judged = call(*asks, "--judge", "small")
     assert judged.status == 1
     assert "its judgement says nothing" in judged.err
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("model", "phrases", "subjects"),
+    [
+        (
+            "embedding",
+            ("What is {}?", "What's {}?", "Please explain {}."),
+            "gravity sonar yeast granite malaria entropy friction osmosis caffeine inflation",
+        ),
+        (
+            "embedding-multilingual",
+            ("{}是什么？", "什么是{}？", "请解释{}。"),
+            "重力 声纳 酵母 花岗岩 疟疾 地震 摩擦 渗透 咖啡因 通货膨胀",
+        ),
+    ],
+)
+def test_the_built_in_embedding_models_are_measured_too(
+    call: "Call",
+    answered: Answered,
+    folder: Path,
+    multilingual_folder: Path,
+    model: str,
+    phrases: tuple[str, ...],
+    subjects: str,
+) -> None:
+    for phrase in phrases:
+        for subject in subjects.split():
+            answered("miss", phrase.format(subject), f"It is all about {subject}.")
+    (folder / ".headrace" / "models").symlink_to(multilingual_folder)
+    measured = call("cache", "calibrate", "--model", model, "--max-false", "25%")
+    assert measured.status == 0, measured.err
+    lines = measured.out.splitlines()
+    assert f"embeddings of {model};" in lines[0]
+    # The later phrases come near the first, and no other subject does.
+    _, hits, _, false, *_ = lines[2].split()
+    assert int(hits) >= 19
+    assert false == "0"
+    assert f"semantic: {{model: {model}, threshold: " in lines[-1]

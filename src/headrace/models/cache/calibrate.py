@@ -7,7 +7,7 @@ from pathlib import Path
 from headrace.config.model import ServiceConfig
 from headrace.errors import UnknownModel
 from headrace.models.backend import Call
-from headrace.models.box import ModelBox
+from headrace.models.box import ModelBox, builtin_models
 from headrace.models.cache.calibration import (
     Calibration,
     calibrate,
@@ -44,11 +44,12 @@ class Calibrator:
     ) -> None:
         """
         Raises:
-            UnknownModel: one of the two is not declared.
+            UnknownModel: `judge` is not declared, or `model` is neither declared nor built in.
         """
-        for name in (model, judge):
-            if name is not None and name not in config.models:
-                raise UnknownModel.named(name, config.models)
+        embedding = {**config.models, **builtin_models(config)}
+        for name, known in ((model, embedding), (judge, config.models)):
+            if name is not None and name not in known:
+                raise UnknownModel.named(name, known)
         only = [name for name in (model, judge) if name is not None]
         self._box = ModelBox.build(config, home, environ, only=only)
         self._model = model
