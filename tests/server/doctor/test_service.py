@@ -52,6 +52,21 @@ def test_every_error_of_the_files_is_told_in_one_go(site: Look, root: Path) -> N
         assert f"did you mean '{near}'?" in hints
 
 
+def test_a_service_that_is_grounded_has_no_errors(site: Look, root: Path) -> None:
+    text = (root / "headrace.yaml").read_text()
+    text = text.replace("[normalize, generate]", "[ground: {knowledge: {}}, generate]")
+    (root / "headrace.yaml").write_text(f"{text}knowledge: {{}}\n")
+    assert [each.status for each in check_files(site())] == ["ok"]
+    (root / "headrace.yaml").write_text(text)
+    (result,) = check_files(site())
+    assert "no knowledge base" in result.message
+    (root / "entities.csv").write_text("name\nMill Anna\n")
+    assert [each.status for each in check_files(site())] == ["ok"]
+    (root / "entities.csv").write_text("name,kind\nMill Anna,mill\n")
+    (result,) = check_files(site())
+    assert "entities.csv:2" in result.message
+
+
 def test_a_step_that_names_a_policy_nobody_wrote_fails(site: Look, root: Path) -> None:
     text = (root / "headrace.yaml").read_text()
     (root / "headrace.yaml").write_text(
