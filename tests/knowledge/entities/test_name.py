@@ -82,6 +82,22 @@ def test_what_the_glossary_does_not_hold_is_guessed_but_not_linked(
     assert link.score < 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "这个城市很大",
+        "大型超市开门了",
+        "那家公司上市了",
+        "我们公司",
+        "高兴地说",
+        "周末在家",
+        "May I march on?",
+    ],
+)
+def test_common_words_are_no_names(text: str) -> None:
+    assert [link for link in _links(text) if link.kind in ("person", "organisation", "place")] == []
+
+
 def test_guesses_can_be_left_off() -> None:
     assert _links("Emily Watson", EntityLinker(Glossary(guess=False))) == []
 
