@@ -1,9 +1,11 @@
 """How well passages are found: `python bench/retrieval/quality.py`.
 
-Questions over this repository's docs (a document is right), over a small Chinese corpus, and over
-the questions and answers of a published corpus: `pip install rank-bm25 sqlite-vec apsw
-chatterbot-corpus` beforehand; what is not installed is left out. Each way ranks the same chunks
-with the same vectors. Not covered: whether a passage of the right document holds the answer.
+Questions over this repository's docs (a document is right), over short passages in Chinese and in
+English, and over the questions and answers of a published corpus: `pip install rank-bm25 sqlite-vec
+apsw chatterbot-corpus` beforehand; what is not installed is left out. Each way ranks the same chunks
+with the same vectors, once for each built-in embedding model. Every second question is held out: the
+share of vectors that is best on the others, over all sets together, is printed with what it gets on
+the questions held out. Not covered: whether a passage of the right document holds the answer.
 """
 
 import asyncio
@@ -30,11 +32,13 @@ from headrace.knowledge.read.read import read
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.read.source import load_file
 from headrace.knowledge.settings import RetrievalSettings
+from headrace.models.box import BUILTIN
 from headrace.models.embedder import open_embedder
 from headrace.types import Embedder
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 DEPTH = 10
+WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 Ranking = Callable[[str], Awaitable[list[str]]]
 Questions = list[tuple[str, str]]
 
@@ -55,7 +59,14 @@ def docs() -> tuple[list[Document], Questions]:
 
 
 def chinese() -> tuple[list[Document], Questions]:
-    rows = _tsv("chinese.tsv")
+    return _passages([*_tsv("chinese.tsv"), *(row[:2] for row in _tsv("parallel.tsv"))])
+
+
+def english() -> tuple[list[Document], Questions]:
+    return _passages([row[2:] for row in _tsv("parallel.tsv")])
+
+
+def _passages(rows: list[list[str]]) -> tuple[list[Document], Questions]:
     found = [_document(str(i), text) for i, (text, _) in enumerate(rows)]
     return found, [(question, str(i)) for i, (_, question) in enumerate(rows)]
 
@@ -111,7 +122,7 @@ async def ways(home: Path, entries: list[Entry], embedder: Embedder) -> dict[str
 
         return rank
 
-    made = {f"weight {w:g}": ours(w) for w in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)}
+    made = {f"weight {w:g}": ours(w) for w in WEIGHTS}
     made = {"text only": ours(0), "vectors only": ours(1), **made}
     with contextlib.suppress(ImportError):
         made["rank-bm25"] = rank_bm25(texts, owners)
@@ -157,41 +168,63 @@ def sqlite_vec(vectors: np.ndarray, owners: list[str], embedder: Embedder) -> Ra
     return rank
 
 
-async def measured(rank: Ranking, questions: Questions) -> Sequence[float]:
-    """recall@5, nDCG@10 and MRR, with one right document a question."""
-    places = [
+async def places(rank: Ranking, questions: Questions) -> list[float]:
+    """Where the right document of each question stands, from 1; infinite beyond the tenth."""
+    return [
         found.index(right) + 1 if right in (found := (await rank(question))[:DEPTH]) else math.inf
         for question, right in questions
     ]
-    count = len(questions)
-    return (
-        sum(place <= 5 for place in places) / count,
-        sum(1 / math.log2(1 + place) for place in places) / count,
-        sum(1 / place for place in places) / count,
-    )
+
+
+def ndcg(found: Sequence[float]) -> float:
+    """nDCG@10, with one right document a question."""
+    return sum(1 / math.log2(1 + place) for place in found) / len(found)
+
+
+def told(found: Sequence[float]) -> str:
+    recall = sum(place <= 5 for place in found) / len(found)
+    mrr = sum(1 / place for place in found) / len(found)
+    return f"recall@5 {recall:.3f}  nDCG@10 {ndcg(found):.3f}  MRR {mrr:.3f}"
 
 
 async def main(home: Path) -> None:
-    async with open_embedder(home, home, os.environ) as embedder:
-        for name, load in (("docs", docs), ("chinese", chinese), ("published", published)):
-            try:
-                documents, questions = load()
-            except PackageNotFoundError as error:
-                print(f"{name}: left out: {error}", file=sys.stderr)
-                continue
-            entries = [
-                Entry(document=each, chunks=chunk(each, ChunkSettings()), origin=str(i))
-                for i, each in enumerate(documents)
-            ]
-            folder = home / name
-            folder.mkdir()
-            print(f"{name}: {len(documents)} documents, {len(questions)} questions")
-            for way, rank in (await ways(folder, entries, embedder)).items():
-                recall, ndcg, mrr = await measured(rank, questions)
-                print(
-                    f"  {way:14} recall@5 {recall:.3f}  nDCG@10 {ndcg:.3f}  MRR {mrr:.3f}",
-                    flush=True,
-                )
+    loaders = {"docs": docs, "chinese": chinese, "english": english, "published": published}
+    for model in sys.argv[1:] or BUILTIN:
+        found: dict[str, dict[str, list[float]]] = {}
+        async with open_embedder(home, home, os.environ, name=model) as embedder:
+            for name, load in loaders.items():
+                try:
+                    documents, questions = load()
+                except PackageNotFoundError as error:
+                    print(f"{name}: left out: {error}", file=sys.stderr)
+                    continue
+                entries = [
+                    Entry(document=each, chunks=chunk(each, ChunkSettings()), origin=str(i))
+                    for i, each in enumerate(documents)
+                ]
+                folder = home / model / name
+                folder.mkdir(parents=True)
+                print(f"{model}, {name}: {len(documents)} documents, {len(questions)} questions")
+                found[name] = {}
+                for way, rank in (await ways(folder, entries, embedder)).items():
+                    found[name][way] = await places(rank, questions)
+                    print(f"  {way:14} {told(found[name][way])}", flush=True)
+        held_out(model, found)
+
+
+def held_out(model: str, found: dict[str, dict[str, list[float]]]) -> None:
+    """What the weight that is best on even questions gets on odd ones."""
+
+    def on_even(way: str) -> float:
+        return sum(ndcg(each[way][::2]) for each in found.values()) / len(found)
+
+    best = max((f"weight {each:g}" for each in WEIGHTS), key=on_even)
+    print(
+        f"{model}: {best} is best on every other question (nDCG@10 {on_even(best):.3f}); the rest:"
+    )
+    for name, each in found.items():
+        for way in dict.fromkeys(("text only", "vectors only", best, "weight 0.6")):
+            print(f"  {name:10} {way:14} {told(each[way][1::2])}", flush=True)
 
 
 if __name__ == "__main__":
