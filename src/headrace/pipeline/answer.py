@@ -159,5 +159,5 @@ class AnswerGatherer:
         if self._first is not None and self._last is not None:
             trace.ttft_s = self._first - trace.clock_zero
             tokens = usage.completion_tokens
-            if tokens > 1:
+            if tokens > 1 and not self._turn.is_held:
                 trace.tpot_s = (self._last - self._first) / (tokens - 1)

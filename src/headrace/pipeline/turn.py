@@ -57,7 +57,7 @@ class Turn:
     only: frozenset[str] | None = None
     """Of a route, the models that meet what the template requires; None: any."""
     tools: Sequence[str] | None = None
-    """Of the service's tools, those that the chosen prompt template allows; None: it says nothing."""
+    """The service's tools that the model may call; None: as the template says, else the pipeline."""
     max_rounds: int | None = None
     """Rounds of tool calls that the template allows; None: as the pipeline says."""
     consulted: list[Message] = field(default_factory=list)
@@ -66,6 +66,8 @@ class Turn:
     """ISO 639-1 code of the last user message, as far as `normalize` could tell."""
     passages: Sequence[Passage] | None = None
     """What the answer may stand on and cite, `[1]` first; None: nothing was looked up."""
+    is_held: bool = False
+    """Whether its answer is held back at first, so that the time between pieces tells nothing."""
     searches: bool = False
     """Whether the model may search for passages itself while it answers."""
     findings: list[Finding] = field(default_factory=list)

@@ -136,7 +136,7 @@ async def test_commands_in_a_result_are_cut_out_and_noted(tmp_path: Path) -> Non
     assert "21 degrees." in rig.result()
     [finding] = turn.findings
     assert (finding.kind, finding.action) == ("injection", "mask")
-    assert rig.spans(turn)[0].attributes["headrace.tool.injected"] == 1
+    assert rig.spans(turn)[0].attributes["headrace.execute_tool.injected"] == 1
 
 
 async def test_a_result_cannot_close_its_fence(tmp_path: Path) -> None:

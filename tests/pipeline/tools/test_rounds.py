@@ -13,7 +13,7 @@ from headrace.pipeline.turn import Turn
 from headrace.types import Message, Params
 from tests.pipeline.tools.rig import ADA, called, opened, weather
 from tests.upstreams.said import Said, Tool
-from tests.upstreams.server import Answer, Hold, json_answer
+from tests.upstreams.server import Answer, Asked, Cut, Hold, json_answer
 
 ANSWER = Said(("It is ", "clear", " in Graz."))
 CLIENTS: dict[str, object] = {
@@ -47,6 +47,7 @@ async def test_tokens_and_price_of_all_rounds_are_on_the_bill(tmp_path: Path) ->
     assert [each.usage for each in rig.deltas if each.usage] == [turn.usage]
     assert (turn.trace.prompt_tokens, turn.trace.completion_tokens) == (57, 30)
     assert turn.trace.cost_usd == pytest.approx(87e-6)
+    assert turn.trace.tpot_s is None
 
 
 async def test_only_the_last_round_is_shown_and_it_streams(tmp_path: Path) -> None:
@@ -94,6 +95,45 @@ async def test_what_the_model_says_before_a_call_is_not_shown(tmp_path: Path, st
         turn = await rig.ask(stream=stream)
     assert turn.choices[0].text == "It is clear in Graz."
     assert rig.messages(1)[-2]["content"] == "Let me look that up."
+
+
+async def test_a_text_too_long_for_a_preamble_stays_and_the_answer_begins_a_new_paragraph(
+    tmp_path: Path,
+) -> None:
+    long = "The sky over Graz is a long story. " * 6
+    call: dict[str, object] = {"index": 0, "id": "c", "type": "function"}
+    call["function"] = {"name": "weather", "arguments": '{"city":"Graz"}'}
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"content": long}, "finish_reason": None}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    ]
+    body = "".join(f"data: {json.dumps(each)}\n\n" for each in chunks) + "data: [DONE]\n\n"
+    async with opened(tmp_path, [ANSWER]) as rig:
+        rig.llm.script(Answer(200, [("content-type", "text/event-stream")], [body.encode()]))
+        turn = await rig.ask(stream=True)
+    assert turn.choices[0].text == f"{long}\n\nIt is clear in Graz."
+    assert [each.finish_reason for each in rig.deltas if each.finish_reason] == ["stop"]
+
+
+async def test_a_model_that_breaks_off_after_a_round_goes_on_with_what_is_known(
+    tmp_path: Path,
+) -> None:
+    half = b'data: {"choices":[{"index":0,"delta":{"content":"It"}}]}\n\n'
+    async with opened(tmp_path, [called("weather", '{"city": "Graz"}'), ANSWER]) as rig:
+        answers = iter(
+            [rig.answer, lambda asked: Answer(200, [], [half, Cut(reset=True)]), rig.answer]
+        )
+
+        def answer(asked: Asked) -> Answer:
+            return next(answers)(asked)
+
+        rig.llm.on("POST", "/v1/*", answer)
+        turn = await rig.ask()
+    assert turn.choices[0].text == "It is clear in Graz."
+    assert len(rig.api.asked) == 1
+    assert rig.messages(2) == rig.messages(1)
+    assert len(rig.spans(turn)) == 1
 
 
 async def test_after_the_last_round_the_model_may_call_nothing_and_has_to_answer(

@@ -92,7 +92,7 @@ def _span(turn: Turn, call: ToolCall, function: Function, parent: int | None) ->
             "gen_ai.tool.name": function.name,
             "gen_ai.tool.type": function.kind,
             "gen_ai.tool.call.id": call.id,
-            "headrace.tool": function.tool,
+            "headrace.execute_tool.tool": function.tool,
         }
     )
     turn.trace.spans.append(span)

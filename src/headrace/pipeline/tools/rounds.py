@@ -105,6 +105,7 @@ class Rounds:
         self._calls = 0
         self._ended = ""
         _check(turn, self._functions)
+        turn.is_held = True
         turn.searches = any(each.kind == "datastore" for each in functions)
 
     async def deltas(self, span: Span) -> Deltas:
@@ -200,10 +201,10 @@ class Rounds:
         for each in done:
             index = len(turn.messages) + len(added)
             rendered = render(turn, each.result, each.function.settings, self._detectors, index)
-            each.span.attributes["headrace.tool.bytes"] = len(rendered.text.encode())
-            each.span.attributes["headrace.tool.injected"] = rendered.injected
+            each.span.attributes["headrace.execute_tool.bytes"] = len(rendered.text.encode())
+            each.span.attributes["headrace.execute_tool.injected"] = rendered.injected
             if each.result.passages is not None:
-                each.span.attributes["headrace.tool.passages"] = rendered.passages
+                each.span.attributes["headrace.execute_tool.passages"] = rendered.passages
             text = f"Error: {rendered.text}" if each.result.is_error else rendered.text
             message = Message(role="tool", content=text, tool_call_id=each.call.id)
             for step in self._steps:

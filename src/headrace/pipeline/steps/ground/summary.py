@@ -125,6 +125,7 @@ class Summariser:
             params=Params(max_tokens=self._max_tokens, temperature=0.0),
             model=after.model,
             subject=history.subject,
+            tools=(),
             metadata={"purpose": "conversation summary"},
         )
         async with aclosing(answer(turn)) as deltas:
