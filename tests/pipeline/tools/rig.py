@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,10 +126,12 @@ async def opened(
     after: str = "",
     model: str = "",
     more: str = "",
+    prepared: Callable[[], object] = bool,
 ) -> AsyncIterator[Rig]:
     """The service, its model giving one of `rounds` after the other, the last for ever.
 
     Args:
+        prepared: what is to be done once the files are there.
         tools: the section, with `API` for the address of the endpoint's server.
     """
     home = root / "home"
@@ -149,6 +151,7 @@ async def opened(
             tools=tools.replace("API", api.url()),
         )
         (root / "headrace.yaml").write_text(text + more)
+        prepared()
         environ = {**os.environ, "HEADRACE_HOME": str(home)}
         async with open_platform(root, environ) as platform:
             rig.platform = platform
