@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from headrace.knowledge.chunk.chunk import chunk
 from headrace.knowledge.chunk.settings import ChunkSettings
 from headrace.knowledge.errors import UnreadableDocument
+from headrace.knowledge.read import draft
 from headrace.knowledge.read.formats import pdf as pdf_reader
 from headrace.knowledge.read.read import read
 from headrace.knowledge.read.settings import ReadSettings
@@ -155,6 +156,38 @@ def test_a_cell_of_csv_that_is_too_long_is_an_error() -> None:
 
 def test_json_nested_without_end_is_an_error() -> None:
     assert "a.jsonl:1" in refused(b'{"a":' * 100_000, "a.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("uri", "unit"),
+    [
+        ("a.txt", "a\n\n"),
+        ("a.md", "a\n\n"),
+        ("a.md", "# a\n"),
+        ("a.html", "<p>a"),
+        ("a.html", "<table><tr>"),
+        ("a.html", "<table><tr><td><td>"),
+    ],
+)
+def test_very_many_small_parts_do_not_become_gigabytes(
+    uri: str, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draft, "_MOST_PARTS", 5_000)
+    assert "more than 5,000 paragraphs" in refused(unit.encode() * 5_001, uri)
+
+
+def test_more_rows_than_allowed_are_refused() -> None:
+    assert "more than 3 rows" in refused(b"a\n1\n2\n3\n4\n", "a.csv", max_rows=3)
+    assert "more than 3 rows" in refused(b'{"a":1}\n' * 4, "a.jsonl", max_rows=3)
+
+
+def test_a_cell_of_very_many_paragraphs_is_read() -> None:
+    body = "<w:tbl><w:tr><w:tc>" + "<w:p><w:r><w:t>a word</w:t></w:r></w:p>" * 50_000
+    word = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    xml = f'<w:document xmlns:w="{word}">{body}</w:tc></w:tr></w:tbl></w:document>'.encode()
+    settings = ReadSettings(max_ratio=1000)
+    (document,) = read(Source(uri="a.docx", data=zipped(word_document=xml)), settings)
+    assert document.text == " ".join(["a word"] * 50_000)
 
 
 UNFINISHED = [

@@ -8,11 +8,16 @@ from headrace.knowledge.read.source import Source
 
 __all__ = ["Draft"]
 
+_MOST_PARTS = 500_000
+"""Paragraphs, headings and cells: of two signs each, 50 MB would become gigabytes of objects."""
+
 
 class Draft:
     """Collects headings and blocks in the order of the source."""
 
-    def __init__(self) -> None:
+    def __init__(self, uri: str = "") -> None:
+        self._uri = uri
+        self._count = 0
         self.title = ""
         self.metadata: dict[str, str] = {}
         self._parts: list[str] = []
@@ -21,6 +26,19 @@ class Draft:
         self._headings: list[tuple[int, str]] = []
         self._bare: tuple[int, int, tuple[str, ...]] | None = None
         """The last heading's level, where it starts and those above it, while nothing is below."""
+
+    def count(self) -> None:
+        """Counts a part that is kept, such as the cell of a table.
+
+        Raises:
+            UnreadableDocument: there are too many.
+        """
+        self._count += 1
+        if self._count > _MOST_PARTS:
+            raise UnreadableDocument(
+                f"{self._uri}: more than {_MOST_PARTS:,} paragraphs, headings and cells",
+                hint="split it",
+            )
 
     def heading(self, level: int, text: str) -> None:
         """A heading; it ends those of its own and of deeper levels."""
@@ -82,6 +100,7 @@ class Draft:
         self._blocks.append(Block("text", start, start + len(self._headings[-1][1]), above))
 
     def _write(self, text: str) -> int:
+        self.count()
         if self._parts:
             self._parts.append("\n\n")
             self._length += 2

@@ -21,6 +21,8 @@ class ReadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Millions of characters that a PDF may hold."""
     max_pages: Annotated[int, Meta(gt=0)] = 10_000
     """Pages that a PDF may have."""
+    max_rows: Annotated[int, Meta(gt=0)] = 200_000
+    """Rows of a CSV or JSONL file, each of which becomes a document."""
     url_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """Seconds that a URL may take, redirects and all."""
     private_hosts: tuple[str, ...] = ()

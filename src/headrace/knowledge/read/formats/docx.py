@@ -69,10 +69,11 @@ def _broken(uri: str, why: str) -> UnreadableDocument:
 
 class _Parser:
     def __init__(self, uri: str) -> None:
-        self.draft = Draft()
+        self.draft = Draft(uri)
         self._uri = uri
         self._text: list[str] = []
-        self._rows: list[list[str]] = []
+        self._rows: list[list[list[str]]] = []
+        """Paragraphs by cell by row of the table that is open."""
         self._tables = 0
         self._level = 0
         self._is_list = self._in_text = False
@@ -104,9 +105,11 @@ class _Parser:
         elif tag == "tbl":
             self._tables += 1
         elif tag == "tr" and self._tables == 1:
+            self.draft.count()
             self._rows.append([])
         elif tag == "tc" and self._tables == 1 and self._rows:
-            self._rows[-1].append("")
+            self.draft.count()
+            self._rows[-1].append([])
 
     def _style(self, style: str) -> None:
         if match := _LEVEL.match(style):
@@ -125,7 +128,8 @@ class _Parser:
         elif tag == "tbl":
             self._tables -= 1
             if not self._tables:
-                rows = "\n".join(" | ".join(row) for row in self._rows)
+                cells = ([" ".join(cell) for cell in row] for row in self._rows)
+                rows = "\n".join(map(" | ".join, cells))
                 self._rows = []
                 self.draft.block("table", rows)
 
@@ -138,8 +142,8 @@ class _Parser:
         level, is_list = self._level, self._is_list
         self._text, self._level, self._is_list = [], 0, False
         if self._tables:
-            if self._rows and self._rows[-1]:
-                self._rows[-1][-1] = f"{self._rows[-1][-1]} {text}".strip()
+            if self._rows and self._rows[-1] and text:
+                self._rows[-1][-1].append(text)
         elif level:
             self.draft.heading(level, text)
         else:

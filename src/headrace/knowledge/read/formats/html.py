@@ -65,7 +65,7 @@ def read(source: Source, settings: ReadSettings) -> list[Document]:
     if not named and (meta := _META.search(source.data[:4096])):
         named = charset(meta[0].decode("ascii", "replace"))
     text, encoding = decode(source.data, source.uri, named)
-    draft = Draft()
+    draft = Draft(source.uri)
     draft.metadata["encoding"] = encoding
     _Page(draft).run(text)
     return [draft.document(source, "text/html")]
@@ -165,8 +165,10 @@ class _Page:
 
     def _cell(self, tag: str) -> None:
         if tag == "tr":
+            self._draft.count()
             self._rows.append([])
         elif tag in ("td", "th") and self._rows:
+            self._draft.count()
             self._rows[-1].append([])
         elif _HEADING.match(tag):
             self._layout()

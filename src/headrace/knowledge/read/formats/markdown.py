@@ -22,7 +22,7 @@ _FIELD = re.compile(r"([A-Za-z_][\w-]{0,63}):[ \t]*(.*)$")
 def read(source: Source, settings: ReadSettings) -> list[Document]:
     """One document; simple `name: value` lines of the front matter become metadata."""
     text, encoding = decode(source.data, source.uri, charset(source.media_type))
-    draft = Draft()
+    draft = Draft(source.uri)
     draft.metadata["encoding"] = encoding
     lines = text.split("\n")
     _Reader(draft, lines).run(_front_matter(draft, lines))

@@ -25,6 +25,7 @@ class Event(NamedTuple):
     """Of a start tag, as written."""
 
 
+_SIGN = re.compile(r"<(?=[a-zA-Z!?/])")
 # Possessive throughout: nothing is tried twice. A quote that never ends is an ordinary sign.
 _START = re.compile(
     r"<([a-zA-Z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>",
@@ -44,13 +45,13 @@ def events(text: str) -> Iterator[Event]:
     """The tags and texts of a page, in order. Comments and declarations are passed over."""
     at, endless = 0, set[str]()
     while at < len(text):
-        sign = text.find("<", at)
+        found = _SIGN.search(text, at)
+        sign = found.start() if found else -1
         if sign != at:
             yield Event("text", _resolved(text[at : sign if sign >= 0 else len(text)]))
         if sign < 0:
             return
-        after = text[sign + 1 : sign + 2]
-        if after.isascii() and after.isalpha():
+        if text[sign + 1] not in "!?/":
             match = _START.match(text, sign)
             if match is None:  # there is no > any more, so no tag either
                 yield Event("text", _resolved(text[sign:]))
@@ -58,23 +59,19 @@ def events(text: str) -> Iterator[Event]:
             name, at = match[1].lower(), match.end()
             yield Event("start", name, match[2])
             if name in _RAW_END and name not in endless:
-                found = _RAW_END[name].search(text, at)
-                if found is not None:
+                end = _RAW_END[name].search(text, at)
+                if end is not None:
                     if name not in _DROPPED:
-                        yield Event("text", _resolved(text[at : found.start()]))
-                    at = found.start()
+                        yield Event("text", _resolved(text[at : end.start()]))
+                    at = end.start()
                 elif name in _DROPPED:
                     return
                 else:
                     endless.add(name)
             continue
-        if after and after in "!?/":
-            named, at = _other(text, sign)
-            if named:
-                yield Event("end", named)
-            continue
-        yield Event("text", "<")
-        at = sign + 1
+        named, at = _other(text, sign)
+        if named:
+            yield Event("end", named)
 
 
 def _other(text: str, sign: int) -> tuple[str, int]:

@@ -45,7 +45,7 @@ def read(source: Source, settings: ReadSettings) -> list[Document]:
     Metadata `pages_unread` names pages that the parser could not read, and `pages_without_text`
     says how many have none, as scanned ones do.
     """
-    draft = Draft()
+    draft = Draft(source.uri)
     unread, blank = [], 0
     for number, page in enumerate(_pages(source, settings), 1):
         if page is None:

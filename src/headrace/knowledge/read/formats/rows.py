@@ -6,8 +6,9 @@ at most 131,072 characters.
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
+from typing import TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -21,31 +22,39 @@ from headrace.knowledge.read.source import Source
 
 __all__ = ["read_csv", "read_jsonl"]
 
+_Row: TypeAlias = tuple[int, dict[str, str]]
+"""The line it ends on, and its cells."""
+
+_SAMPLE = 65_536
 _DELIMITERS = ",;\t|"
 
 
 def read_csv(source: Source, settings: ReadSettings) -> list[Document]:
     """A document a row; the first row names the columns."""
-    text, _ = decode(source.data, source.uri, charset(source.media_type))
-    first = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="")
-    try:
-        found = [
-            (rows.line_num, {key: value for key, value in row.items() if key and value})
-            for row in rows
-        ]
-    except csv.Error as error:
-        raise UnreadableDocument(
-            f"{source.uri}:{rows.line_num}: not CSV: {error}", hint="check its quotes"
-        ) from error
-    return _documents(source, settings, found, "text/csv")
+    return _documents(source, settings, _csv_rows(source), "text/csv")
 
 
 def read_jsonl(source: Source, settings: ReadSettings) -> list[Document]:
     """A document a line; each line is a JSON object."""
+    return _documents(source, settings, _jsonl_rows(source), "application/jsonl")
+
+
+def _csv_rows(source: Source) -> Iterator[_Row]:
     text, _ = decode(source.data, source.uri, charset(source.media_type))
-    found: list[tuple[int, dict[str, str]]] = []
+    first = text[:_SAMPLE].split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey="")
+    try:
+        for row in rows:
+            yield rows.line_num, {key: value for key, value in row.items() if key and value}
+    except csv.Error as error:
+        raise UnreadableDocument(
+            f"{source.uri}:{rows.line_num}: not CSV: {error}", hint="check its quotes"
+        ) from error
+
+
+def _jsonl_rows(source: Source) -> Iterator[_Row]:
+    text, _ = decode(source.data, source.uri, charset(source.media_type))
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -56,8 +65,7 @@ def read_jsonl(source: Source, settings: ReadSettings) -> list[Document]:
                 f"{source.uri}:{number}: not a JSON object: {error}",
                 hint="every line of a JSONL file is one object",
             ) from error
-        found.append((number, {key: _shown(value) for key, value in row.items()}))
-    return _documents(source, settings, found, "application/jsonl")
+        yield number, {key: _shown(value) for key, value in row.items()}
 
 
 def _shown(value: object) -> str:
@@ -67,13 +75,18 @@ def _shown(value: object) -> str:
 def _documents(
     source: Source,
     settings: ReadSettings,
-    rows: list[tuple[int, dict[str, str]]],
+    rows: Iterable[_Row],
     media_type: str,
 ) -> list[Document]:
     documents: dict[str, Document] = {}
     for number, row in rows:
         if not any(value.strip() for value in row.values()):
             continue
+        if len(documents) == settings.max_rows:
+            raise UnreadableDocument(
+                f"{source.uri}: more than {settings.max_rows:,} rows",
+                hint="split the file, or raise knowledge.read.max_rows",
+            )
         draft = Draft()
         draft.title = row.get(settings.title_field, "")
         wanted = settings.metadata_fields

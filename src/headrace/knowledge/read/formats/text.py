@@ -16,7 +16,7 @@ _BLANK = re.compile(r"\n[ \t]*+\n")
 def read(source: Source, settings: ReadSettings) -> list[Document]:
     """One document."""
     text, encoding = decode(source.data, source.uri, charset(source.media_type))
-    draft = Draft()
+    draft = Draft(source.uri)
     draft.metadata["encoding"] = encoding
     for paragraph in _BLANK.split(text):
         draft.block("text", paragraph)
