@@ -8,21 +8,20 @@ A bare completion gets no words.
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from headrace.config.node import shown_path
-from headrace.errors import ConfigError, ContextTooLong, InvalidRequest, NotFound, did_you_mean
+from headrace.errors import ContextTooLong, InvalidRequest, NotFound
 from headrace.models.box import ModelBox
 from headrace.models.embedder import ModelEmbedder
 from headrace.pipeline.chooser import Chooser
 from headrace.pipeline.conversation import ConversationStore
-from headrace.pipeline.needs import fitting, missed_by, required
+from headrace.pipeline.needs import fitting, missed_by
 from headrace.pipeline.reduce import LANGUAGE, Reduction, overhead_tokens
 from headrace.pipeline.step import BuildContext, Settings, Step
 from headrace.pipeline.steps.normalize.language import identify
+from headrace.pipeline.steps.template_check import check_requirements, check_tools, check_variables
 from headrace.pipeline.turn import Turn
 from headrace.prompts.choice.gram import heart
 from headrace.prompts.choice.settings import ChooseSettings
@@ -108,9 +107,9 @@ class TemplateStep(Step[TemplateSettings]):
     def build(cls, settings: TemplateSettings, context: BuildContext) -> Self:
         """Raises NotFound for a template, InvalidRequest for a variable that cannot be."""
         context.prompts.get(settings.name)
-        _check_variables(settings, context.prompts)
-        _check_requirements(context.prompts, context.models)
-        _check_tools(context.prompts, context.toolbox.names if context.toolbox is not None else ())
+        check_variables(settings.variables, settings.name, context.prompts)
+        check_requirements(context.prompts, context.models)
+        check_tools(context.prompts, context.toolbox.names if context.toolbox is not None else ())
         vectors = None
         if _compares(settings, context.prompts):
             vectors = Vectors(ModelEmbedder(context.models.get(settings.embedding)))
@@ -349,59 +348,3 @@ def _earlier_language(turn: Turn) -> str | None:
         if language := identify(text):
             return language
     return None
-
-
-def _check_requirements(prompts: PromptLibrary, models: ModelBox) -> None:
-    """Raises ConfigError for a task that no catalogue knows."""
-    for template in prompts.templates():
-        try:
-            models.missed(required(template.file.requires))
-        except msgspec.ValidationError as error:
-            raise ConfigError(
-                f"the prompt template {template.name!r}: requires.tasks: {error}",
-                hint="`headrace models list` shows what models are made for",
-            ) from None
-
-
-def _check_tools(prompts: PromptLibrary, known: Sequence[str]) -> None:
-    """Raises ConfigError for a template of the service's own that allows a tool there is not.
-
-    A released version may be older than the tools are: it has those that are there.
-    """
-    for name in prompts.names():
-        path = prompts.path(name)
-        for tool in prompts.get(name).file.tools or () if path is not None else ():
-            if tool not in known:
-                assert path is not None
-                raise ConfigError(
-                    f"{shown_path(path)}:{_line_of(path, 'tools:')}: tools: no tool is called "
-                    f"{tool!r}",
-                    hint=did_you_mean(tool, known, kind="tools"),
-                )
-
-
-def _line_of(path: Path, field: str) -> int:
-    """Where a field of a template stands: the library keeps no places."""
-    lines = path.read_text("utf-8").splitlines()
-    return next((at for at, line in enumerate(lines, 1) if line.startswith(field)), 1)
-
-
-def _check_variables(settings: TemplateSettings, prompts: PromptLibrary) -> None:
-    """Every value must be declared by some template, and be right for each of the service's own.
-
-    Built-in templates may mean another thing by the name; there the value does not count.
-    """
-    own = [name for name in prompts.names() if prompts.path(name) or name == settings.name]
-    for name, value in settings.variables.items():
-        known = {each for one in prompts.templates() for each in one.variables.declared}
-        if name not in known:
-            raise InvalidRequest(
-                f"variables: no prompt template has a variable {name!r}",
-                hint=did_you_mean(name, known, kind="variables"),
-            )
-        for template in map(prompts.get, own):
-            variable = template.variables.declared.get(name)
-            if variable is not None and (wrong := variable.problem(value)):
-                raise InvalidRequest(
-                    f"variables: {name!r} {wrong}", hint=f"the template {template.name!r} uses it"
-                )
