@@ -39,6 +39,9 @@ class Names:
         found: list[Mention] = []
         at = 0
         while at < len(folded):
+            if at and _is_spaced(folded[at - 1]) and _is_spaced(folded[at]):
+                at += 1  # inside a word no name begins
+                continue
             length = (
                 self._longest(folded, source, at) if folded[at : at + 2] in self._lengths else 0
             )
@@ -60,7 +63,7 @@ class Names:
             name = folded[at:end]
             if end > len(folded) or name not in self._by_name:
                 continue
-            if not _is_word(folded, at, end):
+            if not _ends_word(folded, end):
                 continue
             if name in self._short and not self._stands_alone(folded, at, name):
                 continue
@@ -99,9 +102,8 @@ def _is_spaced(char: str) -> bool:
     return char.isalnum() and not "\u3040" <= char <= "\u9fff"
 
 
-def _is_word(text: str, start: int, end: int) -> bool:
-    if start and _is_spaced(text[start - 1]) and _is_spaced(text[start]):
-        return False
+def _ends_word(text: str, end: int) -> bool:
+    """Whether a word ends here, be it for a plural's s."""
     if end == len(text) or not (_is_spaced(text[end]) and _is_spaced(text[end - 1])):
         return True
     return text[end] == "s" and (end + 1 == len(text) or not _is_spaced(text[end + 1]))

@@ -5,32 +5,37 @@ too many other words.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 __all__ = ["Typos"]
 
 _LEAST = 7
 _MOST = 40
+_KEPT = 3
+_MOST_NAMES = 20_000
+"""The index of errors takes about 3 kB for each name; with more names none are looked for."""
 _WORD = re.compile(r"[^\W\d_\u3040-\u9fff]+(?:['-][^\W\d_\u3040-\u9fff]+)*|\d+")
 
 
 class Typos:
     """Finds names that are written almost right."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Collection[str]) -> None:
         self._names: dict[str, list[str]] = {}
         """By what is left when one letter is taken out, and by themselves."""
-        self._ends: set[tuple[str, int]] = set()
+        # An error leaves the first three letters of a long name alone, or the last three.
+        self._heads: set[str] = set()
+        self._tails: set[str] = set()
         counts: set[int] = set()
-        for name in names:
+        for name in names if len(names) <= _MOST_NAMES else ():
             words = _WORD.findall(name)
             if not _LEAST <= len(name) <= _MOST or " ".join(words) != name or len(words) > 4:
                 continue
             counts.add(len(words))
             for variant in _shortened(name):
                 self._names.setdefault(variant, []).append(name)
-            for length in (len(name) - 1, len(name), len(name) + 1):
-                self._ends |= {(f"<{name[0]}", length), (f">{name[-1]}", length)}
+            self._heads.add(name[:_KEPT])
+            self._tails.add(name[-_KEPT:])
         self._counts = sorted(counts)
 
     def find(self, folded: str) -> Iterator[tuple[int, int, str]]:
@@ -43,10 +48,10 @@ class Typos:
                 if index + count > len(words):
                     break
                 end = words[index + count - 1][1]
-                length = end - start
-                if (f"<{folded[start]}", length) in self._ends or (
-                    f">{folded[end - 1]}", length,
-                ) in self._ends:  # fmt: skip
+                if end - start < _LEAST - 1 or end - start > _MOST:
+                    continue
+                kept = folded[start : start + _KEPT] in self._heads
+                if kept or folded[end - _KEPT : end] in self._tails:
                     name = self._meant(folded[start:end])
                     if name:
                         yield start, end, name
