@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.errors import ModelUnavailable
+from headrace.knowledge.index.best import best_rows
 from headrace.knowledge.index.snapshot import Found, Snapshot
 from headrace.knowledge.passage import Passage
 from headrace.knowledge.settings import RetrievalSettings
@@ -152,7 +153,7 @@ class KnowledgeBase:
             fused = fused * (1 - weight) + meaning * weight
         fused[~readable] = -1
         count = min(max(limit * _POOL, _LEAST_POOL), len(fused))
-        rows = np.argpartition(fused, -count)[-count:]
+        rows = best_rows(fused, count)
         rows = rows[fused[rows] > 0]
         rows = rows[np.lexsort((rows, -fused[rows]))]
         return [int(row) for row in rows], np.minimum(fused[rows], 1)
