@@ -16,6 +16,7 @@ from headrace.access.network import is_reachable, read_network
         "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.1", "::", "::1",
         "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
         "64:ff9b::10.0.0.1", "2002:7f00:1::", "2002:a00:1::", "localhost", "", "8.8.8",
+        "::8.8.8.8", "64:ff9b:1::1", "fec0::1", "168.63.129.16",
     ],
 )  # fmt: skip
 def test_an_address_inside_is_not_reachable(address: str) -> None:

@@ -17,6 +17,17 @@ __all__ = ["Network", "is_reachable", "read_network"]
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_BARRED: tuple[Network, ...] = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "::/96",  # IPv4 in disguise, as nobody writes it any more
+            "64:ff9b:1::/48",  # translated to IPv4 as the local network likes
+            "fec0::/10",  # site-local, from before fc00::/7
+            "168.63.129.16/32",  # what Azure tells its machines; public by its number only
+        ),
+    )
+)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 
@@ -45,7 +56,13 @@ def is_reachable(address: str, allowed: Sequence[Network] = ()) -> bool:
         one.version == each.version and each in one for one in allowed for each in (found, inner)
     ):
         return True
-    return all(each.is_global and not each.is_multicast for each in (found, inner))
+    return all(_is_public(each) for each in (found, inner))
+
+
+def _is_public(address: _Address) -> bool:
+    if not address.is_global or address.is_multicast:
+        return False
+    return not any(one.version == address.version and address in one for one in _BARRED)
 
 
 def _inner(address: _Address) -> _Address:
