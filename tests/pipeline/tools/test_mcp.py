@@ -12,6 +12,7 @@ import pytest
 
 from headrace.pipeline.tools.errors import ToolFailed, ToolUnavailable
 from headrace.pipeline.tools.mcp.server import McpServer
+from headrace.pipeline.tools.mcp.stdio import StdioConnection
 from headrace.pipeline.tools.settings import McpSettings, ToolSettings
 from tests.pipeline.tools.rig import called, opened
 from tests.running import wait_for
@@ -165,6 +166,12 @@ async def test_a_turn_calls_a_server_and_a_service_starts_without_one(
     rounds = [called("mill_stock", '{"item": "oats"}'), ANSWER]
     async with opened(tmp_path, rounds, tools=tools, generate=": {tools: [mill, away]}") as rig:
         turn = await rig.ask()
+        assert rig.platform is not None
+        toolbox = rig.platform.service.tools
+        assert toolbox is not None
+        connection = toolbox._servers["mill"]._connection
+        assert isinstance(connection, StdioConnection)
+    assert connection._process.returncode is not None, "the service has ended, its server has not"
     offered = [each["function"]["name"] for each in rig.asked(0)["tools"]]  # type: ignore[attr-defined]
     assert offered == ["mill_stock"]
     assert "The mill has 12 of oats." in rig.result()

@@ -164,6 +164,21 @@ async def test_tokens_bound_the_rounds(tmp_path: Path) -> None:
     assert rig.spans(turn, "generate")[0].attributes["headrace.tools.ended"] == "max_tokens"
 
 
+async def test_time_bounds_the_rounds_and_the_calls_in_them(tmp_path: Path) -> None:
+    hold = Hold()
+    generate = ": {tools: [weather], rounds_timeout_s: 0.5}"
+    async with opened(
+        tmp_path, [called("weather", '{"city": "Graz"}'), ANSWER], generate=generate
+    ) as rig:
+        rig.api.on("GET", "/weather/*", lambda asked: Answer(200, [], [hold]))
+        turn = await rig.ask()
+        hold.go_on.set()
+    assert "no result within 0." in rig.result()
+    assert rig.asked(1)["tool_choice"] == "none"
+    assert turn.choices[0].text == "It is clear in Graz."
+    assert rig.spans(turn, "generate")[0].attributes["headrace.tools.ended"] == "timeout"
+
+
 async def test_the_same_call_twice_is_not_run_twice(tmp_path: Path) -> None:
     same = called("weather", '{"city": "Graz"}')
     async with opened(tmp_path, [same, same, ANSWER]) as rig:
