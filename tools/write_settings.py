@@ -62,6 +62,7 @@ SCHEMA_FILES = {
     "prompt": "prompt.schema.json",
     "policy": "policy.schema.json",
     "catalogue": "catalogue.schema.json",
+    "suite": "suite.schema.json",
 }
 SERVICE = """\
 models:

@@ -11,6 +11,7 @@ from headrace.config.init import write_service
 from headrace.config.load import load_service
 from headrace.config.schema import Schema, service_schema, struct_schema
 from headrace.errors import ConfigError
+from headrace.evaluation.suite import SuiteFile
 from headrace.models.catalogue.entry import CatalogueFile
 from headrace.prompts.file import PromptFile
 from headrace.prompts.library import PromptLibrary
@@ -25,6 +26,7 @@ WRITTEN = {
     "policies/default.yaml",
     "prompts/assistant.yaml",
     "schema/catalogue.json",
+    "schema/suite.json",
     "schema/headrace.json",
     "schema/policy.json",
     "schema/prompt.json",
@@ -38,6 +40,7 @@ def schemas(step_settings: Settings, backend_settings: Settings) -> dict[str, Sc
         "prompt": struct_schema(PromptFile, "prompts/*.yaml"),
         "policy": struct_schema(PolicyFile, "policies/*.yaml"),
         "catalogue": struct_schema(CatalogueFile, "catalogue.yaml"),
+        "suite": struct_schema(SuiteFile, "evals/*.yaml"),
     }
 
 

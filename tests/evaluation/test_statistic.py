@@ -19,6 +19,13 @@ def test_an_interval_holds_the_true_mean_about_95_times_in_100() -> None:
     assert 178 <= held <= 200
 
 
+def test_three_right_of_three_are_no_proof() -> None:
+    found = estimate([1.0] * 3)
+    # 3 / (3 + 1.96²)
+    assert (found.mean, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.4385, abs=1e-4)
+
+
 def test_equal_runs_seldom_differ_significantly() -> None:
     random = np.random.default_rng(11)
     runs = [paired(list(random.normal(size=50)), list(random.normal(size=50))) for _ in range(200)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "schema", "schema_of", "service_sections"]
 
-KINDS = ("service", "prompt", "policy", "catalogue")
+KINDS = ("service", "prompt", "policy", "catalogue", "suite")
 
 
 @click.command(cls=Command)
@@ -27,6 +27,7 @@ def schema(kind: str, as_json: bool) -> None:
     prompt     prompts/*.yaml
     policy     policies/*.yaml
     catalogue  catalogue.yaml
+    suite      evals/*.yaml
     """
     del as_json  # a schema is JSON with and without it
     print_json(schema_of(kind))
@@ -48,6 +49,10 @@ def schema_of(kind: str) -> "Schema":
         from headrace.models.catalogue.entry import CatalogueFile
 
         return struct_schema(CatalogueFile, "catalogue.yaml")
+    if kind == "suite":
+        from headrace.evaluation.suite import SuiteFile
+
+        return struct_schema(SuiteFile, "evals/*.yaml")
     from headrace.models.box import backend_types
     from headrace.pipeline.compile import step_types
 

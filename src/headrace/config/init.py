@@ -27,6 +27,7 @@ SCHEMA_FILES: Final = {
     "prompt": "schema/prompt.json",
     "policy": "schema/policy.json",
     "catalogue": "schema/catalogue.json",
+    "suite": "schema/suite.json",
 }
 """Where the schema of each kind of file goes, for editors; the YAML files name them."""
 
@@ -48,7 +49,7 @@ def write_service(folder: Path, schemas: Mapping[str, Schema]) -> Started:
 
     Args:
         folder: where it goes.
-        schemas: the JSON Schemas `service`, `prompt`, `policy` and `catalogue`.
+        schemas: the JSON Schemas `service`, `prompt`, `policy`, `catalogue` and `suite`.
 
     Raises:
         ConfigError: a service is there already, or the folder cannot be written.

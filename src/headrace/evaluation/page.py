@@ -1,6 +1,7 @@
 """A run as one HTML file: no script, nothing fetched, light and dark as the reader's system."""
 
 import difflib
+import re
 from html import escape
 
 from headrace.evaluation.report import Line, Regression, Report
@@ -9,6 +10,7 @@ from headrace.evaluation.run import Result, Run
 __all__ = ["html_page"]
 
 MOST_CASES = 2000
+_PIECE = re.compile(r"[\u3040-\u9fff]|[^\s\u3040-\u9fff]+|\s+")
 _WIDTH = 320
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--page:#fff;--line:#d8dde3;
@@ -110,7 +112,7 @@ def _took(report: Report) -> str:
     ttft = "not measured" if report.ttft_p95_s is None else f"{report.ttft_p95_s:.3f} s"
     total = "not measured" if report.total_p95_s is None else f"{report.total_p95_s:.3f} s"
     return (
-        f"<p>{report.answers} answers, {report.errors} errors. In 95 of 100: first token within "
+        f"<p>Answered: {report.answers}; failed: {report.errors}. In 95 of 100: first token within "
         f"{ttft}, whole answer within {total}. Cost: {report.cost_usd:.4f} USD.</p>"
     )
 
@@ -130,18 +132,18 @@ def _regressions(found: list[Regression]) -> str:
 
 
 def _diff(each: Regression) -> str:
-    """The new answer with what is gone struck out, by word; a sign of Chinese is no word of its own."""
-    old, new = each.old.split(" "), each.new.split(" ")
+    """The new answer with what is gone struck out: by word, Chinese and Japanese by sign."""
+    old, new = _PIECE.findall(each.old), _PIECE.findall(each.new)
     parts = []
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            parts.append(escape(" ".join(new[c:d])))
+            parts.append(escape("".join(new[c:d])))
             continue
         if a < b:
-            parts.append(f"<del>{escape(' '.join(old[a:b]))}</del>")
+            parts.append(f"<del>{escape(''.join(old[a:b]))}</del>")
         if c < d:
-            parts.append(f"<ins>{escape(' '.join(new[c:d]))}</ins>")
-    return " ".join(parts)
+            parts.append(f"<ins>{escape(''.join(new[c:d]))}</ins>")
+    return "".join(parts)
 
 
 def _cases(run: Run) -> str:

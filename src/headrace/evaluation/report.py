@@ -11,7 +11,7 @@ from headrace.evaluation.statistic import Estimate, cohen_kappa, estimate
 __all__ = ["Agreement", "Line", "Regression", "Report", "make_report", "regressions"]
 
 PASSES = 0.5
-"""From here on a score counts as a yes when judge and person are compared."""
+"""Above it a score counts as a yes when judge and person are compared; a judge in two minds, no."""
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ def _agreement(run: Run, name: str) -> Agreement | None:
     both = [case for case in labels if case in scores]
     if not both:
         return None
-    people = [labels[case] >= PASSES for case in both]
-    scorer = [scores[case] >= PASSES for case in both]
+    people = [labels[case] > PASSES for case in both]
+    scorer = [scores[case] > PASSES for case in both]
     same = sum(one == two for one, two in zip(people, scorer, strict=True)) / len(both)
     return Agreement(cases=len(both), same=same, kappa=cohen_kappa(people, scorer))
