@@ -16,9 +16,11 @@ _UNIT = r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|Room|Rm)\.? ?#?[A-
 _TOWN = r"(?:,? [A-Z][A-Za-z.'’]{1,24}(?: [A-Z][A-Za-z.'’]{1,24}){0,2})"
 _CODE = r"(?:,? [A-Z]{2},? [0-9]{5}(?:-[0-9]{4})?|,? [A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2})"
 _STREET = re.compile(
-    rf"[0-9]{{1,5}}[A-Za-z]?(?:-[0-9]{{1,5}})?,?(?! Ways? To )(?: (?:{_NAME})){{1,4}}?"
-    rf"(?: (?:{_TYPE})\.?(?![A-Za-z]))(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)(?![A-Za-z]))?{_UNIT}?(?:{_TOWN}?{_CODE})?"
+    rf"[0-9]{{1,5}}[A-Za-z]?(?:-[0-9]{{1,5}})?,?(?! Ways? To )(?: (?:{_NAME})){{1,4}}?(?:"
+    rf" (?:{_TYPE})\.?(?![A-Za-z])(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)(?![A-Za-z]))?{_UNIT}?(?:{_TOWN}?{_CODE})?"
+    rf"|{_UNIT}(?:{_TOWN}?{_CODE})?|(?=,){_TOWN}{_CODE})"
 )
+"""A number and a name; then the kind of street, or a unit, or a town with its code."""
 _OPEN = re.compile(
     r"[0-9](?<![0-9][0-9])[0-9]{0,4}(?:[A-Za-z]?(?:-[0-9]{0,5})?,?(?: (?:[A-Z0-9#][A-Za-z0-9'’.#\-]{0,25},?|o|of|t|th|the)){0,16} ?)?\Z"
 )

@@ -364,7 +364,12 @@ def _name_end(text: str, begin: int) -> tuple[int, float]:
     for size in (2, 1):
         end = at + size
         given = text[at:end]
-        if len(given) < size or not all(map(_is_han, given)) or _is_word(text, begin, end):
+        if (
+            len(given) < size
+            or not all(map(_is_han, given))
+            or _TITLE.match(given)
+            or _is_word(text, begin, end)
+        ):
             continue
         after = text[end : end + 1]
         ends = not after or not _is_han(after) or after in _AFTER
@@ -372,7 +377,7 @@ def _name_end(text: str, begin: int) -> tuple[int, float]:
         likely = all(char in _GIVEN for char in given)
         if said and (titled or (ends and (likely or size == 2 or not _AFTER.isdisjoint(after)))):
             return end, 1.0
-        if titled and likely and _stands_free(before):
+        if titled and likely:
             return end, 0.9
         if (
             size == 2

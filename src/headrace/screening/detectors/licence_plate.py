@@ -13,7 +13,7 @@ _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕
 _CHINESE = re.compile(
     rf"[{_PROVINCES}][A-HJ-Z][·• ]?(?=[A-HJ-NP-Z0-9]*[0-9])[A-HJ-NP-Z0-9]{{5,6}}[学警挂港澳]?(?![A-Za-z0-9])"
 )
-_OTHER = re.compile(r"[A-Z0-9ÄÖÜ]{1,5}(?:[ \-·][A-Z0-9]{1,5}){0,3}(?![A-Za-z0-9])(?![\-.][0-9])")
+_OTHER = re.compile(r"[A-Z0-9ÄÖÜ]{1,8}(?:[ \-·][A-Z0-9]{1,5}){0,3}(?![A-Za-z0-9])(?![\-.][0-9])")
 _SAYS = cue(
     r"(?:licen[cs]e|number|registration|vehicle|car) plates?(?: number| no)?|plate(?: number| no|s)|tag number",
     r"(?:vehicle |car )?registration(?: number| no| mark)|reg(?: no| number|\.)|kennzeichen|kfz-kennzeichen",
@@ -23,8 +23,8 @@ _STEMS = ("late", "LATE", "eg n", "eg.", "egistration", "ennzeichen")
 _HAN_STEMS = ("车牌", "牌照")
 _HAN = re.compile(rf"[{_PROVINCES}][A-HJ-Z]")
 _LEAD = re.compile(r"(?<![A-Za-z0-9])[A-Z0-9ÄÖÜ]{0,5}(?:[ \-·]?[A-Z]{1,3})?[ \-·]?\Z")
-_OPEN = re.compile(r"(?<![0-9])[0-9][0-9A-Z]{0,5}(?:[ \-·][0-9A-Z]{0,5}){0,3}[学警挂港澳]?[\-.]?\Z")
-_WINDOW = 24
+_OPEN = re.compile(r"(?<![0-9])[0-9][0-9A-Z]{0,7}(?:[ \-·][0-9A-Z]{0,5}){0,3}[学警挂港澳]?[\-.]?\Z")
+_WINDOW = 32
 _REACH = 64
 
 

@@ -17,7 +17,7 @@ _SEQUENCE = re.compile(rf"{_WORD}(?: {_PARTICLE}{_WORD}){{0,3}}(?![{_UP}{_LOW}0-
 _SHORTER = re.compile(rf" {_PARTICLE}{_WORD}\Z")
 _OPEN = re.compile(
     rf"(?<![{_UP}{_LOW}0-9_@./#\-'’])[{_UP}][{_UP}{_LOW}.'’\-]{{0,24}}"
-    rf"(?: {_PARTICLE}[{_UP}][{_UP}{_LOW}.'’\-]{{0,24}}){{0,5}}(?: {_PARTICLE}[a-z]{{0,5}})?\Z"
+    rf"(?: {_PARTICLE}[{_UP}][{_UP}{_LOW}.'’\-]{{0,24}}){{0,5}}(?: {_PARTICLE}[a-z]{{0,9}})?\Z"
 )
 _WINDOW = 176
 _TITLE = re.compile(
@@ -39,6 +39,17 @@ _NOT_PERSON = re.compile(
     r"|Theorem|Law|Method|County|City|Inc|Ltd|LLC|Corp|Corporation|Company|Bank|Church|Museum|Library|Stadium|Avenue|Ave|Island|Islands"
     r"|Lake|Bay|Valley|Foundation|Group|Hotel|Cathedral|Square|Center|Centre|Drive|Lane|Hall|House|Award|Medal|Effect|Equation"
     r"|Distribution|Algorithm|Test|Syndrome|Disease|Cup|Trophy|Stores?|Airlines|Motors|Line)(?![A-Za-z])"
+)
+_ACTS = re.compile(
+    r" (?:lives|lived|said|says|called|calls|works|worked|wrote|told|asked|thinks|wants|joined|met|and I)(?![A-Za-z])"
+)
+"""What persons do: two unknown words before it are a name."""
+_HOUSE = re.compile(
+    r"(?:(?<![A-Za-z])(?:at|to|in|address|of)|[:,])[: ]{0,2} ?[0-9]{1,5}[A-Za-z]? \Z"
+)
+"""A number in front: the name is a street's."""
+_CALLED = re.compile(
+    r"(?i)(?<![a-z])(?:call|ask|tell|meet|contact|email|thank|told|asked|met|patient|customer|client)[:,]? \Z"
 )
 _NEVER = frozenset(
     [
@@ -105,7 +116,7 @@ class PersonNameDetector:
 
     A known given name with a surname behind it scores 0.9 (1 where a title or a phrase such as "my
     name is" stands before), an unknown one before a known surname 0.7, a given name alone behind a
-    phrase 0.6. Does not catch: names in small letters or in capitals only, surnames alone without
+    phrase, or two unknown words that do what persons do, 0.6. Does not catch: names in small letters or in capitals only, surnames alone without
     a title, nicknames, given names that are also words unless a known surname follows. Names of
     well-known persons are names, too.
     """
@@ -137,10 +148,13 @@ class PersonNameDetector:
 def _name_end(text: str, begin: int, end: int) -> tuple[int, float]:
     """Where the name that begins here ends, at `end` or before, and how sure that is; 0 for none."""
     before = text[max(0, begin - _REACH) : begin]
+    if _HOUSE.search(before) and not re.search(r"(?:19|20)[0-9]{2} \Z", before):
+        return 0, 0.0
     titled = _TITLE.search(before) is not None
     while True:
         words = [each for each in re.split(" ", text[begin:end]) if each[0].isupper()]
-        score = _score([each.lower() for each in words], before, titled=titled)
+        acts = _ACTS.match(text, end) is not None or _CALLED.search(before) is not None
+        score = _score([each.lower() for each in words], before, titled=titled, acts=acts)
         if (
             score
             and not _NOT_PERSON.match(text, end)
@@ -153,7 +167,7 @@ def _name_end(text: str, begin: int, end: int) -> tuple[int, float]:
         end = shorter.start()
 
 
-def _score(words: list[str], before: str, *, titled: bool) -> float:
+def _score(words: list[str], before: str, *, titled: bool, acts: bool) -> float:
     """How sure it is that these words, small now, are one name."""
     lexicon = read_lexicon("latin_names")
     given, unsure, surnames, common = (
@@ -183,6 +197,6 @@ def _score(words: list[str], before: str, *, titled: bool) -> float:
         return 0.8 if known else 0.0
     if first not in common and known:
         return 0.9 if introduced else 0.7
-    if introduced and first not in common and last not in common:
-        return 0.7
+    if (introduced or acts) and first not in common and last not in common:
+        return 0.7 if introduced else 0.6
     return 0.0

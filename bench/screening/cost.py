@@ -1,6 +1,6 @@
 """What the text steps cost: each detector's speed, and what one streamed piece pays on its way.
 
-    python bench/screening.py [--seconds 0.3]
+    python bench/screening/cost.py [--seconds 0.3]
 
 Printed, for English and Chinese text: megabytes of UTF-8 per second for each detector and for
 `normalize` and the language guess on prompts of 1,000 characters; then microseconds for each piece of
