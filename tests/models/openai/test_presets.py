@@ -105,7 +105,7 @@ def test_a_bare_prompt_or_vectors_are_refused_where_there_are_none(name: str) ->
     with pytest.raises(InvalidRequest, match="bare prompt"):
         wire.generate(ask(completion=True))
     with pytest.raises(InvalidRequest, match="no embeddings"):
-        wire.embed(["a"])
+        wire.embed(["a"], None)
 
 
 def test_names_of_parameters_are_each_servers_own() -> None:
