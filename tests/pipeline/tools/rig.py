@@ -125,12 +125,14 @@ async def opened(
     before: str = "",
     after: str = "",
     model: str = "",
+    deployment: str | None = None,
     more: str = "",
     prepared: Callable[[], object] = bool,
 ) -> AsyncIterator[Rig]:
     """The service, its model giving one of `rounds` after the other, the last for ever.
 
     Args:
+        deployment: in place of the one that speaks OpenAI's wire, with `{root}` for its address.
         prepared: what is to be done once the files are there.
         tools: the section, with `API` for the address of the endpoint's server.
     """
@@ -140,10 +142,15 @@ async def opened(
         rig = Rig(llm, api, deque(rounds))
         llm.on("POST", "/v1/*", rig.answer)
         api.on("GET", "/weather/*", lambda asked: json_answer({"sky": "clear", "celsius": 21}))
-        text = SERVICE.format(
+        service = SERVICE
+        if deployment is not None:
+            before_it, _, behind_it = SERVICE.partition("      - {{")
+            service = f"{before_it}      - {deployment}\n{behind_it.partition(chr(10))[2]}"
+        text = service.format(
             model=MODEL,
             key=KEY,
             llm=llm.url("/v1"),
+            root=llm.url(),
             generate=generate,
             model_more=f", {model}" if model else "",
             before=before,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from headrace.errors import InvalidRequest
+from headrace.models.errors import NotOffered
 from headrace.models.model import Target
 from headrace.pipeline.again import Spent
 from headrace.pipeline.step import Settings, Step
@@ -129,8 +130,7 @@ class Rounds:
                 )
                 with turn.trace.span("round", kind="client") as one:
                     one.parent = parent
-                    offer = self._offer(is_last=is_last)
-                    async with aclosing(self._ask(turn, span, offer)) as deltas:
+                    async with aclosing(self._asked(span, is_last=is_last)) as deltas:
                         async for delta in deltas:
                             for out in listener.take(delta):
                                 yield out
@@ -162,6 +162,23 @@ class Rounds:
             if not settled:
                 spent.settle(turn)
             self._summarise(span)
+
+    async def _asked(self, span: Span, *, is_last: bool) -> Deltas:
+        """One round's deltas. A provider that cannot forbid calls is asked without that: the model
+        has been told, and what it calls is not heard."""
+        offer = self._offer(is_last=is_last)
+        try:
+            async with aclosing(self._ask(self._turn, span, offer)) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except NotOffered as error:
+            if offer.choice != "none" or error.param != "tool_choice":
+                raise
+        else:
+            return
+        async with aclosing(self._ask(self._turn, span, Offer(offer.tools, "auto"))) as deltas:
+            async for delta in deltas:
+                yield delta
 
     def _is_last(self, spent: Spent) -> bool:
         """Whether no tool may be called any more."""
