@@ -9,6 +9,7 @@ from headrace.access.principal import Principal
 from headrace.knowledge.passage import Passage
 from headrace.models.backend import Call
 from headrace.models.box import ModelBox
+from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.pipeline import AnyStep, Pipeline
 from headrace.pipeline.steps.check import CheckSettings, CheckStep
 from headrace.pipeline.steps.check.grounded import GroundedCheck, GroundedSettings
@@ -114,6 +115,7 @@ class Rig:
         grounded: GroundedSettings | None = None,
         between: Sequence[AnyStep] = (),
         knower: Knower | None = None,
+        cache: AnswerCache | None = None,
     ) -> "Rig":
         box = ModelBox({"m": model_of(model)}, {}, {})
         settings = GroundSettings(knowledge=knowledge or KnowledgeSettings())
@@ -121,7 +123,7 @@ class Rig:
         lookup = Lookup(settings.knowledge, books, box, knower)
         # No test of these has a conversation.
         ground = GroundStep(settings, box, None, lookup)  # type: ignore[arg-type]
-        steps: list[object] = [ground, GenerateStep(GenerateSettings(), box), *between]
+        steps: list[object] = [ground, GenerateStep(GenerateSettings(), box, cache), *between]
         if grounded is not None:
             check = GroundedCheck(grounded, Judge(None, grounded.threshold))
             steps.append(CheckStep(CheckSettings(checks=[], grounded=grounded), check))

@@ -1,5 +1,7 @@
 """Passages in the prompt: which, how they stand there, and what of them is in the trace."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,6 +11,10 @@ from headrace.access.principal import Principal
 from headrace.errors import ConfigError
 from headrace.knowledge.entities.link import EntityLinker
 from headrace.knowledge.entities.settings import Entity, Glossary
+from headrace.models.cache.cache import AnswerCache
+from headrace.models.cache.question import Question
+from headrace.models.cache.settings import CacheSettings
+from headrace.models.cache.source import Source
 from headrace.pipeline.steps.ground.fence import INSTRUCTIONS, fenced
 from headrace.pipeline.steps.ground.known import Knower
 from headrace.pipeline.steps.ground.lookup import KnowledgeSettings, roles_of
@@ -248,6 +254,29 @@ async def test_nobody_is_told_of_what_its_role_may_not_read() -> None:
     await heard(rig, asked("What is Project Otter?"))
     assert prompt_of(rig) == "What is Project Otter?"
     assert "Otter" not in str(rig.traces[0].spans)
+
+
+class Listening(AnswerCache):
+    """A cache that keeps nothing but whether it might answer alike questions alike."""
+
+    grounded: bool | None = None
+
+    @asynccontextmanager
+    async def open(self, question: Question) -> AsyncGenerator[Source, None]:
+        self.grounded = question.is_grounded
+        async with super().open(question) as source:
+            yield source
+
+
+@pytest.mark.parametrize(
+    ("text", "is_grounded"), [("When was it built?", False), ("Tomorrow?", True)]
+)
+async def test_what_stands_on_facts_is_not_given_again_to_a_like_question(
+    text: str, is_grounded: bool
+) -> None:
+    cache = Listening(CacheSettings(enabled=False, coalesce=False))
+    await heard(Rig.of(None, Model("x"), knower=knower(), cache=cache), asked(text))
+    assert cache.grounded is is_grounded
 
 
 async def test_of_a_very_long_question_the_end_is_looked_at() -> None:

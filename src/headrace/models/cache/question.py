@@ -34,7 +34,7 @@ class Question:
     is_masked: bool = False
     """Whether placeholders stand for masked values in the prompt."""
     is_grounded: bool = False
-    """Whether passages stand in the prompt: a like question with others has another answer."""
+    """Whether passages or facts stand in the prompt: a like question has others, so another answer."""
     control: str = ""
     """The client's `cache-control`."""
     ask: Callable[[], Asking]

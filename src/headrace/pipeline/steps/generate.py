@@ -19,6 +19,7 @@ from headrace.models.cache.settings import CacheSettings
 from headrace.models.cache.source import Source
 from headrace.models.model import Target
 from headrace.pipeline.step import BuildContext, Settings, Step
+from headrace.pipeline.steps.ground.known import FACTS
 from headrace.pipeline.tools.rounds import Bounds, Offer, Rounds
 from headrace.pipeline.tools.toolbox import Toolbox
 from headrace.pipeline.turn import Turn
@@ -160,7 +161,7 @@ class GenerateStep(Step[GenerateSettings]):
             subject=turn.subject,
             in_conversation=turn.conversation is not None,
             is_masked=bool(turn.masks),
-            is_grounded=bool(turn.passages),
+            is_grounded=bool(turn.passages or turn.state.get(FACTS)),
             control=turn.cache_control,
             ask=lambda: target.ask(call),
             call_for=lambda model: call if model is target else self._call(turn, model, offer),
