@@ -26,8 +26,6 @@ from headrace.evaluation.statistic import estimate
 from headrace.evaluation.store import AnswerCache, RunStore
 from headrace.evaluation.suite import Suite, parse_suite
 from headrace.privacy.vault import Vault
-from headrace.server.evaluation import declared_release
-from headrace.server.evaluation import evaluate as run_evaluation
 
 __all__ = ["evaluate"]
 
@@ -65,6 +63,8 @@ def run(
     Interrupted, the same command goes on where it was. Exits with 0 when the gate is passed, 1
     when not, 2 when the suite or the baseline is wrong.
     """
+    from headrace.server.evaluation import declared_release  # the whole service
+
     place = Place.here()
     try:
         node = load_yaml(file, os.environ)
@@ -180,6 +180,8 @@ async def _asked(
     declared: str,
     parallel: int,
 ) -> Run:
+    from headrace.server.evaluation import evaluate as run_evaluation  # the whole service
+
     with FetchProgress() as fetching, RowProgress(suite.name) as progress:
         return await run_evaluation(
             node, suite, cache, lambda: desk.platform(fetching.report), LOCAL,
@@ -199,7 +201,9 @@ def _show(report: Report) -> None:
     for each in report.lines:
         one = each.estimate
         name = each.scorer if each.tag is None else f"  {each.tag}: {each.scorer}"
-        rows.append([name, f"{one.mean:.3f}", f"{one.low:.3f} to {one.high:.3f}", str(one.count)])
+        # Equal scores alone, or one: they do not say how sure they are.
+        interval = f"{one.low:.3f} to {one.high:.3f}" if one.low < one.high else "–"
+        rows.append([name, f"{one.mean:.3f}", interval, str(one.count)])
     print_table(["SCORER", ">MEAN", ">95 % INTERVAL", ">CASES"], rows)
     for each in report.lines:
         if (agreed := each.agreement) is not None:

@@ -69,7 +69,7 @@ def _scores(lines: list[Line], first: str = "Scorer") -> str:
     rows = "".join(
         f"<tr><td>{escape(each.scorer if each.tag is None else f'{each.tag}: {each.scorer}')}</td>"
         f"<td>{_bar(each)}</td><td class=n>{each.estimate.mean:.3f}</td>"
-        f"<td class=n>{each.estimate.low:.3f} to {each.estimate.high:.3f}</td>"
+        f"<td class=n>{_interval(each)}</td>"
         f"<td class=n>{each.estimate.count}</td></tr>"
         for each in lines
     )
@@ -77,6 +77,12 @@ def _scores(lines: list[Line], first: str = "Scorer") -> str:
         f"<div class=wide><table><thead><tr><th>{first}<th>Mean and 95 % interval<th class=n>Mean"
         f"<th class=n>Interval<th class=n>Cases</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _interval(line: Line) -> str:
+    one = line.estimate
+    # Equal scores alone, or one: they do not say how sure they are.
+    return f"{one.low:.3f} to {one.high:.3f}" if one.low < one.high else "–"
 
 
 def _bar(line: Line) -> str:

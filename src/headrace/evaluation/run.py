@@ -95,6 +95,7 @@ class _Work:
     cache: Cache
     release: str
     sleep: Callable[[float], Awaitable[None]]
+    asking: asyncio.Semaphore
     failures: list[Exception] = field(default_factory=list)
 
 
@@ -123,7 +124,7 @@ async def run_suite(
         StateUnusable: an answer could not be read or kept.
         NotKept: no model is at hand, and something has to be asked.
     """
-    work = _Work(suite, scorers, answerer, cache, release, sleep)
+    work = _Work(suite, scorers, answerer, cache, release, sleep, asyncio.Semaphore(parallel))
     wanted = [(case, at) for case in suite.cases for at in range(suite.file.repeats)]
     results: list[Result | None] = [None] * len(wanted)
     todo = iter(enumerate(wanted))
@@ -150,7 +151,10 @@ async def run_suite(
                 saw(done, len(wanted))
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(parallel, len(wanted))):
+        # While one answer is kept and scored another is asked, so that the model never waits; but
+        # scorers that ask a model count as calls.
+        workers = parallel if any(each.asks for each in scorers.values()) else 2 * parallel
+        for _ in range(min(workers, len(wanted))):
             group.create_task(worker())
     if work.failures:
         raise work.failures[0]
@@ -241,9 +245,12 @@ async def _answered(work: _Work, case: Case, seed: int) -> Answer:
 
 
 async def _patiently(ask: Ask, work: _Work) -> Answer:
-    for attempt in range(ATTEMPTS - 1):
+    for attempt in range(ATTEMPTS):
         try:
-            return await work.answerer(ask)
+            async with work.asking:
+                return await work.answerer(ask)
         except ModelUnavailable:
-            await work.sleep(WAIT_S * 2**attempt)
-    return await work.answerer(ask)
+            if attempt == ATTEMPTS - 1:
+                raise
+        await work.sleep(WAIT_S * 2**attempt)
+    raise AssertionError("the last attempt answers or raises")
