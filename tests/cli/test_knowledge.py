@@ -1,7 +1,10 @@
 """`headrace knowledge`: with the real embedding model, from files to passages."""
 
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -101,3 +104,24 @@ def test_chunks_that_the_model_does_not_read_whole_are_counted(call: Call, docs:
     (docs / "long.txt").write_text("The wheel turns and the flour falls into the sack. " * 3)
     synced = call("knowledge", "sync")
     assert "2 chunks are longer than the model reads" in synced.err
+
+
+@pytest.mark.model
+def test_an_address_is_read_where_it_may_be(call: Call, docs: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(docs))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://localhost:{server.server_port}/wheel.md"
+        refused = call("knowledge", "add", url)
+        assert refused.status == 1
+        assert "not read" in refused.err
+        (docs.parent / "headrace.yaml").write_text(
+            "models:\n  m:\n    deployments: [{backend: openai, model: m, api_key: sk-x}]\n"
+            "knowledge: {read: {private_hosts: [localhost]}}\npipeline: [generate]\n"
+        )
+        added = call("knowledge", "add", url)
+        assert added.status == 0, added.err
+        (best, *_) = json.loads(call("knowledge", "search", "height of the wheel", "--json").out)
+        assert best["uri"] == url
+        assert "1 unchanged" in call("knowledge", "sync").out
+        server.shutdown()

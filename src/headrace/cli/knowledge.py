@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headrace.knowledge.index.store import IndexStore
     from headrace.knowledge.ingest import Report
     from headrace.knowledge.passage import Passage
+    from headrace.knowledge.read.source import Source
 
 __all__ = ["knowledge"]
 
@@ -194,6 +195,7 @@ async def _run(place: Place, section: KnowledgeSection, store: "IndexStore") -> 
 
     from headrace.knowledge.index.cache import VectorCache
     from headrace.knowledge.ingest import sync as synchronise
+    from headrace.knowledge.read.fetch import fetch
     from headrace.models.embedder import open_embedder
 
     with FetchProgress() as fetching:
@@ -213,8 +215,11 @@ async def _run(place: Place, section: KnowledgeSection, store: "IndexStore") -> 
                         tasks[what] = bars.add_task(what, total=total)
                     bars.update(tasks[what], completed=done)
 
+                async def load(url: str, etag: str, date: str) -> "Source | None":
+                    return await fetch(url, section.read, etag, date)
+
                 report = await synchronise(
-                    store, cache, embedder, section, place.root, advance=advance
+                    store, cache, embedder, section, place.root, fetch=load, advance=advance
                 )
                 report.truncated = embedder.truncated
                 return report

@@ -36,7 +36,7 @@ Fetch: TypeAlias = Callable[[str, str, str], Awaitable[Source | None]]
 
 BATCH = 64
 """Texts that are embedded, and kept, at a time: what a kill can cost."""
-_FORMAT = 1
+_FORMAT = 2
 """Changes when a new Headrace reads or cuts in another way."""
 
 _log = logging.getLogger(__name__)
