@@ -69,7 +69,7 @@ async def prepared(
 ) -> dict[str, object]:
     settings = msgspec.convert({"choose": choose}, TemplateSettings)
     step = TemplateStep.build(settings, context)
-    await step.start()
+    await step.start(context.root)
     turn = Turn(
         principal=Principal(key_id="k1", name="test", role="user"),
         messages=[
@@ -114,7 +114,7 @@ async def test_the_nearest_example_goes_to_the_model(
     context: BuildContext, text: str, answer: str
 ) -> None:
     step = TemplateStep.build(TemplateSettings(name="faq"), context)
-    await step.start()
+    await step.start(context.root)
     turn = Turn(
         principal=Principal(key_id="k1", name="test", role="user"),
         messages=[Message(role="user", content=text)],

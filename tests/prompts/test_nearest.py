@@ -1,11 +1,15 @@
 """Few-shot examples by meaning."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from headrace.prompts import vector
 from headrace.prompts.example import Examples
 from headrace.prompts.file import ExampleEntry, ExamplesSpec
 from headrace.prompts.nearest import nearest
@@ -15,7 +19,7 @@ from headrace.types import Embedder
 
 def examples_of(*texts: str, **spec: object) -> Examples:
     entries = [ExampleEntry(user=each, assistant="ok") for each in texts]
-    return Examples(tuple(entries), ExamplesSpec(entries=entries, choose="nearest", **spec))  # type: ignore[arg-type]
+    return Examples(tuple(entries), ExamplesSpec(entries=entries, choose="nearest", **spec))
 
 
 def unit(*given: tuple[float, ...]) -> NDArray[np.float32]:
@@ -78,3 +82,36 @@ async def test_the_examples_of_the_subject_are_found(multilingual: Embedder) -> 
     known = await vectors.of([each.user for each in examples.entries])
     found = nearest(examples, None, await vectors.one("The package has not come yet"), known)
     assert {each.user for each in found} == {"Where is my parcel?", "My delivery is late."}
+
+
+class Counting:
+    """An embedder that says what it was asked for."""
+
+    id = "counting"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def embed(self, texts: Sequence[str], **_: object) -> NDArray[np.float32]:
+        self.asked += texts
+        return unit(*((1.0, len(each)) for each in texts))
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip", None])
+async def test_a_later_process_computes_new_texts_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    folder, first, second = tmp_path / "vectors", Counting(), Counting()
+    monkeypatch.setattr(vector, "_kept", {})
+    await Vectors(first).ready(["a", "bb", "a"], folder)
+    assert first.asked == ["a", "bb"]
+    [path] = folder.iterdir()
+    if damage is not None:
+        path.write_bytes(damage)
+    monkeypatch.setattr(vector, "_kept", {})
+    vectors = Vectors(second)
+    await vectors.ready(["bb", "ccc"], folder)
+    assert second.asked == (["ccc"] if damage is None else ["bb", "ccc"])
+    found = await vectors.of(["bb", "ccc"])
+    assert found == pytest.approx(unit((1, 2), (1, 3)), abs=1e-3)
+    assert list(folder.iterdir()) == [path]

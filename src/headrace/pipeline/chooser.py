@@ -130,10 +130,13 @@ class Chooser:
         async with self._fitting:
             if self._classifier is None:
                 assert self._vectors is not None
-                texts = [each for found in self._questions.values() for each in found]
-                vectors = await self._vectors.of(texts)
+                vectors = await self._vectors.of(self.questions())
                 self._classifier = await asyncio.to_thread(Classifier.fit, self._questions, vectors)
             return self._classifier
+
+    def questions(self) -> list[str]:
+        """What the classifier learns from, in the order of its templates."""
+        return [each for texts in self._questions.values() for each in texts]
 
     async def start(self) -> None:
         """Fit before the first request comes."""

@@ -139,11 +139,11 @@ class Step(Generic[S]):
         `turn.choices` is what the user got, whole or not. Must not wait or raise.
         """
 
-    async def start(self) -> None:
+    async def start(self, home: Path) -> None:
         """Runs once the models answer and before the service does, for what takes a while.
 
-        A service whose step cannot start is not loaded. A step that is only tried out may never
-        be started.
+        `home` is the service's state, where a step may keep what is dear to make. A service whose
+        step cannot start is not loaded. A step that is only tried out may never be started.
         """
 
     def compiled(self, answer: Callable[["Turn"], Deltas]) -> None:

@@ -1,14 +1,18 @@
-"""Vectors by content: a text is embedded once per process, and built-in questions never.
+"""Vectors by content: a text of a service's files is embedded once, and built-in questions never.
 
 The built-in templates' questions come with their vectors of the built-in multilingual model
 (written by tools/embed_asks.py); with another model they are computed like any other.
 """
 
 import asyncio
+import contextlib
 import hashlib
+import tempfile
+import zipfile
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from headrace.types import Embedder
@@ -58,6 +62,22 @@ class Vectors:
             del _kept[next(iter(_kept))]
         return np.stack(found) if found else np.zeros((0, 0), np.float32)
 
+    async def ready(self, texts: Sequence[str], folder: Path) -> None:
+        """Have the vectors of these at hand: as an earlier process kept them, or made and kept.
+
+        Raises:
+            ModelUnavailable, WeightsUnavailable: the embedding model cannot be asked.
+        """
+        name = self._embedder.id
+        path = folder / f"{name}.npz"
+        await asyncio.to_thread(_read, path, name)
+        shipped = await asyncio.to_thread(_shipped, name)
+        own = [each for each in dict.fromkeys(map(key_of, texts)) if each not in shipped]
+        is_new = any((name, each) not in _kept for each in own)
+        await self.of(texts)
+        if is_new:
+            await asyncio.to_thread(_write, path, name, own)
+
     async def one(self, text: str) -> "NDArray[np.float32]":
         """The vector of a user's message, which is not kept."""
         row: NDArray[np.float32] = (await self._embedder.embed([text], kind="query"))[0]
@@ -67,6 +87,30 @@ class Vectors:
 def key_of(text: str) -> bytes:
     """What a text is found by."""
     return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def _read(path: Path, name: str) -> None:
+    """Take what is kept there; a file that is absent or damaged costs time only."""
+    import numpy as np
+
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with np.load(path) as data:
+            rows = data["rows"].astype(np.float32)
+            keys = data["keys"]
+        for key, row in zip(keys, rows, strict=True):
+            _kept.setdefault((name, bytes(key)), row)
+
+
+def _write(path: Path, name: str, keys: Sequence[bytes]) -> None:
+    """Keep these, and no others; where that cannot be done, they are made again next time."""
+    import numpy as np
+
+    rows = np.stack([_kept[name, key] for key in keys]).astype(np.float16)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            np.savez(file, keys=np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 16), rows=rows)
+        Path(file.name).replace(path)
 
 
 @cache

@@ -126,7 +126,7 @@ class ServiceLoader:
                 if models.digests() != declared:
                     pipeline = compiled()
                 for step in pipeline.steps:
-                    await step.start()
+                    await step.start(self.home)
             except BaseException:
                 if toolbox is not None:
                     await toolbox.close()

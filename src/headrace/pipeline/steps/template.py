@@ -8,6 +8,7 @@ A bare completion gets no words.
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import msgspec
@@ -121,13 +122,21 @@ class TemplateStep(Step[TemplateSettings]):
             conversations=context.conversations,
         )
 
-    async def start(self) -> None:
+    async def start(self, home: Path) -> None:
         """Have the vectors ready that requests will be compared with."""
+        if self._vectors is None:
+            return
+        texts = [
+            each.user
+            for template in self._prompts.templates()
+            if template.examples.spec.choose == "nearest"
+            for each in template.examples.entries
+        ]
+        if self._chooser is not None:
+            texts += self._chooser.questions()
+        await self._vectors.ready(texts, home / "vectors")
         if self._chooser is not None:
             await self._chooser.start()
-        for template in self._prompts.templates():
-            if template.examples.spec.choose == "nearest" and self._vectors is not None:
-                await self._vectors.of([each.user for each in template.examples.entries])
 
     def digest_inputs(self) -> object:
         return {"templates": self._prompts.digests()}
