@@ -19,7 +19,7 @@ from headrace.types import Embedder
 
 def examples_of(*texts: str, **spec: object) -> Examples:
     entries = [ExampleEntry(user=each, assistant="ok") for each in texts]
-    return Examples(tuple(entries), ExamplesSpec(entries=entries, choose="nearest", **spec))
+    return Examples(tuple(entries), ExamplesSpec(entries=entries, choose="nearest", **spec))  # type: ignore[arg-type]
 
 
 def unit(*given: tuple[float, ...]) -> NDArray[np.float32]:
