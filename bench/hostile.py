@@ -36,6 +36,8 @@ UNITS = [
     "-----END", "A: b\n", "AAAAAAAAAAAAAAAAAAAAAAAA\n", "a a ", "aaaa_", "moonshot", "moon ", "dark ",
     "ignore ", "ignore all ", "ignore previous ", "show ", "tell me ", "you are ", "act as no ", "from now on ",
     "decode ", "decode base64 ", "do not ", "system", "\nsystem ", "# system ", "[system", "<|", "[inst",
+    "pesel 1", "1 A ", "A1 ", "1A-", "12345 ", "passport ", "护照1", "京A", "京A1", "plate A1 ", "born 1/", "1 May ", "1年", "12 Elm ", "1 A, ",
+    "John ", "J. ", "Mc", "van ", "O'", "王", "王小", "路1号", "路", "key a1", "token ", "a1", "aa:", "aa-",
     "忽略", "忽略之前", "显示", "提示词", "扮演", "你现在是", "进入", "解码", "without any ", "<EMAIL", "<EMAIL_1", "&lt;", "\\",
     "&amp;", "&amp;amp;", "&#38;", "&#", "&a", "`a", "``a`", "```\n", "~~~", "> ", "- ", "1. ", "www.", "http://", "<a ", "</",
     "Ã", "Ã©", "â€™", "РЎ", "浣犲", "ÄãºÃ", "\u200b", "a\u0301", "\u0301", "ｆ", "，", "𝐚 ", "𝐚", "аa", "а", "\ufe0f", "👍\u200d",

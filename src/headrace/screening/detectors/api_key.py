@@ -96,6 +96,7 @@ class ApiKeyDetector:
     name = "api_key"
     kinds = ("secret",)
     languages = ("any",)
+    cost_us = 11
     window = _WINDOW
     wakes = (
         ("A(?:KI|SI|ID|RO|GP|NP)", "A"),

@@ -55,6 +55,7 @@ class AssignedSecretDetector:
     name = "assigned_secret"
     kinds = ("secret",)
     languages = ("en", "zh")
+    cost_us = 7
     window = _WINDOW
     wakes = (
         (r"\b[iI]", "sS"),

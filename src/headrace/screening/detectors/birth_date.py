@@ -53,6 +53,7 @@ class BirthDateDetector:
     name = "birth_date"
     kinds = ("birth_date",)
     languages = ("en", "zh", "de", "fr", "es", "it", "nl")
+    cost_us = 8
     window = _WINDOW
     wakes = ()
     is_numeric = True

@@ -57,6 +57,7 @@ class CardDetector:
     name = "card"
     kinds = ("card",)
     languages = ("any",)
+    cost_us = 5
     window = _WINDOW
     wakes = ()
     is_numeric = True

@@ -28,6 +28,7 @@ class EmailDetector:
     name = "email"
     kinds = ("email",)
     languages = ("any",)
+    cost_us = 1
     window = _LONGEST_LOCAL + 1 + _LONGEST_DOMAIN + 1
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:

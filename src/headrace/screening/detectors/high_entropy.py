@@ -41,6 +41,7 @@ class HighEntropyDetector:
     name = "high_entropy"
     kinds = ("secret",)
     languages = ("en", "zh")
+    cost_us = 5
     window = _WINDOW
     wakes = ()
     is_numeric = True

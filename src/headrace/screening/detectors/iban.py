@@ -41,6 +41,7 @@ class IbanDetector:
     name = "iban"
     kinds = ("iban",)
     languages = ("any",)
+    cost_us = 6
     window = _WINDOW
     wakes = ()
     is_numeric = True

@@ -36,6 +36,7 @@ class IpDetector:
     name = "ip"
     kinds = ("ip",)
     languages = ("any",)
+    cost_us = 14
     window = _WINDOW
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:

@@ -27,6 +27,7 @@ class JwtDetector:
     name = "jwt"
     kinds = ("secret",)
     languages = ("any",)
+    cost_us = 1
     window = _WINDOW
     wakes = (("ey", "J"),)
 

@@ -38,6 +38,7 @@ class LicencePlateDetector:
     name = "licence_plate"
     kinds = ("licence_plate",)
     languages = ("en", "zh", "de")
+    cost_us = 5
     window = _WINDOW
     wakes = ()
     is_numeric = True

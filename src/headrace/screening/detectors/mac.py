@@ -28,6 +28,7 @@ class MacDetector:
     name = "mac"
     kinds = ("mac",)
     languages = ("any",)
+    cost_us = 2
     window = _WINDOW
     wakes = (("[A-Za-z0-9]", "-"),)
 

@@ -89,6 +89,7 @@ class NamedNumberDetector:
     Does not catch: numbers broken over lines, in words, or named only behind them.
     """
 
+    cost_us = 6
     window = _WINDOW + 1
     wakes = ()
     is_numeric = True

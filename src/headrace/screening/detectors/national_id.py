@@ -50,6 +50,7 @@ class NationalIdDetector:
     name = "national_id"
     kinds = ("national_id",)
     languages = ("en", "zh")
+    cost_us = 6
     window = _WINDOW + 1
     wakes = ()
     is_numeric = True

@@ -50,6 +50,7 @@ class PhoneDetector:
     name = "phone"
     kinds = ("phone",)
     languages = ("any",)
+    cost_us = 32
     window = _WINDOW
     wakes = ()
     is_numeric = True

@@ -31,6 +31,7 @@ class PrivateKeyDetector:
     name = "private_key"
     kinds = ("secret",)
     languages = ("any",)
+    cost_us = 1
     window = _WINDOW
     wakes = (("-", "-"),)
 

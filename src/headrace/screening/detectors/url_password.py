@@ -28,6 +28,7 @@ class UrlPasswordDetector:
     name = "url_password"
     kinds = ("secret",)
     languages = ("any",)
+    cost_us = 1
     window = _WINDOW
     wakes = ()
 
