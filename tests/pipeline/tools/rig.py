@@ -79,6 +79,7 @@ class Rig:
         stream: bool = False,
         principal: Principal = ADA,
         template: str | None = None,
+        conversation: str | None = None,
     ) -> Turn:
         assert self.platform is not None
         turn = Turn(
@@ -87,6 +88,7 @@ class Rig:
             params=params or Params(),
             stream=stream,
             template=template,
+            conversation=conversation,
         )
         self.deltas = []
         async with aclosing(self.platform.service.pipeline.answer(turn)) as deltas:

@@ -320,6 +320,22 @@ async def test_a_template_says_which_tools_and_how_many_rounds(tmp_path: Path) -
     assert "tools" not in rig.asked(2)
 
 
+async def test_earlier_turns_leave_room_for_what_the_tools_are_described_by(
+    tmp_path: Path,
+) -> None:
+    rounds = [called("weather", '{"city": "Graz"}'), ANSWER]
+    before = "  - ground\n"
+    async with opened(tmp_path, rounds, before=before, model="context_tokens: 4000") as rig:
+        turn = await rig.ask(conversation="c1")
+        await rig.ask("And tomorrow?", conversation="c1")
+    grounded = turn.state["ground"]
+    assert isinstance(grounded, dict)
+    described = len(json.dumps(rig.asked(0)["tools"], separators=(",", ":"))) - 2
+    assert grounded["budget_tokens"] == 4000 - 512 - described
+    # What the tools gave belongs to its turn; the conversation has question and answer.
+    assert [each["role"] for each in rig.messages(2)] == ["user", "assistant", "user"]
+
+
 async def test_a_template_that_allows_a_tool_there_is_not_is_an_error_with_its_place(
     tmp_path: Path,
 ) -> None:

@@ -108,6 +108,11 @@ class Toolbox:
                     _log.warning("two tools have a function %s; the first is used", each.name)
         return list(found.values())
 
+    def offered_bytes(self, names: Sequence[str] | None, principal: Principal) -> int:
+        """What a turn's functions take of its prompt, in bytes; None: of whatever there is."""
+        functions = self.functions(self.names if names is None else names, principal)
+        return sum(len(msgspec.json.encode(each.offer)) for each in functions)
+
     async def start(self) -> None:
         """Connect to every MCP server; one that is not there is said, and tried again later."""
         await asyncio.gather(*(each.start() for each in self._servers.values()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,9 @@ from headrace.pipeline.steps.ground.overlap import overlap
 from headrace.pipeline.steps.ground.summary import INSTRUCTION, Summariser, summary_messages
 from headrace.pipeline.turn import Turn
 from headrace.types import Choice, Citation, Deltas, Message
+
+if TYPE_CHECKING:
+    from headrace.pipeline.tools.toolbox import Toolbox
 
 __all__ = ["GroundSettings", "GroundStep"]
 
@@ -99,8 +102,10 @@ class GroundStep(Step[GroundSettings]):
         models: ModelBox,
         conversations: ConversationStore,
         lookup: Lookup | None = None,
+        toolbox: "Toolbox | None" = None,
     ) -> None:
         super().__init__(settings)
+        self._toolbox = toolbox
         self._models = models
         self._conversations = conversations
         self._lookup = lookup
@@ -126,7 +131,7 @@ class GroundStep(Step[GroundSettings]):
             if context.entities is not None:
                 knower = Knower(context.entities, settings.knowledge.timezone)
             lookup = Lookup(settings.knowledge, context.knowledge, context.models, knower)
-        return cls(settings, context.models, context.conversations, lookup)
+        return cls(settings, context.models, context.conversations, lookup, context.toolbox)
 
     def digest_inputs(self) -> object:
         return {
@@ -274,6 +279,8 @@ class GroundStep(Step[GroundSettings]):
             # Tools become part of the prompt, but the tokenizer is only asked about messages; a
             # token has at least a byte.
             budget -= len(msgspec.json.encode(turn.params.tools))
+        if self._toolbox is not None:
+            budget -= self._toolbox.offered_bytes(turn.tools, turn.principal)
         return budget
 
 
