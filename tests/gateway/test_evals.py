@@ -177,6 +177,18 @@ def test_a_run_whose_file_is_wrong_fails_and_says_the_line(client: openai.OpenAI
         ({"type": "nothing", "name": "p"}, "Invalid value"),
         ({**check(), "operation": "near"}, "Invalid enum value"),
         ({"type": "headrace_scorer", "name": "s", "scorer": "contain"}, "did you mean 'contains'"),
+        (
+            {"type": "headrace_scorer", "name": "s", "scorer": {"function": {"call": "a.b"}}},
+            "folder",
+        ),
+        (
+            {"type": "headrace_scorer", "name": "s", "scorer": {"regex": {"pattern": "(a+)+$"}}},
+            "folder",
+        ),
+        (
+            {"type": "headrace_scorer", "name": "s", "scorer": {"json_schema": {"file": "x"}}},
+            "folder",
+        ),
     ],
 )
 def test_a_criterion_that_cannot_be_used_is_refused(

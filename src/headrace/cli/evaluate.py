@@ -23,7 +23,7 @@ from headrace.evaluation.run import Run
 from headrace.evaluation.scorer import Tools
 from headrace.evaluation.scorers.table import make_scorers
 from headrace.evaluation.statistic import estimate
-from headrace.evaluation.store import AnswerCache, RunStore
+from headrace.evaluation.store import AnswerCache, KeptRun, RunStore
 from headrace.evaluation.suite import Suite, parse_suite
 from headrace.privacy.vault import Vault
 
@@ -98,20 +98,7 @@ def run(
     if html is not None:
         page = html_page(kept.run, report, run_id=kept.id, made=as_moment(kept.created_at))
         html.write_text(page, encoding="utf-8")
-    if as_json:
-        print_json(
-            {
-                "id": kept.id,
-                "passed": not wrong,
-                "breaches": wrong,
-                "report": report,
-                "run": kept.run,
-            }
-        )
-    else:
-        click.echo(f"{kept.id}  {report.answers} answers, {report.errors} errors")
-        _show(report)
-        click.echo("gate failed" if wrong else "gate passed")
+    _say(kept, report, as_json=as_json)
     context.exit(GATE_FAILED if wrong else 0)
 
 
@@ -194,6 +181,24 @@ def _refuse(context: click.Context, error: HeadraceError) -> NoReturn:
     if error.hint:
         click.echo(printable(f"hint: {error.hint}", lines=True), err=True)
     context.exit(BAD_INPUT)
+
+
+def _say(kept: KeptRun, report: Report, *, as_json: bool) -> None:
+    wrong = report.breaches
+    if as_json:
+        print_json(
+            {
+                "id": kept.id,
+                "passed": not wrong,
+                "breaches": wrong,
+                "report": report,
+                "run": kept.run,
+            }
+        )
+        return
+    click.echo(f"{kept.id}  {report.answers} answers, {report.errors} errors")
+    _show(report)
+    click.echo("gate failed" if wrong else "gate passed")
 
 
 def _show(report: Report) -> None:

@@ -4,6 +4,7 @@ Not here: `python`, which would run a client's code on this server (write a `fun
 instead), and the metrics that are not ours (`gleu`, `meteor`, ROUGE by n-grams).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -16,7 +17,7 @@ from headrace.errors import InvalidRequest
 from headrace.evaluation import text
 from headrace.evaluation.ask import Answer
 from headrace.evaluation.scorer import Scored, Scorer, Tools
-from headrace.evaluation.scorers.table import make_scorer
+from headrace.evaluation.scorers.table import BUILT_IN, make_scorer
 from headrace.evaluation.suite import Case
 from headrace.workflows.evals.job import Criterion
 from headrace.workflows.evals.template import filled, messages
@@ -32,6 +33,10 @@ class Grade:
     passed: bool
     note: str = ""
 
+
+_ONLY_IN_SUITES = frozenset(("function", "regex"))
+_MOST_COMPARED = 20_000
+"""Characters of both texts: likeness takes the square of them, beside live answers."""
 
 Values: TypeAlias = Mapping[str, object]
 """`item` and `sample`."""
@@ -109,10 +114,24 @@ def check_criteria(criteria: list[Criterion], tools: Tools) -> None:
         if isinstance(known, LabelModel) and not set(known.passing_labels) <= set(known.labels):
             raise InvalidRequest("'passing_labels' are some of 'labels'", param=param)
         if isinstance(known, SuiteScorer):
+            _check_harmless(known, param)
             try:
                 make_scorer(known.scorer, tools)
             except ValueError as error:
                 raise InvalidRequest(str(error), param=param) from None
+
+
+def _check_harmless(criterion: SuiteScorer, param: str) -> None:
+    """A client may not run the folder's code, read its files, or bring a pattern that never ends."""
+    written = criterion.scorer
+    kinds = {written: {}} if isinstance(written, str) else written
+    for kind, settings in kinds.items():
+        if kind in _ONLY_IN_SUITES or (kind in BUILT_IN and "file" in settings):
+            raise InvalidRequest(
+                f"the scorer {kind!r} stands in suites of the service's folder only",
+                hint="an admin writes it into evals/*.yaml",
+                param=param,
+            )
 
 
 def make_grader(criterion: Criterion, tools: Tools, ask: AskModel) -> Grader:
@@ -153,6 +172,7 @@ def _checking(criterion: StringCheck) -> Grader:
 def _comparing(criterion: TextSimilarity, tools: Tools) -> Grader:
     async def grade(values: Values) -> Grade:
         said, wanted = filled(criterion.input, values), filled(criterion.reference, values)
+        _check_length(said, wanted)
         score = await _likeness(criterion.evaluation_metric, said, wanted, tools)
         return Grade(score, score >= criterion.pass_threshold)
 
@@ -165,9 +185,17 @@ async def _likeness(metric: str, said: str, wanted: str, tools: Tools) -> float:
             return 0.0
         one, two = await (await tools.embedder()).embed([said, wanted])
         return float(one @ two)
-    if metric == "fuzzy_match":
-        return SequenceMatcher(None, said.casefold(), wanted.casefold(), autojunk=False).ratio()
-    return (text.bleu if metric == "bleu" else text.rouge_l)(said, wanted)
+    compare = {"bleu": text.bleu, "fuzzy_match": _fuzzy, "rouge_l": text.rouge_l}[metric]
+    return await asyncio.to_thread(compare, said, wanted)
+
+
+def _fuzzy(said: str, wanted: str) -> float:
+    return SequenceMatcher(None, said.casefold(), wanted.casefold(), autojunk=False).ratio()
+
+
+def _check_length(*texts: str) -> None:
+    if sum(map(len, texts)) > _MOST_COMPARED:
+        raise InvalidRequest(f"texts of over {_MOST_COMPARED:,} characters are not compared")
 
 
 def _labelling(criterion: LabelModel, ask: AskModel) -> Grader:
@@ -222,6 +250,7 @@ def _by_suite(criterion: SuiteScorer, scorer: Scorer) -> Grader:
             text=str(sample.get("output_text", "")),
             total_s=took if isinstance(took, int | float) else 0.0,
         )
+        _check_length(answer.text, str(case.target))
         score = await scorer.score(Scored(case, answer))
         return Grade(score.value, score.value >= criterion.pass_threshold, score.note)
 
