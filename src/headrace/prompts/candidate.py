@@ -17,7 +17,7 @@ from headrace.prompts.reader import read_template
 from headrace.prompts.source import source_of
 from headrace.prompts.template import PromptTemplate
 
-__all__ = ["Candidate", "candidates"]
+__all__ = ["INSTRUCTIONS", "Candidate", "candidates"]
 
 Instruction = Mapping[str, str]
 """The words by language; `default` for those that have none of their own."""
