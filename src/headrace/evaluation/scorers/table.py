@@ -19,7 +19,7 @@ from headrace.evaluation.scorers.own import function
 from headrace.evaluation.scorers.structure import json_schema
 from headrace.evaluation.suite import Suite
 
-__all__ = ["BUILT_IN", "GROUP", "make_scorer", "make_scorers"]
+__all__ = ["BUILT_IN", "GROUP", "installed", "make_scorer", "make_scorers"]
 
 GROUP = "headrace.scorers"
 BUILT_IN: Mapping[str, Maker] = {
@@ -90,6 +90,11 @@ def make_scorer(written: str | Mapping[str, Settings], tools: Tools) -> Scorer:
             f"there is no scorer {kind!r}; {did_you_mean(kind, makers, kind='scorers')}"
         )
     return _made(makers[kind], kind, settings, tools)
+
+
+def installed() -> frozenset[str]:
+    """The names of the scorers that packages bring."""
+    return frozenset(entry_points(group=GROUP).names)
 
 
 def _makers() -> dict[str, Maker]:

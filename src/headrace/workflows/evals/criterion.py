@@ -17,7 +17,7 @@ from headrace.errors import InvalidRequest
 from headrace.evaluation import text
 from headrace.evaluation.ask import Answer
 from headrace.evaluation.scorer import Scored, Scorer, Tools
-from headrace.evaluation.scorers.table import BUILT_IN, make_scorer
+from headrace.evaluation.scorers.table import BUILT_IN, installed, make_scorer
 from headrace.evaluation.suite import Case
 from headrace.workflows.evals.job import Criterion
 from headrace.workflows.evals.template import filled, messages
@@ -126,7 +126,7 @@ def _check_harmless(criterion: SuiteScorer, param: str) -> None:
     written = criterion.scorer
     kinds = {written: {}} if isinstance(written, str) else written
     for kind, settings in kinds.items():
-        if kind in _ONLY_IN_SUITES or (kind in BUILT_IN and "file" in settings):
+        if kind in _ONLY_IN_SUITES | installed() or (kind in BUILT_IN and "file" in settings):
             raise InvalidRequest(
                 f"the scorer {kind!r} stands in suites of the service's folder only",
                 hint="an admin writes it into evals/*.yaml",
