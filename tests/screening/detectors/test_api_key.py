@@ -16,7 +16,7 @@ A20 = "a1B2c3D4e5F6g7H8i9J0"
 KEYS = [
     ("AKLT", "aB3dE6gH9" * 5),
     ("ALTAK-", A20),
-    ("AKCp", A20 * 3 + "a1B2c3D4"),
+    ("AKCp8", A20 * 3 + "a1B2c3D4"),
     ("EAAA", A20 * 3),
     ("SK", "a1b2c3d4" * 4),
     ("key-", "0f1e2d3c" * 4),

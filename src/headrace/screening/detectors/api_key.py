@@ -35,7 +35,7 @@ _KEYS: tuple[tuple[str, str], ...] = (
     (r"AKID", r"[A-Za-z0-9]{32}"),  # Tencent Cloud
     (r"AKLT", r"[A-Za-z0-9]{40,64}+"),  # Volcengine
     (r"ALTAK-", r"[A-Za-z0-9]{16,40}+"),  # Baidu
-    (r"AKCp", r"[A-Za-z0-9]{60,80}+"),  # JFrog
+    (r"AKCp[0-9]", r"[A-Za-z0-9]{60,80}+"),  # JFrog
     (r"EAAA", r"[A-Za-z0-9_\-]{60,64}+"),  # Square
     (r"sq0(?:atp|csp|idp)-", r"[A-Za-z0-9_\-]{22,64}+"),
     (r"SK", r"[a-f0-9]{32}(?![A-Za-z0-9])"),  # Twilio
@@ -106,7 +106,6 @@ class ApiKeyDetector:
         ("AKI", "D"),
         ("SG", "."),
         ("AKL", "T"),
-        ("AKC", "p"),
         ("EAA", "A"),
         (":A", "A"),
         ("S", "K"),

@@ -22,6 +22,11 @@ _SAYS = re.compile(
     r"(?:key|token|secret|credential)s?|(?<![a-z])(?:token|secret|credentials?|bearer|password|passphrase|hmac|sas)(?![a-z])"
     r"|密钥|令牌|口令|私钥|密码|凭证)[^\n]{0,32}\Z"
 )
+_STEMS = (
+    *("key", "token", "secret", "credential", "bearer", "password", "passphrase", "hmac", "sas"),
+    *("密钥", "令牌", "口令", "私钥", "密码", "凭证"),
+)
+"""Each of the above has one of them: a cheap look first."""
 _NO_SECRET = re.compile(
     r"(?i)(?<![a-z])(?:sha-?\d*|md5|checksum|hash|digest|commit|revision|etag|uuid|guid|fingerprint|integrity|public key"
     r"|trace|request|session id|image)(?![a-z])|哈希|校验|提交"
@@ -92,6 +97,9 @@ def _token_begin(text: str, at: int) -> int:
 
 def _is_named(text: str, begin: int) -> bool:
     before = text[max(0, begin - _REACH) : begin]
+    lowered = before.lower()
+    if not any(stem in lowered for stem in _STEMS):
+        return False
     return _SAYS.search(before) is not None and _NO_SECRET.search(before) is None
 
 

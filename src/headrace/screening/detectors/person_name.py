@@ -125,7 +125,7 @@ class PersonNameDetector:
     name = "person_name"
     kinds = ("person_name",)
     languages = ("en", "de", "fr", "es", "it")
-    cost_us = 30
+    cost_us = 60
     window = _WINDOW
 
     def detect(self, text: str, start: int = 0) -> Iterator[Span]:
