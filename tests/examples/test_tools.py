@@ -57,7 +57,9 @@ def ask(service: ServiceProcess, question: str, function: str) -> tuple[dict[str
     with service.client() as client:
         answer = client.post("/v1/chat/completions", json=body)
     assert answer.status_code == 200, answer.text
-    shown = service.run("trace", "show", answer.headers["x-headrace-trace"], "--json", "--content").stdout
+    shown = service.run(
+        "trace", "show", answer.headers["x-headrace-trace"], "--json", "--content"
+    ).stdout
     [choice] = answer.json()["choices"]
     assert "tool_calls" not in choice["message"]
     assert choice["finish_reason"] in ("stop", "length")

@@ -36,7 +36,19 @@ def test_a_rule_is_a_share_that_must_not_be_passed(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "error_rate", "error_rate>1%", "errorrate<1%", "ttft<0.5s", "ttft_p95<1%", "error_rate<0%", "error_rate<100%", "good_feedback<80%", "error_rate_p95<1%", "error_rate<1% and more"],
+    [
+        "",
+        "error_rate",
+        "error_rate>1%",
+        "errorrate<1%",
+        "ttft<0.5s",
+        "ttft_p95<1%",
+        "error_rate<0%",
+        "error_rate<100%",
+        "good_feedback<80%",
+        "error_rate_p95<1%",
+        "error_rate<1% and more",
+    ],
 )
 def test_what_is_no_rule_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
