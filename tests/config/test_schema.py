@@ -162,7 +162,7 @@ PROMPTS = {
     "examples: [{user: a, assistant: b}]": True,
     "tests: [{user: a, expect: {contains: [b]}}]": True,
     "examples: {entries: [{user: a, assistant: b}], most: 3}": True,
-    "examples: {choose: nearest}": False,
+    "examples: {choose: furthest}": False,
     "map_reduce: {part: '{{ input }}', max_parts: 8}": True,
     "map_reduce: {max_parts: 8}": False,
     "requires: {tasks: [chat], position: light}": True,

@@ -158,7 +158,7 @@ def test_space_is_given_back_later_while_another_process_writes(
 ) -> None:
     caplog.set_level("INFO")
     with database.write() as connection:
-        rows = [{"name": str(n), "value": "x" * 5000} for n in range(500)]
+        rows = [{"name": str(n), "value": "x" * 5000} for n in range(1000)]
         connection.execute(insert(meta), rows)
     with database.write() as connection:
         connection.execute(delete(meta))

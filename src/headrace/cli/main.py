@@ -72,7 +72,7 @@ COMMANDS: dict[str, Lazy] = {
     "prompts": Lazy(
         "headrace.cli.prompts.group",
         "prompts",
-        "List, compare, render, check, test and release prompt templates.",
+        "List, compare, render, check, test, improve and release prompt templates.",
     ),
     "knowledge": Lazy(
         "headrace.cli.knowledge",

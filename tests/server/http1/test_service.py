@@ -107,7 +107,7 @@ def test_a_service_speaks_tls_and_its_own_commands_reach_it(start: Start, tmp_pa
         refused = client.get("/v1/models", headers={"x-long": "a" * 3000})
         assert refused.json()["error"]["code"] == "headers_too_large"
     # Without --url, the command finds the service that runs here, and trusts its certificate.
-    assert json.loads(running.run("chat", "hello", "--json").stdout)
+    assert json.loads(running.run("chat", "hello", "--max-tokens", "8", "--json").stdout)
     assert f"{running.url} (pid" in running.run("doctor", check=False).stdout
     assert "without TLS" not in running.said()
     assert running.stop() == 0
