@@ -1,6 +1,7 @@
 # Everything runs in a virtual environment under this folder, made when it is needed.
 #   make up [PORT=8080] [HOST=127.0.0.1]   install and start the service
 #   make test                              run the tests
+#   make train                             install what fine-tuning needs as well
 #   make lint                              format, lint, types, layers, and what has grown long
 #   make bench                             run the benchmarks
 
@@ -12,13 +13,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
 
-.PHONY: up test lint bench format clean
+.PHONY: up train test lint bench format clean
 
 up: $(VENV)/.installed
 	@exec $(BIN)/headrace up --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+
+train: $(VENV)/.installed-train
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -53,4 +56,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
 	@echo "installing what the tests need"
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --group dev
+	@touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed-dev pyproject.toml
+	@echo "installing what fine-tuning needs (PyTorch and its libraries)"
+	@$(PIP) install --editable '.[train]'
 	@touch $@
