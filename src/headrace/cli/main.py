@@ -84,6 +84,11 @@ COMMANDS: dict[str, Lazy] = {
         "entities",
         "See which names the service knows, and what it finds in a text.",
     ),
+    "screen": Lazy(
+        "headrace.cli.screen.group",
+        "screen",
+        "See, test and rehearse what the service's policies do, and review what they held back.",
+    ),
     "consent": Lazy(
         "headrace.cli.consent",
         "consent",

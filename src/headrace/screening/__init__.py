@@ -6,6 +6,24 @@ back). Detectors live one to a file in detectors/; the step that screens a turn 
 pipeline/steps/screen.py.
 """
 
-from headrace.screening.finding import Action, Detector, Finding, Side, Span, StreamDetector
+from headrace.screening.finding import (
+    Action,
+    CostlyDetector,
+    Detector,
+    Finding,
+    Side,
+    Span,
+    StreamDetector,
+    Tools,
+)
 
-__all__ = ["Action", "Detector", "Finding", "Side", "Span", "StreamDetector"]
+__all__ = [
+    "Action",
+    "CostlyDetector",
+    "Detector",
+    "Finding",
+    "Side",
+    "Span",
+    "StreamDetector",
+    "Tools",
+]

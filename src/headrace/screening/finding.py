@@ -1,14 +1,46 @@
 """What a detector reports about a text, and what was done about it."""
 
-from collections.abc import Iterable
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-__all__ = ["LOOKBEHIND", "Action", "Detector", "Finding", "Side", "Span", "StreamDetector"]
+from headrace.types import Message
 
-Action: TypeAlias = Literal["allow", "flag", "mask", "block"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "LOOKBEHIND",
+    "STRENGTH",
+    "Action",
+    "CostlyDetector",
+    "Detector",
+    "Finding",
+    "Side",
+    "Span",
+    "StreamDetector",
+    "Tools",
+]
+
+Action: TypeAlias = Literal[
+    "allow", "flag", "disclaimer", "mask", "rewrite", "ask", "escalate", "block"
+]
+"""What is done about a finding, from the weakest to the strongest."""
 Side: TypeAlias = Literal["input", "output"]
+
+STRENGTH: dict[Action, int] = {
+    "allow": 0,
+    "flag": 1,
+    "disclaimer": 2,
+    "mask": 3,
+    "rewrite": 4,
+    "ask": 5,
+    "escalate": 6,
+    "block": 7,
+}
+"""Which of several actions counts."""
 
 LOOKBEHIND = 256
 """Characters of context before `start` that a stream always keeps for the detectors to look at."""
@@ -45,6 +77,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     score: float = 1.0
     message: int | None = None
     """Index of the message on the input side; None on the output side."""
+    note: str = ""
+    """What else is to be known: `would block` (observed only), `confirmed`, or a fault's class."""
 
 
 class Detector(Protocol):
@@ -83,4 +117,40 @@ class StreamDetector(Detector, Protocol):
         `len(text)` when there is none. Whatever text follows, `detect` reports the same matches
         before this index.
         """
+        ...
+
+
+class Tools(Protocol):
+    """What a costly detector may use: the models of the service it runs in."""
+
+    async def embed(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """One unit vector per text. Raises ModelUnavailable."""
+        ...
+
+    async def ask(self, messages: Sequence[Message], *, model: str | None, max_tokens: int) -> str:
+        """What a model of the box answers, at temperature 0; None: the service's default model.
+
+        Raises:
+            HeadraceError: there is no such model, or it is down.
+        """
+        ...
+
+
+@runtime_checkable
+class CostlyDetector(Protocol):
+    """Finds what takes a model to find. Entry-point group `headrace.costly_detectors`.
+
+    It runs only where a policy asks for it, within the policy's `budget_ms`: then it is cut off.
+    One that waits for models is written so. One that computes has `detect` as other detectors
+    do, in place of `judge`: it runs in a process of its own, which can be ended.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
+
+    async def judge(self, text: str, tools: Tools) -> Sequence[Span]:
+        """What is in the text; a span is the whole text where no part stands for it."""
         ...

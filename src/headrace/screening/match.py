@@ -9,12 +9,10 @@ from operator import attrgetter
 
 import msgspec
 
-from headrace.screening.finding import Action, Detector, Finding, Side
+from headrace.screening.finding import STRENGTH, Action, Detector, Finding, Side
 from headrace.screening.rule import SideRules
 
 __all__ = ["Match", "find_matches", "merge"]
-
-_STRENGTH: dict[Action, int] = {"allow": 0, "flag": 1, "mask": 2, "block": 3}
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -89,12 +87,12 @@ def _one(group: Sequence[Match]) -> Match:
         group,
         key=lambda each: (
             each.start - each.end,
-            -_STRENGTH[each.action],
+            -STRENGTH[each.action],
             each.kind,
             each.detector,
         ),
     )
-    strongest = max((each.action for each in group), key=_STRENGTH.__getitem__)
+    strongest = max((each.action for each in group), key=STRENGTH.__getitem__)
     return msgspec.structs.replace(
         first,
         start=min(each.start for each in group),

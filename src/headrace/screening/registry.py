@@ -1,24 +1,36 @@
-"""The installed detectors, found through the entry-point group `headrace.detectors`."""
+"""The installed detectors, found through the entry-point groups `headrace.detectors` (quick: they
+run on the event loop) and `headrace.costly_detectors` (they run only where a policy asks)."""
 
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Any
 
 from headrace.errors import ConfigError
-from headrace.screening.finding import Detector
+from headrace.screening.finding import CostlyDetector, Detector
 
-__all__ = ["detectors", "detectors_by_kind"]
+__all__ = ["costly_detectors", "detectors", "detectors_by_kind"]
 
 
 @cache
 def detectors() -> Mapping[str, tuple[Detector, str]]:
-    """Every detector by name, with the distribution and version that brought it.
+    """Every quick detector by name, with the distribution and version that brought it.
 
     Raises:
         ConfigError: a detector's package cannot be imported, or two packages claim one name.
     """
-    found: dict[str, tuple[Detector, str]] = {}
-    for entry in entry_points(group="headrace.detectors"):
+    return _installed("headrace.detectors")
+
+
+@cache
+def costly_detectors() -> Mapping[str, tuple[CostlyDetector | Detector, str]]:
+    """Every costly detector by name, likewise. Making one must cost nothing: models come later."""
+    return _installed("headrace.costly_detectors")
+
+
+def _installed(group: str) -> dict[str, tuple[Any, str]]:
+    found: dict[str, tuple[Any, str]] = {}
+    for entry in entry_points(group=group):
         source = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
         if entry.name in found:
             raise ConfigError(

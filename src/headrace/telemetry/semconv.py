@@ -28,7 +28,7 @@ EXECUTE_TOOL = "execute_tool"
 COMPONENT = "headrace.screen"
 """`gen_ai.guardrail.component.name` of our own screening."""
 _PROVIDER = "headrace"
-_STRENGTH = ("allow", "flag", "mask", "block")
+_STRENGTH = ("allow", "flag", "disclaimer", "mask", "rewrite", "ask", "escalate", "block")
 
 _REQUEST: tuple[tuple[str, str, type[int] | type[float]], ...] = (
     ("temperature", "gen_ai.request.temperature", float),

@@ -1,0 +1,1 @@
+"""`headrace screen`: one module per command."""
