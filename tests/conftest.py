@@ -12,7 +12,15 @@ from headrace.models.embedder import ModelEmbedder, open_embedder
 from headrace.models.onnx.settings import PINNED
 from headrace.models.store import ModelStore
 from headrace.models.universal.settings import PINNED as PINNED_MULTILINGUAL
+from tests.postgres import (
+    engine_of_the_test,
+    postgres,
+    postgres_database,
+    pytest_generate_tests,
+)
 from tests.running import ServiceProcess
+
+__all__ = ["engine_of_the_test", "postgres", "postgres_database", "pytest_generate_tests"]
 
 # No test is timed: on a busy machine a deadline fails what is right.
 settings.register_profile("untimed", deadline=None)

@@ -19,6 +19,8 @@ from headrace.errors import InvalidRequest, NotFound
 from headrace.storage.database import Database
 from headrace.storage.migrations.upgrade import alembic_config
 
+pytestmark = pytest.mark.engines
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:

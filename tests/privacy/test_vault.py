@@ -16,6 +16,8 @@ from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 from headrace.storage.tables import meta, subject_keys
 
+pytestmark = pytest.mark.engines
+
 # The vault keeps nothing of an example but two subjects' keys.
 one_vault = settings(
     deadline=None,

@@ -25,6 +25,8 @@ from headrace.telemetry.store import (
 )
 from headrace.telemetry.trace import Trace
 
+pytestmark = pytest.mark.engines
+
 MakeTrace = Callable[..., Trace]
 MakeWriter = Callable[..., BatchWriter]
 Keep = Callable[[Trace], Trace]

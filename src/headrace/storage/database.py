@@ -1,32 +1,21 @@
-"""The database: one engine, SQLite in WAL mode by default, migrated when it is opened.
+"""The database: SQLite in a file by default, or PostgreSQL; migrated when it is opened.
 
-`read()` and `write()` are the only ways to a connection, so that a writing transaction always
-takes its lock first (`BEGIN IMMEDIATE`) and never fails half-way for want of it.
+`read()` and `write()` are the only ways to a connection, so that who writes what depends on what
+is there waits for whoever else does, takes the lock first, and never fails half-way for want of
+it. What differs between the two is in sqlite.py and postgres.py.
 """
 
-import logging
-import os
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import (
-    URL,
-    Connection,
-    Engine,
-    Executable,
-    Table,
-    create_engine,
-    event,
-    make_url,
-    text,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import URL, Connection, Engine, Executable, Table, make_url, text
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.exc import DBAPIError
 
+from headrace.storage import sqlite
 from headrace.storage.errors import StateUnusable
 
 __all__ = ["HEAD", "Database", "insert_or_ignore", "upsert"]
@@ -35,13 +24,6 @@ HEAD = "0009"
 """The newest migration. A test compares it with the folder, so alembic need not be imported."""
 
 BUSY_TIMEOUT_S = 5.0
-_WRITE = "headrace_write"
-_INCREMENTAL = 2
-"""SQLite's number for `auto_vacuum = INCREMENTAL`."""
-_VACUUM_PAGES = 500
-"""2 MB: some ten milliseconds of holding the lock. The writer waits for no longer."""
-
-_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -49,6 +31,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.is_postgres = engine.dialect.name == "postgresql"
 
     @classmethod
     def open(cls, where: str | Path) -> Self:
@@ -58,26 +41,25 @@ class Database:
             where: a file, or an SQLAlchemy URL.
 
         Raises:
-            StateUnusable: the file cannot be made or read.
+            StateUnusable: the file cannot be made or read, or the server not be reached.
             SchemaTooNew: a newer Headrace has migrated it.
         """
         url = _url(where)
         if url.get_backend_name() == "sqlite":
-            _prepare_file(url)
-            engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
-            event.listen(engine, "connect", _configure_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-        else:
-            engine = create_engine(url)
+            return cls._opened(sqlite.open_engine(url, BUSY_TIMEOUT_S), url)
+        # The driver's import, so only for those who have a server.
+        from headrace.storage import postgres
+
+        return cls._opened(postgres.open_engine(url), url)
+
+    @classmethod
+    def _opened(cls, engine: Engine, url: URL) -> Self:
         database = cls(engine)
         try:
             database._migrate()
-        except DatabaseError as error:
+        except DBAPIError as error:
             database.close()
-            raise StateUnusable(
-                f"the database {url.render_as_string()} cannot be used: {error.orig}",
-                hint="check the disk's free space, the file's permissions, or restore a backup",
-            ) from error
+            raise _unusable(url, error) from error
         except BaseException:
             database.close()
             raise
@@ -90,64 +72,59 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one consistent state."""
-        with self.engine.connect() as connection, connection.begin():
+        reading = self.engine.connect()
+        if self.is_postgres:
+            reading = reading.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with reading as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, alone: bool = True) -> Iterator[Connection]:
         """A connection in a writing transaction: committed at the end, rolled back on an error.
 
+        Args:
+            alone: nobody else writes meanwhile, so that what was read before still holds when
+                it is written. Without it, for what is right whoever else writes: only SQLite,
+                which cannot do otherwise, lets one write at a time.
+
         Raises:
-            OperationalError: the lock was not free within 5 s, or the disk is full.
+            OperationalError: the lock was not free within 5 s, the disk is full, or the server
+                cannot be reached.
         """
-        writing = self.engine.connect().execution_options(**{_WRITE: True})
+        writing = self.engine.connect().execution_options(**{sqlite.WRITE: True})
         with writing as connection, connection.begin():
+            if self.is_postgres and alone:
+                from headrace.storage.postgres import begin_alone
+
+                begin_alone(connection)
             yield connection
 
     def checkpoint(self) -> None:
-        """Move what was committed into the main file and empty the write-ahead log.
+        """Take what was deleted out of the database's files, as far as it lets us.
 
-        Called after a key was destroyed, whose old pages the log would otherwise still hold.
-        While another connection is in the middle of reading, the log stays as it is: at the
-        latest it is overwritten by what comes next.
+        Called after a key was destroyed, which the write-ahead log (SQLite) or dead rows
+        (PostgreSQL) would otherwise still hold.
 
         Raises:
             OperationalError: the disk is full or sick.
         """
-        if self.engine.dialect.name == "sqlite":
-            with self._raw("PRAGMA wal_checkpoint(TRUNCATE)") as (raw, statement):
-                raw.execute(statement).fetchall()
+        if self.is_postgres:
+            from headrace.storage.postgres import forget_deleted
+
+            forget_deleted(self.engine)
+        else:
+            sqlite.checkpoint(self.engine)
 
     def shrink(self) -> None:
-        """Give the space of deleted rows back to the disk, some megabytes at a time.
+        """Give the space of deleted rows back to the disk; PostgreSQL does that by itself.
 
         Between two steps others may write. Does as much as it can: when the database is locked
         for long, or sick, the rest waits for the next call.
         """
-        if self.engine.dialect.name != "sqlite":
-            return
-        try:
-            with self._raw(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})") as (raw, statement):
-                free = _free_pages(raw)
-                while free:
-                    # A script, because `execute` stops after the first page.
-                    raw.executescript(statement).close()
-                    left = _free_pages(raw)
-                    if left >= free:
-                        break
-                    free = left
-            self.checkpoint()
-        except OperationalError as error:
-            _log.info("space is given back later: %s", error.orig)
-
-    @contextmanager
-    def _raw(self, statement: str) -> Iterator[tuple[sqlite3.Connection, str]]:
-        """SQLite's own connection, for what cannot run in a transaction."""
-        with self.engine.connect() as connection:
-            try:
-                yield _sqlite(connection.connection.dbapi_connection), statement
-            except sqlite3.Error as error:
-                raise OperationalError(statement, None, error) from error
+        if not self.is_postgres:
+            sqlite.shrink(self.engine)
 
     def revision(self) -> str | None:
         """The schema's revision, or None for an empty database."""
@@ -155,7 +132,7 @@ class Database:
             with self.read() as connection:
                 row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
         except DBAPIError as error:
-            if not self._is_empty():
+            if error.connection_invalidated or not self._is_empty():
                 raise
             del error
             return None
@@ -164,11 +141,21 @@ class Database:
     def _is_empty(self) -> bool:
         from sqlalchemy import inspect
 
-        return not inspect(self.engine).get_table_names()
+        found = inspect(self.engine)
+        # A server's database may be shared with others; a file is ours alone.
+        return not (
+            found.has_table("alembic_version") if self.is_postgres else found.get_table_names()
+        )
 
     def _migrate(self) -> None:
         if self.revision() == HEAD:
             return
+        if self.is_postgres:
+            from headrace.storage.postgres import version_problem
+
+            problem = version_problem(self.engine)
+            if problem is not None:
+                raise problem
         # A second's import, so only when there is something to do.
         from headrace.storage.migrations.upgrade import upgrade
 
@@ -179,18 +166,18 @@ class Database:
 def insert_or_ignore(connection: Connection, table: Table) -> Executable:
     """An INSERT that leaves a row with the same primary key as it is."""
     if connection.dialect.name == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+        return sqlite_dialect.insert(table).on_conflict_do_nothing()
+    return postgresql_dialect.insert(table).on_conflict_do_nothing()
 
 
 def upsert(connection: Connection, table: Table, columns: Sequence[str]) -> Executable:
     """An INSERT that, for a row with the same primary key, updates `columns` instead."""
     keys = [column.name for column in table.primary_key]
     if connection.dialect.name == "sqlite":
-        statement = sqlite.insert(table)
+        statement = sqlite_dialect.insert(table)
         new: Mapping[str, object] = {name: statement.excluded[name] for name in columns}
         return statement.on_conflict_do_update(index_elements=keys, set_=new)
-    statement_pg = postgresql.insert(table)
+    statement_pg = postgresql_dialect.insert(table)
     new = {name: statement_pg.excluded[name] for name in columns}
     return statement_pg.on_conflict_do_update(index_elements=keys, set_=new)
 
@@ -201,50 +188,12 @@ def _url(where: str | Path) -> URL:
     return URL.create("sqlite", database=str(where))
 
 
-def _prepare_file(url: URL) -> None:
-    """Make the file for this user alone; SQLite gives its -wal and -shm the same permissions."""
-    if not url.database or url.database == ":memory:":
-        raise StateUnusable("the database must be a file", hint="give a path such as state.db")
-    path = Path(url.database)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise StateUnusable(
-            f"{path}: cannot be created: {error.strerror}",
-            hint="check the folder's permissions, or choose another with HEADRACE_HOME",
-        ) from error
+def _unusable(url: URL, error: DBAPIError) -> StateUnusable:
+    if url.get_backend_name() != "sqlite":
+        from headrace.storage.postgres import unusable
 
-
-def _configure_sqlite(dbapi: object, entry: ConnectionPoolEntry) -> None:
-    del entry
-    connection = _sqlite(dbapi)
-    # Transactions are ours (see _begin_sqlite); the driver's own begin too late for DDL and reads.
-    connection.isolation_level = None
-    if connection.execute("PRAGMA auto_vacuum").fetchone() != (_INCREMENTAL,):
-        # Only takes effect before the first table; lets retention give space back. Saying it
-        # again would wait for the writing lock, and a reader must be able to connect without.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()
-    for pragma in (
-        "journal_mode = WAL",
-        # A commit survives kill -9; only a power cut may lose the last ones (the file stays sound).
-        "synchronous = NORMAL",
-        "foreign_keys = ON",
-        # Overwrites what is deleted, so that a destroyed subject key is gone from the file.
-        "secure_delete = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _sqlite(dbapi: object) -> sqlite3.Connection:
-    assert isinstance(dbapi, sqlite3.Connection)
-    return dbapi
-
-
-def _free_pages(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        return unusable(url, error)
+    return StateUnusable(
+        f"the database {url.render_as_string()} cannot be used: {error.orig}",
+        hint="check the disk's free space, the file's permissions, or restore a backup",
+    )
