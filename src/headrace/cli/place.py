@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from headrace.config.database import database_setting
 from headrace.config.load import home_dir, home_path
 from headrace.errors import NotFound
-from headrace.server.state import DATABASE_FILE
+from headrace.server.state import DATABASE_FILE, database_of
 
 if TYPE_CHECKING:
     from headrace.storage.database import Database
@@ -40,6 +41,20 @@ class Place:
         home_dir(self.root, os.environ)
         return self
 
+    @property
+    def server(self) -> str | None:
+        """The address of the database server that `database:` names; None: a file of the home.
+
+        Raises:
+            ConfigError: it is wrong.
+        """
+        return database_setting(self.root, os.environ)
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there may be anything to read."""
+        return self.server is not None or (self.home / DATABASE_FILE).exists()
+
     @contextmanager
     def database(self) -> Iterator["Database"]:
         """The open database.
@@ -48,36 +63,35 @@ class Place:
             NotFound: nothing has run here yet; nothing is made by looking.
             StateUnusable: it cannot be opened, is damaged, or stays busy.
         """
-        path = self.home / DATABASE_FILE
-        if not path.exists():
+        if not self.has_state:
             raise NotFound(
                 f"there is no service state in {self.home}",
                 hint="call this in the service's folder, or start the service: `headrace up`",
             )
-        with open_database(path) as database:
+        with open_database(database_of(self.server, self.home)) as database:
             yield database
 
     @contextmanager
     def new_database(self) -> Iterator["Database"]:
         """The same, made if it was not there."""
-        with open_database(self.made().home / DATABASE_FILE) as database:
+        with open_database(database_of(self.server, self.made().home)) as database:
             yield database
 
 
 @contextmanager
-def open_database(path: Path) -> Iterator["Database"]:
+def open_database(where: str | Path) -> Iterator["Database"]:
     """An open database that says what to do when it fails half-way."""
     from sqlalchemy.exc import DatabaseError
 
     from headrace.storage.database import Database
     from headrace.storage.errors import StateUnusable
 
-    database = Database.open(path)
+    database = Database.open(where)
     try:
         yield database
     except DatabaseError as error:
         raise StateUnusable(
-            f"{path}: {error.orig}",
+            f"{where if isinstance(where, Path) else 'the database'}: {error.orig}",
             hint="if it is locked, try again; otherwise check the disk: `headrace doctor`",
         ) from error
     finally:

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
+from headrace.config.database import read_database
 from headrace.config.explain import describe
 from headrace.config.model import (
     ConversationsConfig,
@@ -33,6 +34,7 @@ _FOLDERS = ("prompts", "policies")
 _FIELDS = (
     "name", "models", "routes", "pipeline", "region", "residency", "limits", "traces", "server",
     "cache", "conversations", "knowledge", "entities", "tools",
+    "releases", "database",
 )  # fmt: skip
 _MODEL_FIELDS = ("deployments", "balance", "params", "price")
 _PLACE_FIELDS = PlaceConfig.__struct_fields__
@@ -77,6 +79,8 @@ def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
         knowledge=_optional(node, "knowledge"),
         entities=_optional(node, "entities"),
         tools=_optional(node, "tools"),
+        database=read_database(node),
+        releases=_optional(node, "releases"),
         pipeline=_pipeline(node.child("pipeline")),
         traces=_section(node, "traces", TracesConfig),
         server=_section(node, "server", ServerConfig),

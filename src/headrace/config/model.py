@@ -232,6 +232,10 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Names that the service knows; read by knowledge/entities/settings.py."""
     tools: Node | None = None
     """What the service does for the model when it asks; read by pipeline/tools/settings.py."""
+    releases: Node | None = None
+    """What a release must have proved; read by releases/settings.py."""
+    database: str | None = None
+    """Address of a PostgreSQL database for the state; absent: a file in the service's home."""
     root: Path
     """The service's folder."""
     builtin: bool

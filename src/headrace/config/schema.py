@@ -75,6 +75,7 @@ def service_schema(
         "pipeline": {"description": docs["pipeline"], **_pipeline(definitions, steps)},
     }
     properties["region"] = {"description": docs["region"], "type": ["string", "null"]}
+    properties["database"] = {"description": docs["database"], "type": ["string", "null"]}
     properties["residency"] = {
         "description": docs["residency"],
         "anyOf": [
@@ -83,7 +84,7 @@ def service_schema(
             {"type": "null"},
         ],
     }
-    for name in ("limits", "cache", "knowledge", "entities", "tools"):
+    for name in ("limits", "cache", "knowledge", "entities", "tools", "releases"):
         if name in sections:
             properties[name] = {
                 "description": docs[name],

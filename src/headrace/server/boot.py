@@ -27,7 +27,7 @@ from headrace.server.gauges import DeploymentCollector
 from headrace.server.load import ServiceLoader
 from headrace.server.records import open_writer
 from headrace.server.seat import Seat
-from headrace.server.state import DATABASE_FILE
+from headrace.server.state import database_of, gateway_of
 from headrace.server.upkeep import Retirements
 from headrace.storage.database import Database
 from headrace.telemetry.feedback import FeedbackStore
@@ -54,15 +54,22 @@ class Booted:
 
 @asynccontextmanager
 async def open_platform(
-    root: Path, environ: Mapping[str, str], *, progress: Progress | None = None
+    root: Path,
+    environ: Mapping[str, str],
+    *,
+    progress: Progress | None = None,
+    trial: bool = False,
 ) -> AsyncIterator[Platform]:
     """A service that answers in this process, without a port; `headrace chat` uses it.
+
+    Args:
+        trial: the state is a file of the home, which is thrown away, whatever `database:` says.
 
     Raises:
         HomeInUse: a service runs on this home already.
         HeadraceError: as `boot`.
     """
-    async with boot(root, environ, progress=progress) as booted:
+    async with boot(root, environ, progress=progress, trial=trial) as booted:
         yield booted.platform
 
 
@@ -73,11 +80,13 @@ async def boot(
     *,
     progress: Progress | None = None,
     seat: Seat | None = None,
+    trial: bool = False,
 ) -> AsyncIterator[Booted]:
     """Open the state of the folder's home, then load its service. All is closed at the end.
 
     Args:
         seat: absent: this process is the whole service.
+        trial: as for `open_platform`.
 
     Raises:
         ConfigError: a file is wrong.
@@ -89,8 +98,10 @@ async def boot(
     config = load_service(root, environ)
     home = home_dir(root, environ)
     async with AsyncExitStack() as stack:
-        database = Database.open(home / DATABASE_FILE)
+        database = Database.open(database_of(None if trial else config.database, home))
         stack.callback(database.close)
+        if database.is_postgres:
+            seat.gateway = gateway_of(home)
         vault = Vault.open(database, home, environ=environ)
         metrics = Metrics(__version__)
         exporter = _exporter(config, vault)

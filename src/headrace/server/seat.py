@@ -25,6 +25,8 @@ class Seat:
     journal: str = JOURNAL_FILE
     """The journal's file in the home."""
     platform: Callable[..., Platform] = Platform
+    gateway: str = ""
+    """What the boots of this home begin with, where others share the database."""
 
     def take_in(self, home: Path, database: Database) -> None:
         """Bring what others left into the database; the journal is locked by now."""
@@ -32,7 +34,8 @@ class Seat:
 
     def interrupted(self, traces: TraceStore, recorder: TraceRecorder) -> int:
         """Close the turns that were left unfinished; how many."""
-        return traces.close_unfinished(recorder.boot)
+        recorder.boot = f"{self.gateway}{recorder.boot}"
+        return traces.close_unfinished(recorder.boot, of=self.gateway)
 
     def conversations(
         self, database: Database, writer: ConversationWriter, vault: Vault

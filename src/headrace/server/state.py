@@ -6,19 +6,24 @@ what counts is the lock: the kernel drops it with the process.
 
 import fcntl
 import os
+import secrets
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 __all__ = [
     "DATABASE_FILE",
+    "GATEWAY_FILE",
     "JOURNAL_FILE",
     "LIMITS_FILE",
     "LOCK_FILE",
     "SERVICE_FILE",
     "RunningService",
     "announce",
+    "database_of",
+    "gateway_of",
     "running_service",
     "withdraw",
 ]
@@ -27,9 +32,29 @@ DATABASE_FILE = "state.db"
 JOURNAL_FILE = "journal.ring"
 LIMITS_FILE = "limits.map"
 """What workers have counted, while several run and after they were all killed."""
+GATEWAY_FILE = "gateway"
+"""What tells this home's turns from those of others on the same database server."""
 SERVICE_FILE = "service.json"
 LOCK_FILE = "journal.lock"
 """Held by the process that the service is: the only one, or the supervisor of its workers."""
+
+
+def database_of(setting: str | None, home: Path) -> str | Path:
+    """What to open as the database: the setting's server, else the home's own file."""
+    return home / DATABASE_FILE if setting is None else setting
+
+
+def gateway_of(home: Path) -> str:
+    """What the boots of this home's processes begin with, where several homes share a database.
+
+    So a gateway that starts takes only its own unfinished turns for interrupted.
+    """
+    path = home / GATEWAY_FILE
+    with suppress(FileExistsError):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "w") as stream:
+            stream.write(f"g{secrets.token_hex(4)}-")
+    return path.read_text("ascii")
 
 
 class RunningService(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ _CURES = (
     ("password authentication failed", "check the user and the password in `database:`"),
     ("no password supplied", "give the password: `postgresql://USER:${DB_PASSWORD}@HOST/NAME`"),
     ("no pg_hba.conf entry", "the server's pg_hba.conf must let this user in from this address"),
-    ("role", "make the user on the server: `createuser NAME`"),
+    ('role "', "make the user on the server: `createuser NAME`"),
     ("does not exist", "make the database on the server: `createdb NAME`"),
     ("too many clients", "raise `max_connections` of the server, or run fewer workers"),
     ("remaining connection slots", "raise `max_connections` of the server, or run fewer workers"),

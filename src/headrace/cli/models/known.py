@@ -18,7 +18,6 @@ from headrace.models.catalogue.load import FILE, load_catalogue
 from headrace.models.catalogue.served import Served, served_models
 from headrace.models.store import ModelStore
 from headrace.models.weights import DeclaredWeights, declared_weights
-from headrace.server.state import DATABASE_FILE
 
 if TYPE_CHECKING:
     from headrace.telemetry.measured import Measured
@@ -141,7 +140,7 @@ def built_in(place: Place, store: ModelStore) -> list[DeclaredWeights]:
 
 
 def _measured(place: Place, days: float) -> dict[tuple[str, str], "Measured"]:
-    if not (place.home / DATABASE_FILE).exists():
+    if not place.has_state:
         return {}
     # The database's import costs more than all the rest of these commands.
     from headrace.telemetry.measured import measured

@@ -53,7 +53,7 @@ class Desk:
         """
         place = Place.here()
         library = PromptLibrary.load(place.root, os.environ)
-        if not keep and not (place.home / DATABASE_FILE).exists():
+        if not keep and not place.has_state:
             yield cls(place, library, None)
             return
         from headrace.prompts.store import PromptStore
@@ -103,5 +103,7 @@ class Desk:
                 with open_database(home / DATABASE_FILE) as database:
                     PromptStore(database).copy_from(self.store)
             environ = {**os.environ, "HEADRACE_HOME": str(home)}
-            async with open_platform(self.place.root, environ, progress=progress) as platform:
+            async with open_platform(
+                self.place.root, environ, progress=progress, trial=True
+            ) as platform:
                 yield platform

@@ -89,7 +89,9 @@ async def _compile(place: Place, progress: FetchProgress) -> _Compiled:
         with place.new_database() as real, open_database(home / DATABASE_FILE) as database:
             PromptStore(database).copy_from(PromptStore(real))
         environ = {**os.environ, "HEADRACE_HOME": str(home)}
-        async with open_platform(place.root, environ, progress=progress.report) as platform:
+        async with open_platform(
+            place.root, environ, progress=progress.report, trial=True
+        ) as platform:
             service = platform.service
             return _Compiled(
                 name=service.config.name,

@@ -50,8 +50,9 @@ class WorkerSeat(Seat):
 
     def interrupted(self, traces: TraceStore, recorder: TraceRecorder) -> int:
         """Those of the processes that had this slot before; the other workers' go on."""
-        recorder.boot = self._boot
-        return traces.close_unfinished(recorder.boot, of=boots_of(self._peers.slot))
+        recorder.boot = f"{self.gateway}{self._boot}"
+        of = f"{self.gateway}{boots_of(self._peers.slot)}"
+        return traces.close_unfinished(recorder.boot, of=of)
 
     def conversations(
         self, database: Database, writer: ConversationWriter, vault: Vault

@@ -29,11 +29,12 @@ from headrace.server.listen import address_of, is_loopback, reserved
 from headrace.server.records import take_in_journal, take_in_workers
 from headrace.server.signals import Signals
 from headrace.server.state import (
-    DATABASE_FILE,
     LIMITS_FILE,
     LOCK_FILE,
     RunningService,
     announce,
+    database_of,
+    gateway_of,
     withdraw,
 )
 from headrace.server.wanted import Started, Stopped, Wanted
@@ -79,14 +80,15 @@ async def supervise(wanted: Wanted, workers: int) -> None:
     """Serve with that many workers until told to stop. Raises as `run`, and WorkerFailed."""
     began = time.perf_counter()
     root = wanted.root
-    config = load_service(root, wanted.environ).server
+    loaded = load_service(root, wanted.environ)
+    config = loaded.server
     home = home_dir(root, wanted.environ)
     certificate = certificate_of(root, config)
     host, port = wanted.host or config.host, config.port if wanted.port is None else wanted.port
     with (
         reserved(host, port) as holder,
         Signals() as signals,
-        _opened(home, wanted, workers) as state,
+        _opened(home, wanted, workers, loaded.database) as state,
         _folder() as folder,
     ):
         url = address_of(holder, scheme="https" if certificate else "http")
@@ -152,14 +154,14 @@ class _State:
 
 
 @contextlib.contextmanager
-def _opened(home: Path, wanted: Wanted, workers: int) -> Iterator[_State]:
+def _opened(home: Path, wanted: Wanted, workers: int, setting: str | None) -> Iterator[_State]:
     """The home, locked, with all that earlier runs left taken in; what is left at the end too.
 
     Raises:
         HomeInUse: a service runs on this home already.
         StateUnusable: the state cannot be opened.
     """
-    database = Database.open(home / DATABASE_FILE)
+    database = Database.open(database_of(setting, home))
     try:
         vault = Vault.open(database, home, environ=wanted.environ)
         Sessions.open(home)
@@ -167,7 +169,8 @@ def _opened(home: Path, wanted: Wanted, workers: int) -> Iterator[_State]:
         lock = HomeLock.acquire(home / LOCK_FILE)
         try:
             _take_in_workers(home, database)
-            interrupted = TraceStore(database, vault).close_unfinished("")
+            own = gateway_of(home) if database.is_postgres else ""
+            interrupted = TraceStore(database, vault).close_unfinished("", of=own)
             fill(home / LIMITS_FILE, workers, database, now=time.time())
             yield _State(KeyStore.open(database), interrupted)
             take_in_workers(home, database)
