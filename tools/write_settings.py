@@ -54,6 +54,7 @@ from headrace.pipeline.tools.settings import (
     ToolSettings,
 )
 from headrace.prompts.choice.settings import ChooseSettings, ClassifierSettings, RuleSettings
+from headrace.releases.settings import ReleaseSettings
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "configuration.md"
@@ -116,6 +117,7 @@ def tables() -> Iterator[str]:
     yield from _table("tools.NAME.mcp", "`tools.NAME.mcp:`", McpSettings)
     yield from _table("entities", "`entities:`", EntitiesSettings)
     yield from _table("entities.names[]", "`entities.names:` (or `entities:` as a list)", Entity)
+    yield from _table("releases", "`releases:`", ReleaseSettings)
     yield from _table("models.NAME.params", "`models.NAME.params:`", ParamsConfig)
     yield from _table("models.NAME.price", "`models.NAME.price:`", PriceConfig)
     for name, backend in sorted(backend_types().items()):

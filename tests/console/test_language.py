@@ -32,6 +32,7 @@ NEVER_ON_THE_PAGE = {
     "judge_unfit", "shared_cache_away", "too_little_traffic",
     # Said by the commands that read files, build releases and run suites.
     "address_refused", "dataset_invalid", "dataset_unreadable", "judge_undecided", "release_busy",
+    "release_unproved",
     "release_invalid", "scorer_failed", "tool_failed", "tool_unavailable",
     "unreadable_document",
 }  # fmt: skip

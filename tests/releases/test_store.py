@@ -2,60 +2,16 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from headrace.releases.build import collect, manifest_of
 from headrace.releases.channel import Serving, read_serving, served_root, write_serving
 from headrace.releases.diff import diff
 from headrace.releases.errors import ReleaseInvalid, UnknownRelease
 from headrace.releases.layout import ARTIFACT, export, read_layout
-from headrace.releases.manifest import Manifest
-from headrace.releases.store import Release, ReleaseStore
-from headrace.storage.database import Database
-
-YAML = "name: mill\nmodels: {}\n"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "service"
-    (root / "prompts").mkdir(parents=True)
-    (root / "headrace.yaml").write_text(YAML)
-    (root / "prompts" / "assistant.yaml").write_text("system: Hello ${file:../secret.txt}\n")
-    (root / "secret.txt").write_text("sk-secret")
-    return root
-
-
-def opened(folder: Path) -> Iterator[ReleaseStore]:
-    folder.mkdir(exist_ok=True)
-    database = Database.open(folder / "state.db")
-    yield ReleaseStore(database, folder, clock=lambda: 1_000.0)
-    database.close()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[ReleaseStore]:
-    yield from opened(tmp_path / "home")
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[ReleaseStore]:
-    yield from opened(tmp_path / "elsewhere")
-
-
-def manifest(root: Path, behaviour: str = "sha256:aaaa1111") -> tuple[Manifest, dict[str, bytes]]:
-    files, outside = collect(root)
-    made = manifest_of(
-        files, outside, service="mill", behaviour=behaviour, models={"m": "1"}, knowledge=None
-    )
-    return made, files
-
-
-def add(store: ReleaseStore, root: Path, behaviour: str = "sha256:aaaa1111") -> Release:
-    return store.add(*manifest(root, behaviour))[0]
+from headrace.releases.store import ReleaseStore
+from tests.releases.conftest import YAML, add, manifest
 
 
 def test_the_same_files_give_the_same_bytes_anywhere(store: ReleaseStore, root: Path) -> None:

@@ -247,3 +247,59 @@ def test_a_service_that_is_killed_goes_on_with_its_trial(running: ServiceProcess
         assert temperature(again) == 0.1
     finally:
         again.stop()
+
+
+GATED = """\
+models:
+  scripted:
+    deployments: [{backend: scripted}]
+    params: {temperature: %s, max_tokens: %s}
+pipeline: [generate]
+releases: {gate: [brevity]}
+"""
+BREVITY = """\
+cases:
+  - {id: asked, input: what do you see?}
+scorers:
+  - {regex: {pattern: '"max_tokens": ?11'}}
+gate: {scores: {regex: 1.0}}
+"""
+
+
+def test_what_has_not_passed_its_suites_is_not_served(running: ServiceProcess) -> None:
+    root = running.log.parent
+    (root / "evals").mkdir()
+    (root / "evals" / "brevity.yaml").write_text(BREVITY)
+    (root / "headrace.yaml").write_text(GATED % (0.1, 11))
+    good = built(running)
+    refused = running.run("deploy", good, check=False)
+    assert refused.returncode == 1
+    assert f"{good} may not be served: brevity: it was never asked" in refused.stderr
+    assert f"headrace release check {good}" in refused.stderr
+
+    checked = json.loads(running.run("release", "check", good, "--json").stdout)
+    assert [(each["suite"], each["verdict"], each["baseline"]) for each in checked] == [
+        ("brevity", "PASSED", "")
+    ]
+    running.run("deploy", good)
+    assert temperature(running) == 0.1
+
+    (root / "headrace.yaml").write_text(GATED % (0.9, 99))
+    bad = built(running)
+    failed = running.run("release", "check", bad, check=False)
+    assert failed.returncode == 1
+    assert "regex: 0.000 is 1.000 below 1" in failed.stdout
+    for how in ([], ["--canary", "5,100"]):
+        refused = running.run("deploy", bad, *how, check=False)
+        assert f"{bad} may not be served: brevity: regex: 0.000" in refused.stderr
+    assert temperature(running) == 0.1
+    shown = json.loads(running.run("release", "inspect", bad, "--json").stdout)
+    assert shown["proved"][0]["baseline"] == checked[0]["release"]
+
+    # Somebody may serve it all the same, and says why; going back needs no proof and no files.
+    assert running.run("deploy", bad, "--unproved", check=False).returncode == 2
+    running.run("deploy", bad, "--unproved", "--why", "the suite is wrong")
+    assert temperature(running) == 0.9
+    (root / "headrace.yaml").write_text("broken: [")
+    running.run("rollback")
+    assert temperature(running) == 0.1

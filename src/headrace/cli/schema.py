@@ -69,6 +69,7 @@ def service_sections() -> Mapping[str, object]:
     from headrace.models.balance.settings import BalanceSettings
     from headrace.models.cache.settings import CacheSettings
     from headrace.pipeline.tools.settings import ToolsSection
+    from headrace.releases.settings import ReleaseSettings
 
     return {
         "balance": BalanceSettings,
@@ -77,4 +78,5 @@ def service_sections() -> Mapping[str, object]:
         "knowledge": KnowledgeSection,
         "limits": LimitsSection,
         "tools": ToolsSection,
+        "releases": ReleaseSettings,
     }

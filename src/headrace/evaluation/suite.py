@@ -91,6 +91,12 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     cases: list[Case]
     params: Params
 
+    @property
+    def version(self) -> str:
+        """SHA-256 of everything that the suite asks, scores and demands, as `sha256:…`."""
+        data = msgspec.json.encode((self.file, self.cases), order="sorted")
+        return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
     def digest(self, case: Case) -> str:
         """Of everything that this suite says about how the case is asked."""
         file = self.file

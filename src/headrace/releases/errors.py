@@ -3,12 +3,13 @@
 HeadraceError
 ├── ReleaseInvalid     a release is incomplete, was altered, or its signature is not this service's
 ├── ReleaseBusy        another release is on trial, or this one is served already
+├── ReleaseUnproved    a release has not passed a suite that it must pass
 └── UnknownRelease     there is none of that name
 """
 
 from headrace.errors import HeadraceError, NotFound
 
-__all__ = ["ReleaseBusy", "ReleaseInvalid", "UnknownRelease"]
+__all__ = ["ReleaseBusy", "ReleaseInvalid", "ReleaseUnproved", "UnknownRelease"]
 
 
 class ReleaseInvalid(HeadraceError):
@@ -21,6 +22,12 @@ class ReleaseBusy(HeadraceError):
     """What is served cannot be changed now."""
 
     code = "release_busy"
+
+
+class ReleaseUnproved(HeadraceError):
+    """A suite of `releases.gate` was not passed, or was never asked of this release."""
+
+    code = "release_unproved"
 
 
 class UnknownRelease(NotFound):

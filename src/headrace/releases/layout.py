@@ -1,7 +1,8 @@
 """A release as an OCI image layout: a folder that registries and their tools can carry.
 
 Source: OCI Image Format Specification 1.1, image-layout.md and manifest.md (artifacts).
-The artifact's config is the release's manifest; each file is a layer of its own.
+The artifact's config is the release's manifest; each file is a layer of its own, and so is what the
+release has proved.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from headrace.releases.attestation import Envelope
 from headrace.releases.errors import ReleaseInvalid
 from headrace.releases.manifest import FORMAT, Manifest
 from headrace.releases.store import Release, ReleaseStore
@@ -21,6 +23,7 @@ T = TypeVar("T")
 ARTIFACT = "application/vnd.headrace.release.v1"
 _CONFIG = "application/vnd.headrace.release.manifest.v1+json"
 _FILE = "application/vnd.headrace.release.file.v1"
+_ATTESTATION = "application/vnd.dsse.envelope.v1+json"
 _IMAGE = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _TITLE = "org.opencontainers.image.title"
@@ -78,6 +81,7 @@ def export(release: Release, store: ReleaseStore, folder: Path) -> None:
         put(store.blobs.get(each.sha256), _FILE, **{_TITLE: each.path})
         for each in release.manifest.files
     ]
+    layers += [put(msgspec.json.encode(each), _ATTESTATION) for each in store.envelopes(release)]
     image = _Image(
         config=put(release.manifest.encoded(), _CONFIG),
         layers=layers,
@@ -115,7 +119,11 @@ def read_layout(folder: Path, store: ReleaseStore, *, note: str = "") -> tuple[R
         signature = bytes.fromhex(image.annotations.get(_SIGNATURE, ""))
     except ValueError:
         signature = b""
-    return store.keep(manifest, signature, note=note)
+    kept = store.keep(manifest, signature, note=note)
+    for layer in image.layers:
+        if layer.media_type == _ATTESTATION:
+            store.keep_envelope(_decoded_blob(folder, layer, Envelope))
+    return kept
 
 
 def _blob(folder: Path, descriptor: _Descriptor) -> bytes:

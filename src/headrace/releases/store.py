@@ -8,12 +8,13 @@ import msgspec
 from sqlalchemy import RowMapping, func, insert, select
 
 from headrace.ids import new_id
+from headrace.releases.attestation import Attestation, Envelope, signed_bytes
 from headrace.releases.blob import BlobStore
 from headrace.releases.errors import ReleaseInvalid, UnknownRelease
 from headrace.releases.manifest import FileEntry, Manifest
 from headrace.releases.signer import Signer
 from headrace.storage.database import Database
-from headrace.storage.tables import channel_moves, releases
+from headrace.storage.tables import attestations, channel_moves, releases
 
 __all__ = ["Move", "Release", "ReleaseStore"]
 
@@ -177,6 +178,55 @@ class ReleaseStore:
         part = path.with_name(f"{path.name}.{new_id()}")
         part.write_bytes(data)
         part.replace(path)
+
+    # What it has proved
+
+    def attest(self, attestation: Attestation) -> None:
+        """Sign what a suite came to, and keep it."""
+        payload = attestation.payload()
+        self.keep_envelope(Envelope.seal(payload, self.signer.sign(signed_bytes(payload))))
+
+    def keep_envelope(self, envelope: Envelope) -> None:
+        """Keep an attestation under the signature that it came with; once, however often it comes.
+
+        Raises:
+            ReleaseInvalid: it holds no attestation.
+        """
+        found = Attestation.parse(envelope.opened()[0])
+        data = msgspec.json.encode(envelope)
+        known = select(attestations.c.id).where(
+            attestations.c.release == found.release, attestations.c.envelope == data
+        )
+        with self._database.write() as connection:
+            if connection.execute(known).first() is None:
+                row = {"id": new_id(), "release": found.release, "envelope": data}
+                connection.execute(insert(attestations), row)
+
+    def envelopes(self, release: Release) -> list[Envelope]:
+        """What was attested of the release, oldest first, whoever signed it."""
+        query = (
+            select(attestations.c.envelope)
+            .where(attestations.c.release == release.digest)
+            .order_by(attestations.c.id)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).scalars()
+            return [msgspec.json.decode(each, type=Envelope) for each in rows]
+
+    def attestations(self, release: Release) -> list[Attestation]:
+        """The newest of each suite, by name; only what somebody signed who is trusted here."""
+        newest: dict[str, Attestation] = {}
+        for envelope in self.envelopes(release):
+            payload, signatures = envelope.opened()
+            if not any(self.signer.is_trusted(signed_bytes(payload), each) for each in signatures):
+                continue
+            found = Attestation.parse(payload)
+            before = newest.get(found.suite)
+            if found.release == release.digest and (
+                before is None or before.finished_at <= found.finished_at
+            ):
+                newest[found.suite] = found
+        return [newest[name] for name in sorted(newest)]
 
     # Channels
 

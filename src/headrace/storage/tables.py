@@ -20,6 +20,7 @@ from sqlalchemy import (
 __all__ = [
     "api_keys",
     "batches",
+    "attestations",
     "channel_moves",
     "consents",
     "conversation_messages",
@@ -41,6 +42,12 @@ __all__ = [
     "releases",
     "subject_keys",
     "traces",
+    "workflow_approvals",
+    "workflow_executors",
+    "workflow_results",
+    "workflow_runs",
+    "workflow_steps",
+    "workflow_ticks",
 ]
 
 metadata = MetaData(
@@ -283,6 +290,16 @@ channel_moves = Table(
 )
 """Which release each channel was moved to, one row a move: the last counts; an empty digest: none."""
 
+attestations = Table(
+    "attestations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("release", String(71), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Index("ix_attestations_release_id", "release", "id"),
+)
+"""What releases have proved: results of suites in signed envelopes (DSSE, JSON)."""
+
 evaluation_answers = Table(
     "evaluation_answers",
     metadata,
@@ -352,3 +369,92 @@ eval_output_items = Table(
     Column("item_sealed", LargeBinary, nullable=False),
 )
 """What came of each row of a run, as soon as it is known."""
+
+workflow_runs = Table(
+    "workflow_runs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("workflow", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("error", String, nullable=False),
+    Column("cancelling", Boolean, nullable=False),
+    Column("executor", String(36), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Index("ix_workflow_runs_workflow_id", "workflow", "id"),
+    Index("ix_workflow_runs_status_id", "status", "id"),
+)
+"""Runs of workflows. `detail` holds the file as it was and the variables (MessagePack); `epoch`
+counts the executors that had it: only the last one may say what comes of it."""
+
+workflow_steps = Table(
+    "workflow_steps",
+    metadata,
+    Column("run_id", String(36), primary_key=True),
+    Column("step", String, primary_key=True),
+    Column("operation", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("note", String, nullable=False),
+    Column("error", String, nullable=False),
+    Column("outcome", LargeBinary),
+    Column("executor", String(36), nullable=False),
+    Column("host", String, nullable=False),
+    Column("cpus", Float, nullable=False),
+    Column("memory_gb", Float, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Index("ix_workflow_steps_status_host", "status", "host"),
+)
+"""Their steps that have begun, or were left out. `outcome`: what each gave (MessagePack)."""
+
+workflow_approvals = Table(
+    "workflow_approvals",
+    metadata,
+    Column("run_id", String(36), primary_key=True),
+    Column("step", String, primary_key=True),
+    Column("approved", Boolean, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", String, nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""What people decided for steps that wait for them."""
+
+workflow_results = Table(
+    "workflow_results",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("operation", String, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("used_at", Float, nullable=False),
+)
+"""What steps gave, by the SHA-256 of all that it depends on: the same need not be done again."""
+
+workflow_executors = Table(
+    "workflow_executors",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("host", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+"""Processes that work on runs, and when each last said that it is there."""
+
+workflow_ticks = Table(
+    "workflow_ticks",
+    metadata,
+    Column("workflow", String, primary_key=True),
+    Column("occasion", String, primary_key=True),
+    Column("moment", String, primary_key=True),
+    Column("run_id", String(36), nullable=False),
+    Column("at", Float, nullable=False),
+    Index("ix_workflow_ticks_at", "at"),
+)
+"""Moments of schedules and triggers that were seen to: a row each, so that each counts once."""

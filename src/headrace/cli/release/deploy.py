@@ -6,33 +6,23 @@ import time
 
 import click
 import httpx
-import msgspec
 
 from headrace.access.keys import ADMIN_KEY_FILE
 from headrace.cli.command import Command, json_option
 from headrace.cli.place import Place
-from headrace.cli.release.place import store
+from headrace.cli.release.place import deployer, store
 from headrace.cli.release.stage import Duration, Stages
 from headrace.cli.terminal import print_json, print_table
 from headrace.console.figure import as_moment
 from headrace.errors import NotFound
-from headrace.releases.channel import (
-    PRODUCTION,
-    Canary,
-    Serving,
-    moving,
-    read_serving,
-    write_serving,
-)
-from headrace.releases.errors import ReleaseBusy, UnknownRelease
-from headrace.releases.store import Move, Release, ReleaseStore
+from headrace.releases.channel import PRODUCTION
+from headrace.releases.deploy import FILES
+from headrace.releases.store import Move, Release
 from headrace.releases.watch import Rule
 from headrace.server.state import running_service
 
 __all__ = ["deploy", "rollback"]
 
-FILES = "files"
-"""What `deploy` calls the folder's own files."""
 TAKE_OVER_S = 20.0
 
 
@@ -60,6 +50,11 @@ TAKE_OVER_S = 20.0
     show_default=True,
     help="Rules; what breaks one is rolled back: error_rate<1%, ttft_p95<0.5s, good_feedback>=80%.",
 )
+@click.option(
+    "--unproved",
+    is_flag=True,
+    help="Serve it although it has not passed the suites of `releases.gate`; say --why.",
+)
 @click.option("--history", is_flag=True, help="Show what was served, newest first, and stop.")
 @json_option
 def deploy(
@@ -68,6 +63,7 @@ def deploy(
     shares: list[float] | None,
     every_s: float,
     watch: str,
+    unproved: bool,
     history: bool,
     as_json: bool,
 ) -> None:
@@ -83,16 +79,19 @@ def deploy(
         return
     if name is None:
         raise click.UsageError("name a release, such as r3; `headrace release list` shows them")
+    if unproved and not why:
+        raise click.UsageError("--unproved is for the history to explain: say --why")
     with store() as (place, releases):
         release = None if name == FILES else releases.get(name)
+        work = deployer(place, releases)
         if shares is not None:
             if release is None:
                 raise click.UsageError("only a release can be tried, not the folder's files")
-            rules = [each.text for each in map(Rule.parse, watch.split(","))]
-            _tried(place, releases, release, shares, every_s, rules)
+            rules = [Rule.parse(each) for each in watch.split(",")]
+            work.try_out(release, shares, every_s, rules, who=_who(), is_unproved=unproved)
             _tell_trial(release, shares, every_s, rules, as_json=as_json)
             return
-        move = _moved(place, releases, release, why)
+        move = work.serve(release, who=_who(), why=why, is_unproved=unproved)
     _tell(place, release, move, as_json=as_json)
 
 
@@ -102,99 +101,27 @@ def deploy(
 def rollback(why: str, as_json: bool) -> None:
     """Serve again what was served before the present release."""
     with store() as (place, releases):
-        serving = read_serving(place.home)
-        if serving is not None and serving.canary is not None:
-            _ended(place, releases, serving, why)
-            click.echo(f"{serving.canary.name} is no longer on trial")
+        work = deployer(place, releases)
+        if (ended := work.end_trial(who=_who(), why=why)) is not None:
+            click.echo(f"{ended} is no longer on trial")
             return
-        moves = releases.moves(PRODUCTION)
-        now = moves[0].digest if moves else ""
-        before = next((each.digest for each in moves if each.digest != now), None)
-        if before is None and not now:
-            raise UnknownRelease(
-                "nothing was deployed that could be rolled back",
-                hint="`headrace deploy RELEASE` serves one",
-            )
-        release = releases.get(before) if before else None
-        move = _moved(place, releases, release, why or f"rolled back from {_name(releases, now)}")
+        release, move = work.back(who=_who(), why=why)
     _tell(place, release, move, as_json=as_json)
 
 
-def _tried(
-    place: Place,
-    releases: ReleaseStore,
-    release: Release,
-    shares: list[float],
-    every_s: float,
-    rules: list[str],
-) -> None:
-    """Put it on trial beside what is served."""
-    folder = releases.unpacked(release, place.root)
-    canary = Canary(
-        release=release.digest,
-        name=release.name,
-        folder=str(folder),
-        behaviour=release.manifest.behaviour,
-        shares=shares,
-        every_s=every_s,
-        watch=rules,
-        who=_who(),
-    )
-    with moving(place.home):
-        serving = read_serving(place.home) or Serving(release="", name=FILES, folder="")
-        if serving.canary is not None:
-            raise ReleaseBusy(
-                f"{serving.canary.name} is on trial already",
-                hint="wait for its end, or end it: `headrace rollback`",
-            )
-        if serving.release == release.digest:
-            raise ReleaseBusy(f"{release.name} is served already")
-        write_serving(place.home, msgspec.structs.replace(serving, canary=canary))
-
-
-def _ended(place: Place, releases: ReleaseStore, serving: Serving, why: str) -> None:
-    assert serving.canary is not None
-    with moving(place.home):
-        write_serving(place.home, msgspec.structs.replace(serving, canary=None))
-        releases.move(
-            PRODUCTION,
-            serving.release,
-            who=_who(),
-            why=why or f"the trial of {serving.canary.name} was ended",
-        )
-
-
 def _tell_trial(
-    release: Release, shares: list[float], every_s: float, rules: list[str], *, as_json: bool
+    release: Release, shares: list[float], every_s: float, rules: list[Rule], *, as_json: bool
 ) -> None:
     if as_json:
-        told = {"release": release.digest, "shares": shares, "every_s": every_s, "watch": rules}
+        texts = [each.text for each in rules]
+        told = {"release": release.digest, "shares": shares, "every_s": every_s, "watch": texts}
         print_json(told)
         return
     stages = ", ".join(f"{100 * each:g} %" for each in shares)
     click.echo(
         f"{release.name} is tried on {stages} of the turns, {every_s:g} s each, "
-        f"watched for {', '.join(rules)}"
+        f"watched for {', '.join(each.text for each in rules)}"
     )
-
-
-def _moved(place: Place, releases: ReleaseStore, release: Release | None, why: str) -> Move:
-    """Check it, write the move, tell whoever serves."""
-    folder = None if release is None else releases.unpacked(release, place.root)
-    with moving(place.home):
-        serving = read_serving(place.home)
-        if serving is not None and serving.canary is not None:
-            raise ReleaseBusy(
-                f"{serving.canary.name} is on trial",
-                hint="wait for its end, or end it first: `headrace rollback`",
-            )
-        if release is None:
-            write_serving(place.home, None)
-            return releases.move(PRODUCTION, "", who=_who(), why=why)
-        write_serving(
-            place.home, Serving(release=release.digest, name=release.name, folder=str(folder))
-        )
-        return releases.move(PRODUCTION, release.digest, who=_who(), why=why)
 
 
 def _who() -> str:
@@ -256,10 +183,6 @@ def _taken_over(place: Place, url: str, verify: object, release: Release) -> flo
                 return time.monotonic() - began
             time.sleep(0.05)
     return None
-
-
-def _name(releases: ReleaseStore, digest: str) -> str:
-    return releases.get(digest).name if digest else FILES
 
 
 def _print_history(*, as_json: bool) -> None:

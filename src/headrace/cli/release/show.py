@@ -54,12 +54,16 @@ def inspect(name: str, as_json: bool) -> None:
         if as_json:
             print_json(described(found, releases))
             return
+        proved = releases.attestations(found)
     manifest = found.manifest
     click.secho(f"{found.name}  {found.digest}", bold=True)
     click.echo(f"  service    {printable(manifest.service)}, Headrace {manifest.headrace}")
     click.echo(f"  answers    carry {manifest.behaviour}")
     click.echo(f"  knowledge  {manifest.knowledge or 'none'}")
     click.echo(f"  models     {', '.join(map(printable, manifest.models))}")
+    for proof in proved:
+        scores = ", ".join(f"{name} {mean:.3f}" for name, mean in proof.scores.items())
+        click.echo(printable(f"  {proof.suite}  {proof.verdict.lower()}: {scores}"))
     for each in manifest.files:
         click.echo(f"  {each.bytes:>9,}  {each.sha256[:12]}  {printable(each.path)}")
     for path in manifest.outside:
