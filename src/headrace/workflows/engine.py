@@ -1,0 +1,386 @@
+"""The durable engine: DBOS remembers how far each run is, and which process may go on with it.
+
+One engine a process. It begins runs that wait, ends those that somebody cancels, and takes over
+those of processes that will never come back. Importing DBOS takes a second: only where runs run.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import sqlalchemy
+from dbos import DBOS, DBOSConfig, SetWorkflowID, StepReservation, error
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
+
+from headrace.errors import HeadraceError
+from headrace.storage.database import Database
+from headrace.workflows.lease import Lease
+from headrace.workflows.plan import PlannedStep
+from headrace.workflows.run import Run
+from headrace.workflows.state import ENDED, Progress, RunStatus
+from headrace.workflows.step import Place, StepEnd, StepRunner
+from headrace.workflows.store import Claim, RunLost, RunStore
+from headrace.workflows.workflow import kept_workflow
+
+__all__ = ["DBOS_FILE", "Engine", "open_engine"]
+
+DBOS_FILE = "engine.db"
+"""DBOS's own database, in the home's folder `workflows`, where ours is SQLite."""
+VERSION = "headrace-1"
+"""Of what a run is for DBOS: raised when one that began before could not go on."""
+QUEUE_EVERY_S = 0.1
+LOOK_EVERY_S = 0.2
+TAKE_OVER_EVERY_S = 2.0
+_BUSY_S = 30.0
+
+_log = logging.getLogger(__name__)
+_current: "Engine | None" = None
+"""The engine of this process: DBOS is one of a kind, too."""
+
+
+@dataclass
+class _Active:
+    """A run that this process works on."""
+
+    attempt: int
+    stopping: threading.Event
+
+
+class Engine:
+    """See the module. Made by `open_engine`."""
+
+    def __init__(self, database: Database, place: Place, lease: Lease, *, only: str | None) -> None:
+        self.store = RunStore(database)
+        self.lease = lease
+        self._place = place
+        self._only = only
+        self._active: dict[str, _Active] = {}
+        self._submitted: set[tuple[str, int]] = set()
+        self._closing = threading.Event()
+        self._queues: set[str] = set()
+        self._looking = threading.Thread(target=self._look, name="workflow-engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._looking.start()
+
+    def close(self) -> None:
+        """Stop at once: what is under way is left for whoever comes next."""
+        self._closing.set()
+        for each in list(self._active.values()):
+            each.stopping.set()
+        self._looking.join()
+
+    # ---- from the thread that looks after everything
+
+    def _look(self) -> None:
+        waited = TAKE_OVER_EVERY_S
+        failing = False
+        while not self._closing.wait(LOOK_EVERY_S):
+            waited += LOOK_EVERY_S
+            try:
+                self._end_cancelled()
+                self._submit_queued()
+                if waited >= TAKE_OVER_EVERY_S:
+                    waited = 0.0
+                    self._take_over()
+                failing = False
+            except (SQLAlchemyError, HeadraceError, error.DBOSException):
+                if not failing:
+                    _log.exception("runs are not looked after for the moment")
+                failing = True
+
+    def _end_cancelled(self) -> None:
+        active = dict(self._active)
+        for run_id in self.store.cancelling(list(active)) if active else ():
+            active[run_id].stopping.set()
+
+    def _submit_queued(self) -> None:
+        for run in self.store.runs(statuses=("queued",), oldest_first=True):
+            mark = (run.id, run.attempt)
+            if mark in self._submitted or (self._only is not None and run.id != self._only):
+                continue
+            self.submit(run)
+            self._submitted.add(mark)
+
+    def submit(self, run: Run) -> None:
+        """Put a run into its queue. Doing it again, from anywhere, changes nothing."""
+        try:
+            workflow = kept_workflow(run.workflow, run.text, self._place.environ, self._place.root)
+        except HeadraceError as wrong:
+            self._refuse(run, wrong.message)
+            return
+        queue = workflow.queue
+        DBOS.register_queue(
+            queue.name,
+            global_concurrency=queue.concurrency,
+            polling_interval_sec=QUEUE_EVERY_S,
+            on_conflict="always_update",
+        )
+        with SetWorkflowID(_engine_id(run)):
+            DBOS.enqueue_workflow(queue.name, _run_in_engine, run.id)
+
+    def _refuse(self, run: Run, why: str) -> None:
+        """End a run that cannot even begin."""
+        claimed = self.store.claim(run.id, self.lease.id)
+        if claimed is not None:
+            self.store.finish(claimed[0], "failed", why)
+
+    def _take_over(self) -> None:
+        """Let runs go on whose executor will never come back."""
+        for executor in self.lease.dead():
+            found = DBOS._recover_pending_workflows([executor])  # noqa: SLF001 - the only way
+            if found:
+                _log.warning("%d runs are taken over from the executor %s", len(found), executor)
+            self.lease.forget(executor)
+
+    # ---- from DBOS's event loop
+
+    async def work(self, run_id: str) -> str:
+        """Do a run, from wherever it is, to its end."""
+        claimed = await asyncio.to_thread(self.store.claim, run_id, self.lease.id)
+        if claimed is None:
+            return "ended"
+        claim, run = claimed
+        active = _Active(run.attempt, threading.Event())
+        self._active[run_id] = active
+        try:
+            status, why = await self._driven(claim, run, active)
+            await asyncio.to_thread(self.store.finish, claim, status, why)
+        except RunLost:
+            # DBOS then lets this execution wait for what the run's new owner makes of it.
+            raise error.DBOSWorkflowConflictIDError(_engine_id(run)) from None
+        finally:
+            if self._active.get(run_id) is active:
+                del self._active[run_id]
+        return status
+
+    async def _driven(self, claim: Claim, run: Run, active: _Active) -> tuple[RunStatus, str]:
+        try:
+            return await _Drive(self, claim, run, active).through()
+        except (RunLost, error.DBOSException):
+            raise
+        except HeadraceError as wrong:
+            return "failed", wrong.message
+        except Exception as wrong:
+            if self._closing.is_set():
+                raise RunLost(run.id) from wrong
+            _log.exception("the run %s broke off", run.id)
+            return "failed", f"{type(wrong).__name__}: {wrong}"
+
+    def runner(self, claim: Claim, run: Run, active: _Active) -> StepRunner:
+        """What does the steps of a run."""
+        workflow = kept_workflow(run.workflow, run.text, self._place.environ, self._place.root)
+        return StepRunner(
+            workflow,
+            run,
+            claim,
+            workflow.plan(run.variables),
+            self.store,
+            self._place,
+            stopping=active.stopping,
+            closing=self._closing,
+            living=self.lease.living,
+        )
+
+
+class _Drive:
+    """One run on its way: which steps are under way, and which come next."""
+
+    def __init__(self, engine: Engine, claim: Claim, run: Run, active: _Active) -> None:
+        self._engine = engine
+        self._run = run
+        self._stopping = active.stopping
+        self._runner = engine.runner(claim, run, active)
+        self._plan = self._runner.plan
+        self._progress = Progress(self._plan)
+        # Drawn now, in the plan's order, so that a step has the same number however often, and in
+        # whichever order, the run is gone through.
+        self._slots = {step.id: DBOS.reserve_step() for step in self._plan.steps}
+        self._tasks: dict[asyncio.Task[StepEnd], PlannedStep] = {}
+        self._held: list[PlannedStep] = []
+        """Ready, and waiting for one of the run's places."""
+
+    async def through(self) -> tuple[RunStatus, str]:
+        """Do every step; gives how the run ended, and why if it did not end well."""
+        kept = await asyncio.to_thread(self._engine.store.steps, self._run.id)
+        ended = {
+            each.step: StepEnd(each.status, each.outcome or StepEnd("skipped").outcome, each.error)
+            for each in kept.values()
+            if each.status in ENDED
+        }
+        try:
+            while not self._progress.has_ended:
+                await self._advance(ended)
+                if self._tasks:
+                    await self._next_end()
+        finally:
+            await self._abandon()
+        return self._progress.run_status(), self._why()
+
+    async def _advance(self, ended: dict[str, StepEnd]) -> None:
+        """Begin what can begin; note what is left out."""
+        moved = True
+        while moved:
+            moved = False
+            if self._stopping.is_set():
+                self._held.clear()
+                for step_id in self._progress.cancel():
+                    step = self._plan.step(step_id)
+                    await asyncio.to_thread(self._runner.leave_out, step, "cancelled")
+                break
+            for step, verdict in list(self._progress.take_ready()):
+                moved = True
+                if step.id in ended:
+                    self._end(step, ended[step.id])
+                elif verdict == "run":
+                    await self._hold(step)
+                else:
+                    await self._leave_out(
+                        step, StepEnd("skipped" if verdict == "skip" else "blocked")
+                    )
+        waiting = [step for step in self._held if self._runner.is_waiting(step)]
+        room = self._runner.parallel - sum(
+            not self._runner.is_waiting(step) for step in self._tasks.values()
+        )
+        working = [step for step in self._held if step not in waiting][: max(room, 0)]
+        for step in (*waiting, *working):
+            self._held.remove(step)
+            self._progress.begin(step.id)
+            self._tasks[asyncio.create_task(self._one(step, self._slots[step.id]))] = step
+
+    async def _hold(self, step: PlannedStep) -> None:
+        try:
+            holds = self._runner.condition_holds(step)
+        except HeadraceError as wrong:
+            await self._leave_out(step, StepEnd("failed", error=wrong.message))
+            return
+        if holds:
+            self._held.append(step)
+        else:
+            await self._leave_out(step, StepEnd("skipped"))
+
+    async def _leave_out(self, step: PlannedStep, end: StepEnd) -> None:
+        await asyncio.to_thread(self._runner.leave_out, step, end.status, end.error)
+        self._end(step, end)
+
+    async def _one(self, step: PlannedStep, slot: StepReservation) -> StepEnd:
+        """One step, as DBOS sees it: its result is noted once."""
+
+        def perform() -> bytes:
+            return msgspec.msgpack.encode(self._runner.perform(step))
+
+        found = await slot.run_async({"name": step.id}, perform)
+        return msgspec.msgpack.decode(found, type=StepEnd)
+
+    async def _next_end(self) -> None:
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            step = self._tasks.pop(task)
+            self._end(step, task.result())
+
+    def _end(self, step: PlannedStep, end: StepEnd) -> None:
+        self._runner.ends[step.id] = end
+        self._progress.end(step.id, end.status)
+
+    async def _abandon(self) -> None:
+        """When something broke off: nothing of the run may be at work any more."""
+        if self._tasks:
+            self._stopping.set()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _why(self) -> str:
+        for step in self._plan.steps:
+            end = self._runner.ends.get(step.id)
+            if end is not None and end.status == "failed":
+                return f"{step.id}: {end.error}"
+        return ""
+
+
+@DBOS.workflow(name="headrace.run")
+async def _run_in_engine(run_id: str) -> str:
+    assert _current is not None
+    return await _current.work(run_id)
+
+
+@contextmanager
+def open_engine(
+    database: Database, place: Place, *, only: str | None = None, lease: Lease | None = None
+) -> Iterator[Engine]:
+    """An engine that works until the end of the block.
+
+    Args:
+        only: the one run to begin; absent: all that wait.
+    """
+    global _current  # noqa: PLW0603
+    assert _current is None, "this process has an engine already"
+    with lease or Lease(database, place.home) as held:
+        _current = engine = Engine(database, place, held, only=only)
+        try:
+            DBOS(config=_config(database, place.home, held.id))
+            if only is not None:
+                run = engine.store.get(only)
+                workflow = kept_workflow(run.workflow, run.text, place.environ, place.root)
+                DBOS.listen_queues([workflow.queue.name])
+            DBOS.launch()
+            engine.start()
+            yield engine
+        finally:
+            engine.close()
+            DBOS.destroy()
+            _current = None
+
+
+def _engine_id(run: Run) -> str:
+    """The run as DBOS knows it: begun again after its end, it is another one there."""
+    return run.id if run.attempt == 1 else f"{run.id}.{run.attempt}"
+
+
+def _config(database: Database, home: Path, executor: str) -> DBOSConfig:
+    config: DBOSConfig = {
+        "name": "headrace",
+        "executor_id": executor,
+        "application_version": VERSION,
+        "log_level": "ERROR",
+        "console_log_level": "ERROR",
+        "notification_listener_polling_interval_sec": 1.0,
+    }
+    url = database.engine.url
+    if url.get_backend_name() == "sqlite":
+        file = home / "workflows" / DBOS_FILE
+        config["system_database_url"] = f"sqlite:///{file}"
+        config["system_database_engine"] = _sqlite(file)
+    else:
+        config["system_database_url"] = url.set(drivername="postgresql").render_as_string(
+            hide_password=False
+        )
+    return config
+
+
+def _sqlite(file: Path) -> sqlalchemy.Engine:
+    """In WAL mode: eight times the steps a second of what DBOS would make (measured)."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = sqlalchemy.create_engine(f"sqlite:///{file}", connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def configure(dbapi: object, entry: object) -> None:
+        del entry
+        assert isinstance(dbapi, sqlite3.Connection)
+        dbapi.isolation_level = "IMMEDIATE"
+        for pragma in (
+            f"busy_timeout = {int(_BUSY_S * 1000)}",
+            "journal_mode = WAL",
+            # As our own database: a commit survives kill -9.
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+        ):
+            dbapi.execute(f"PRAGMA {pragma}").close()
+
+    return engine
