@@ -11,7 +11,7 @@ from operator import attrgetter
 from headrace.errors import PolicyBlocked
 from headrace.screening.finding import Finding
 from headrace.screening.masking import MaskTable
-from headrace.screening.match import Match, find_matches, merge
+from headrace.screening.match import RAISED, Match, fault, find_matches, merge
 from headrace.screening.placeholder import (
     Written,
     find_placeholders,
@@ -32,7 +32,7 @@ class AnswerScreen:
 
     A placeholder of this turn is opaque: nothing is found in it, and its value is never screened.
     What is masked here is gone for good: the user sees `[CARD]`. A block stops the text just
-    before the match.
+    before the match. What keeps a whole answer back is not decided here.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class AnswerScreen:
         self._blocked = blocked
         self._restore = restore
         self._wrap = wrap
-        self._noting = rules.watching
-        self._judging = rules.judging
         self._waits = any(each.window is None for each in rules.acting)
         """Whether nothing may leave before the end."""
+        self.disclaimed: list[str] = []
+        """Kinds found so far that want a disclaimer."""
         self._parts: list[str] = []
         """What came meanwhile."""
         self._whole: list[str] = []
@@ -73,7 +73,7 @@ class AnswerScreen:
     def push(self, text: str) -> str:
         """What may leave now. Raises PolicyBlocked once the text before a block has left."""
         plain = self._rules.plain
-        if plain is None or self._waits or self._judging:
+        if plain is None or self._waits or self._rules.judging:
             return self._push(text)
         whole = self._text + text
         if not plain.fullmatch(whole, len(self._text)):
@@ -92,7 +92,7 @@ class AnswerScreen:
 
     def _push(self, text: str) -> str:
         self._refuse()
-        if self._judging:
+        if self._rules.judging:
             self._whole.append(text)
         if self._waits:
             self._parts.append(text)
@@ -101,8 +101,12 @@ class AnswerScreen:
         upto = len(self._text)
         at = self._at
         rules = self._rules
-        for pending in rules.pending if has_number(self._text, at) else rules.wordy_pending:
-            upto = min(upto, pending(self._text, at))
+        is_numeric = has_number(self._text, at) is not None
+        try:
+            for pending in rules.pending if is_numeric else rules.wordy_pending:
+                upto = min(upto, pending(self._text, at))
+        except Exception as error:  # noqa: BLE001  a detector may be anybody's; never a silent pass
+            upto = self._failed(error, is_numeric=is_numeric)
         if self._names:
             upto = min(upto, pending_placeholder(self._text, at, self._names))
         left = self._release(upto) if upto > at else ""
@@ -123,6 +127,7 @@ class AnswerScreen:
         left = self._release(len(self._text))
         self._refuse()
         self._note(final=True)
+        self._refuse()
         return left
 
     def _refuse(self) -> None:
@@ -147,12 +152,13 @@ class AnswerScreen:
         )
         if block is not None:
             upto = block.start
-        flags = (match for match in found if match.action == "flag")
+        flags = [match for match in found if match.is_noted]
         for match in sorted((*flags, *merged), key=attrgetter("start", "end", "kind")):
             if match.start < upto:
                 self._report(match)
         left = self._rewritten(merged, written, upto)
         self._at = upto
+        self._drop_failed(flags)
         if block is not None:
             self._report(block)
             self._halt()
@@ -174,9 +180,9 @@ class AnswerScreen:
             begin = match.start
             for each in written:
                 if begin <= each.start and each.end <= match.end:
-                    edits.append((begin, each.start, _label(match.kind)))
+                    edits.append((begin, each.start, _put(match)))
                     begin = each.end
-            edits.append((begin, match.end, _label(match.kind)))
+            edits.append((begin, match.end, _put(match)))
         if self._restore:
             restored = self._masks.value
             edits += ((each.start, each.end, restored(each.placeholder) or "") for each in written)
@@ -190,6 +196,8 @@ class AnswerScreen:
 
     def _report(self, match: Match) -> None:
         self._findings.append(match.finding("output", offset=self._base))
+        if match.action == "disclaimer":
+            self.disclaimed.append(match.kind)
 
     def _halt(self) -> None:
         """A block: what comes now or later never leaves."""
@@ -206,24 +214,71 @@ class AnswerScreen:
         """Look for what is only flagged."""
         text, at = self._text, self._noted
         upto = len(text)
-        found = find_matches(text, at, self._noting, self._rules)
+        found = find_matches(text, at, self._rules.watching, self._rules)
         if not final:
-            upto = min((upto, *(pending(text, at) for pending in self._rules.watch_pending)))
+            upto = min((upto, *(self._watched(text, at))))
             upto = _before(found, upto)
         for match in found:
-            if match.action == "flag" and match.start < upto:
+            if match.is_noted and match.start < upto:
                 self._report(match)
+            elif match.kind == RAISED:
+                self._refuse_from_here(match)
+        self._drop_failed(found)
         self._noted = upto
         if final:
             self._judge()
 
     def _judge(self) -> None:
         """Look for what is only flagged, and takes the whole text to tell."""
-        if not self._judging:
+        if not self._rules.judging:
             return
-        for match in find_matches("".join(self._whole), 0, self._judging, self._rules):
-            if match.action == "flag":
+        for match in find_matches("".join(self._whole), 0, self._rules.judging, self._rules):
+            if match.kind == RAISED and match.acts:
+                self._refuse_from_here(match)
+            if match.is_noted:
                 self._findings.append(match.finding("output"))
+                if match.action == "disclaimer":
+                    self.disclaimed.append(match.kind)
+
+    def _failed(self, error: Exception, *, is_numeric: bool) -> int:
+        """A detector cannot say what it waits for: how far the text may leave.
+
+        Where the policy fails closed nothing more leaves: at the end this is a block. Which one it
+        was is found by asking each.
+        """
+        rules, text, at = self._rules, self._text, self._at
+        waiting = rules.acting if is_numeric else rules.wordy
+        for each, pending in zip(
+            waiting, rules.pending if is_numeric else rules.wordy_pending, strict=True
+        ):
+            try:
+                pending(text, at)
+            except Exception as again:  # noqa: BLE001  the same, once more
+                found = fault(rules, each.name, at, len(text), again)
+                self._report(found)
+                self._rules = rules.without(each.name)
+                if found.action == "block":
+                    self._halt()
+                return at
+        raise error
+
+    def _watched(self, text: str, at: int) -> list[int]:
+        """Up to where each detector that only notes has seen all there is to see."""
+        try:
+            return [pending(text, at) for pending in self._rules.watch_pending]
+        except Exception:  # noqa: BLE001  looked at once more at the end, where failing is said
+            return [at]
+
+    def _refuse_from_here(self, failed: Match) -> None:
+        """A detector that only notes has failed, and the policy fails closed."""
+        self._report(failed)
+        self._stop = self._stop or self._blocked()
+
+    def _drop_failed(self, found: Iterable[Match]) -> None:
+        """Ask those no more that have failed where the policy fails open: said once is enough."""
+        for match in found:
+            if match.kind == RAISED:
+                self._rules = self._rules.without(match.detector)
 
     def _forget(self) -> None:
         """Drop the text that no detector can look back to."""
@@ -235,8 +290,11 @@ class AnswerScreen:
             self._noted -= cut
 
 
-def _label(kind: str) -> str:
-    return f"[{placeholder_name(kind)}]"
+def _put(match: Match) -> str:
+    """What stands in the place of a match."""
+    if match.action == "rewrite" and match.rule is not None:
+        return match.rule.replacement or ""
+    return f"[{placeholder_name(match.kind)}]"
 
 
 def _within(match: Match, written: Written) -> bool:

@@ -1,7 +1,10 @@
 """Running detectors over a text, and settling what overlaps.
 
-Masks and blocks that overlap become one: hiding only the longest would let a piece of the others
-out. Flags hide nothing, so they stand beside whatever else was found.
+What changes or stops a text and overlaps becomes one: hiding only the longest would let a piece of
+the others out. What is only noted hides nothing, so it stands beside whatever else was found.
+
+A detector that raises makes a match of its own, `fault.raised`, over all that it should have looked
+at: where the policy fails closed, it blocks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,9 +13,12 @@ from operator import attrgetter
 import msgspec
 
 from headrace.screening.finding import STRENGTH, Action, Detector, Finding, Side
-from headrace.screening.rule import SideRules
+from headrace.screening.rule import Rule, SideRules
 
-__all__ = ["Match", "find_matches", "merge"]
+__all__ = ["RAISED", "Match", "fault", "find_matches", "matched", "merge"]
+
+RAISED = "fault.raised"
+"""The kind of a finding that says: this detector failed here."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -24,6 +30,12 @@ class Match(msgspec.Struct, frozen=True):
     detector: str
     action: Action
     score: float
+    acts: bool = True
+    """Whether the text is changed or stopped for it, right here."""
+    holds: bool = False
+    """Whether the whole text is kept back for it."""
+    rule: Rule | None = None
+    note: str = ""
 
     def finding(self, side: Side, *, offset: int = 0, message: int | None = None) -> Finding:
         return Finding(
@@ -35,7 +47,13 @@ class Match(msgspec.Struct, frozen=True):
             end=self.end + offset,
             score=self.score,
             message=message,
+            note=self.note,
         )
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether it goes into the trace and leaves the text as it is."""
+        return not (self.acts or self.holds or self.action == "allow")
 
 
 def find_matches(
@@ -46,29 +64,58 @@ def find_matches(
     A prompt's match counts from its beginning; an answer's from where it must not be shown.
     """
     hidden_only = rules.side == "output"
-    return [
-        Match(
-            span.shown if hidden_only else span.start,
-            span.end,
-            span.kind,
-            detector.name,
-            rules.action(span, text),
-            span.score,
-        )
-        for detector in detectors
-        for span in detector.detect(text, start)
-    ]
+    found: list[Match] = []
+    for detector in detectors:
+        try:
+            for span in detector.detect(text, start):
+                begin = span.shown if hidden_only else span.start
+                rule = rules.rule(span, text)
+                found.append(
+                    matched(rules, rule, begin, span.end, span.kind, detector.name, span.score)
+                )
+        except Exception as error:  # noqa: BLE001  a detector may be anybody's; never a silent pass
+            found.append(fault(rules, detector.name, start, len(text), error))
+    return found
+
+
+def matched(
+    rules: SideRules, rule: Rule, start: int, end: int, kind: str, detector: str, score: float
+) -> Match:
+    """What comes of a span to which a rule applies."""
+    action = rule.action
+    if rules.observes and action not in ("allow", "flag"):
+        return Match(start, end, kind, detector, "flag", score, acts=False, note=f"would {action}")
+    if action == "ask" and kind in rules.confirmed:
+        return Match(start, end, kind, detector, "flag", score, acts=False, note="confirmed")
+    return Match(start, end, kind, detector, action, score, rule.acts, rule.holds, rule)
+
+
+def fault(
+    rules: SideRules,
+    detector: str,
+    start: int,
+    end: int,
+    error: Exception | str,
+    kind: str = RAISED,
+    *,
+    mode: str | None = None,
+) -> Match:
+    """What stands for a look that a detector could not take. Never says what the text was."""
+    note = error if isinstance(error, str) else type(error).__name__
+    closed = (mode or rules.on_error) == "closed" and not rules.observes
+    action: Action = "block" if closed else "flag"
+    return Match(start, end, kind, detector, action, 1.0, closed, note=note)
 
 
 def merge(matches: Iterable[Match]) -> list[Match]:
-    """Masks and blocks in order of the text, those that overlap made one.
+    """What acts, in order of the text, what overlaps made one.
 
     The kind is that of the longest, then the strongest, then by name; the action the strongest.
     """
     merged: list[Match] = []
     group: list[Match] = []
     end = -1
-    acting = [match for match in matches if match.action in ("mask", "block")]
+    acting = [match for match in matches if match.acts]
     for match in sorted(acting, key=attrgetter("start", "end")):
         if group and match.start >= end:
             merged.append(_one(group))
@@ -92,10 +139,11 @@ def _one(group: Sequence[Match]) -> Match:
             each.detector,
         ),
     )
-    strongest = max((each.action for each in group), key=STRENGTH.__getitem__)
+    strongest = max(group, key=lambda each: (STRENGTH[each.action], each is first, each.kind))
     return msgspec.structs.replace(
         first,
         start=min(each.start for each in group),
         end=max(each.end for each in group),
-        action=strongest,
+        action=strongest.action,
+        rule=strongest.rule,
     )

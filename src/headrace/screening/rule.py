@@ -1,12 +1,13 @@
 """What is done about findings: rules by kind, for one side of the model."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from headrace.access.principal import RoleName
 from headrace.screening.finding import (
     LOOKBEHIND,
     Action,
@@ -16,20 +17,110 @@ from headrace.screening.finding import (
     StreamDetector,
 )
 from headrace.screening.plain import plain_pattern, without_numeric
+from headrace.types import Role
 
-__all__ = ["NO_RULES", "Pending", "Rule", "SideRules", "pending_of"]
+__all__ = [
+    "ANYONE",
+    "NO_RULES",
+    "FailMode",
+    "Pending",
+    "Rule",
+    "SideRules",
+    "When",
+    "Whom",
+    "pending_of",
+    "sided",
+]
 
 Pending: TypeAlias = Callable[[str, int], int]
 """Where, from an index on, a match may begin that more text would decide."""
+
+FailMode: TypeAlias = Literal["open", "closed"]
+"""What happens when a detector cannot say: `closed` refuses, `open` lets pass; both are noted."""
+
+
+class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom a rule is for. What is absent is anyone; all that is said must hold."""
+
+    roles: list[RoleName] | None = None
+    """Roles of the key: `admin`, `user`."""
+    messages: list[Role] | None = None
+    """Roles of the message (prompts only): `user`, `assistant`, `tool`, …"""
+    models: list[str] | None = None
+    """Names that requests give as their model: models and routes."""
+    languages: list[str] | None = None
+    """Languages of the user (ISO 639-1). One that is not known is none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Who asks, and how: what the conditions of rules look at."""
+
+    role: RoleName = "user"
+    model: str = ""
+    language: str = ""
+    message: Role | None = None
+    """Of a prompt's message; None for an answer."""
+
+    def meets(self, when: When) -> bool:
+        """Whether a rule with these conditions is for it."""
+        return (
+            (when.roles is None or self.role in when.roles)
+            and (when.messages is None or self.message in when.messages)
+            and (when.models is None or self.model in when.models)
+            and (when.languages is None or self.language in when.languages)
+        )
+
+
+ANYONE: Final = When()
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens to matches of a kind from a score on."""
 
     action: Action
-    """`allow`: nothing. `flag`: note it in the trace. `mask`: hide the text. `block`: refuse."""
+    """What is done, see the table of actions."""
     threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     """The rule applies to matches with this score or more. Checked detectors score 1."""
+    when: When = ANYONE
+    """Whom it is for; absent: everyone."""
+    replacement: str | None = None
+    """`rewrite`: this text stands in the place of what was found."""
+    instruction: str | None = None
+    """`rewrite`: a model rewrites the whole text by this instruction; what it gives is screened."""
+    model: str | None = None
+    """`rewrite`: the model that does it; absent: the first of `models:`."""
+    answer: Literal["withhold", "send"] = "withhold"
+    """`escalate`: whether the user waits for a person, or gets the answer meanwhile."""
+
+    @property
+    def by_model(self) -> bool:
+        """Whether a model rewrites the text."""
+        return self.action == "rewrite" and self.replacement is None
+
+    @property
+    def acts(self) -> bool:
+        """Whether the text is changed or stopped right where the match is."""
+        return self.action in ("mask", "block") or (
+            self.action == "rewrite" and self.replacement is not None
+        )
+
+    @property
+    def holds(self) -> bool:
+        """Whether the whole text is kept back for it."""
+        return (
+            self.action == "ask"
+            or self.by_model
+            or (self.action == "escalate" and self.answer == "withhold")
+        )
+
+    @property
+    def only_notes(self) -> bool:
+        """Whether the text stays as it is, and goes on."""
+        return self.action != "allow" and not self.acts and not self.holds
+
+
+NO_RULE: Final = Rule(action="allow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +129,19 @@ class SideRules:
 
     side: Side
     acting: tuple[Detector, ...]
-    """Detectors with a rule that masks or blocks."""
+    """Detectors with a rule that changes or stops the text."""
     noting: tuple[Detector, ...]
-    """Detectors whose findings are only flagged."""
+    """Of the others, those whose findings leave the text as it is."""
     rules: Mapping[str, tuple[Rule, ...]]
     allowed: Mapping[str, re.Pattern[str]]
+    observes: bool = False
+    """Whether decisions are only noted."""
+    on_error: FailMode = "closed"
+    """What happens when a detector raises."""
+    confirmed: frozenset[str] = frozenset()
+    """Kinds that the user has confirmed: `ask` lets them pass."""
+    holding: tuple[Detector, ...] = ()
+    """Detectors with a rule that keeps the whole text back; they may be among the others too."""
     pending: tuple[Pending, ...] = field(init=False)
     """For each acting detector, in order."""
     wordy: tuple[Detector, ...] = field(init=False)
@@ -59,6 +158,8 @@ class SideRules:
     """Characters before what is looked at that any of them may look back to."""
     plain: re.Pattern[str] | None = field(init=False)
     """Text that no acting detector waits for, see plain.py."""
+    detectors: tuple[Detector, ...] = field(init=False)
+    """All of them, each once."""
 
     def __post_init__(self) -> None:
         wordy = without_numeric(self.acting)
@@ -72,19 +173,74 @@ class SideRules:
         every = map(_context_of, (*self.acting, *self.noting))
         object.__setattr__(self, "context", max((LOOKBEHIND, *every)))
         object.__setattr__(self, "plain", plain_pattern(self.acting))
+        others = [each for each in self.holding if each not in (*self.acting, *self.noting)]
+        object.__setattr__(self, "detectors", (*self.acting, *self.noting, *others))
+
+    def rule(self, span: Span, text: str) -> Rule:
+        """What is said about a match in `text`."""
+        rules = self.rules.get(span.kind)
+        if rules is None:
+            return NO_RULE
+        allowed = self.allowed.get(span.kind)
+        if allowed is not None and allowed.fullmatch(text, span.start, span.end):
+            return NO_RULE
+        for rule in rules:
+            if span.score >= rule.threshold:
+                return rule
+        return NO_RULE
 
     def action(self, span: Span, text: str) -> Action:
         """What happens to a match in `text`."""
-        rules = self.rules.get(span.kind)
-        if rules is None:
-            return "allow"
-        allowed = self.allowed.get(span.kind)
-        if allowed is not None and allowed.fullmatch(text, span.start, span.end):
-            return "allow"
-        for rule in rules:
-            if span.score >= rule.threshold:
-                return rule.action
-        return "allow"
+        return self.rule(span, text).action
+
+    def without(self, detector: str) -> "SideRules":
+        """The same without one detector, which has failed."""
+
+        def others(detectors: tuple[Detector, ...]) -> tuple[Detector, ...]:
+            return tuple(each for each in detectors if each.name != detector)
+
+        acting, noting, holding = map(others, (self.acting, self.noting, self.holding))
+        return replace(self, acting=acting, noting=noting, holding=holding)
+
+    def with_confirmed(self, kinds: frozenset[str]) -> "SideRules":
+        """The same for a user who has confirmed some kinds."""
+        return replace(self, confirmed=kinds)
+
+
+def sided(
+    side: Side,
+    detectors: Sequence[Detector],
+    rules: Mapping[str, tuple[Rule, ...]],
+    allowed: Mapping[str, re.Pattern[str]],
+    *,
+    observes: bool = False,
+    on_error: FailMode = "closed",
+) -> SideRules:
+    """The rules of a side, with those of the detectors that they need."""
+    acting: list[Detector] = []
+    noting: list[Detector] = []
+    holding: list[Detector] = []
+    for detector in detectors:
+        said = [rule for kind in detector.kinds for rule in rules.get(kind, ())]
+        if observes and any(rule.action != "allow" for rule in said):
+            noting.append(detector)
+            continue
+        if any(rule.holds for rule in said):
+            holding.append(detector)
+        if any(rule.acts for rule in said):
+            acting.append(detector)
+        elif any(rule.only_notes for rule in said):
+            noting.append(detector)
+    return SideRules(
+        side,
+        tuple(acting),
+        tuple(noting),
+        rules,
+        allowed,
+        observes,
+        on_error,
+        holding=tuple(holding),
+    )
 
 
 def pending_of(detector: Detector) -> Pending:
