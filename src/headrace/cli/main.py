@@ -59,6 +59,11 @@ COMMANDS: dict[str, Lazy] = {
         "batch",
         "Answer a file of requests, each once, in order, whatever is killed meanwhile.",
     ),
+    "workflow": Lazy(
+        "headrace.cli.workflow.group",
+        "workflow",
+        "Run graphs of steps that survive any crash: train, evaluate, release, clean up.",
+    ),
     "eval": Lazy(
         "headrace.cli.evaluate",
         "evaluate",

@@ -6,6 +6,7 @@
 An artifact is there whole or not at all: it is written elsewhere, forced to the disk, and renamed.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -76,7 +77,9 @@ class Workspace:
         artifact = Artifact(sha256=digest, name=path.name, bytes=size)
         there = self.path(artifact)
         there.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not there.exists():
+        if there.exists():
+            self.touch(artifact)
+        else:
             _settle(path)
             try:
                 path.rename(there)
@@ -86,6 +89,11 @@ class Workspace:
                     raise
             _flush(there.parent)
         return artifact
+
+    def touch(self, artifact: Artifact) -> None:
+        """It is needed again: what deletes old artifacts looks at this time."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self.path(artifact).parent)
 
     def clear(self, folder: Path) -> None:
         """Drop what an attempt leaves that nobody asked to keep."""

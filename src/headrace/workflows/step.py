@@ -145,7 +145,11 @@ class StepRunner:
             key = self._key(step, operation, settings, given)
             found = self._unchanged(key)
             if found is not None:
-                self._store.end_step(self._claim, step.id, name, "unchanged", outcome=found)
+                for each in found.artifacts.values():
+                    self._workspace.touch(each)
+                self._store.end_step(
+                    self._claim, step.id, name, "unchanged", outcome=found, key=key
+                )
                 return StepEnd("unchanged", found)
             attempt = self._begin(step, operation)
             outcome = self._attempt(step, operation, settings, given, attempt)

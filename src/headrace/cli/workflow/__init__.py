@@ -1,0 +1,1 @@
+"""`headrace workflow`: graphs of steps, run and looked after."""
