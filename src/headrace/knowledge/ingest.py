@@ -6,7 +6,7 @@ is not there any more vanishes. Nothing is visible before all of it is.
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from headrace.errors import HeadraceError
 from headrace.knowledge.chunk.chunk import chunk
 from headrace.knowledge.errors import UnreadableDocument
-from headrace.knowledge.index.cache import VectorCache, text_digest
+from headrace.knowledge.index.cache import text_digest
 from headrace.knowledge.index.entry import Entry, Item
-from headrace.knowledge.index.store import IndexStore, guarded
+from headrace.knowledge.index.place import Cache, Store
+from headrace.knowledge.index.store import guarded
 from headrace.knowledge.read.read import read
 from headrace.knowledge.read.source import Source, find_sources, load_file
 from headrace.knowledge.settings import KnowledgeSection, SourceSettings
@@ -80,8 +81,8 @@ class _Place:
 
 
 async def sync(
-    store: IndexStore,
-    cache: VectorCache,
+    store: Store,
+    cache: Cache,
     embedder: Embedder,
     settings: KnowledgeSection,
     root: Path,
@@ -104,8 +105,8 @@ async def sync(
 class _Sync:
     def __init__(
         self,
-        store: IndexStore,
-        cache: VectorCache,
+        store: Store,
+        cache: Cache,
         embedder: Embedder,
         settings: KnowledgeSection,
         root: Path,
@@ -263,10 +264,9 @@ class _Sync:
         """A row for each new chunk, from what is kept or by the model, kept batch by batch."""
         texts = [text for entry in self._entries for text in entry.texts()]
         digests = [text_digest(text) for text in texts]
+        known = self._cache.known(digests)
         unknown = {
-            digest: text
-            for digest, text in zip(digests, texts, strict=True)
-            if self._cache.get(digest) is None
+            digest: text for digest, text in zip(digests, texts, strict=True) if digest not in known
         }
         # Of like length together: a batch is padded to its longest.
         order = sorted(unknown, key=lambda digest: len(unknown[digest]))
@@ -275,18 +275,7 @@ class _Sync:
             self._cache.put(batch, await self._embedder.embed([unknown[each] for each in batch]))
             self._report.embedded += len(batch)
             self._advance("embed", self._report.embedded, len(order))
-        return _stacked(self._cache, digests)
-
-
-def _stacked(cache: VectorCache, digests: Sequence[bytes]) -> NDArray[np.float32]:
-    made: NDArray[np.float32] | None = None
-    for row, digest in enumerate(digests):
-        vector = cache.get(digest)
-        assert vector is not None  # put there a moment ago, by the only writer
-        if made is None:
-            made = np.empty((len(digests), len(vector)), np.float32)
-        made[row] = vector
-    return np.zeros((0, 0), np.float32) if made is None else made
+        return self._cache.vectors(digests)
 
 
 def _digest(*settings: object) -> str:

@@ -4,23 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from headrace.knowledge.index.cache import VectorCache
+from headrace.knowledge.index.place import IndexPlace
 from headrace.knowledge.index.retriever import KnowledgeBase
-from headrace.knowledge.index.store import IndexStore
 from headrace.knowledge.ingest import Report, sync
 from headrace.knowledge.settings import KnowledgeSection, RetrievalSettings, SourceSettings
 from tests.knowledge.index.hashing import HashingEmbedder
+from tests.postgres import ENGINES
 
 
 class Base:
     """A service's folder with documents in `docs/`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, server: str | None = None) -> None:
         self.root = root
         self.home = root / ".headrace"
-        self.home.mkdir()
+        self.home.mkdir(exist_ok=True)
+        self.place = IndexPlace(self.home, server)
         self.docs = root / "docs"
-        self.docs.mkdir()
+        self.docs.mkdir(exist_ok=True)
         self.embedder = HashingEmbedder()
         self.sources: tuple[SourceSettings, ...] = (SourceSettings(path="docs"),)
 
@@ -32,14 +33,14 @@ class Base:
 
     async def sync(self) -> Report:
         with (
-            IndexStore.open(self.home) as store,
-            VectorCache.open(self.home, self.embedder.id) as cache,
+            self.place.store() as store,
+            self.place.cache(self.embedder.id) as cache,
         ):
             section = KnowledgeSection(sources=self.sources)
             return await sync(store, cache, self.embedder, section, self.root)
 
     def open(self, settings: RetrievalSettings | None = None) -> KnowledgeBase:
-        return KnowledgeBase.open(self.home, self.embedder, settings)
+        return self.place.base(self.embedder, settings or RetrievalSettings())
 
     async def find(self, query: str, *roles: str, **filters: str) -> list[str]:
         base = self.open()
@@ -48,6 +49,15 @@ class Base:
         return [each.uri for each in found]
 
 
+@pytest.fixture(params=ENGINES)
+def server(request: pytest.FixtureRequest) -> str | None:
+    """The address of an empty database of its own; None: the index is in files."""
+    if request.param == "sqlite":
+        return None
+    address: str = request.getfixturevalue("postgres").new_database()
+    return address
+
+
 @pytest.fixture
-def base(tmp_path: Path) -> Base:
-    return Base(tmp_path)
+def base(tmp_path: Path, server: str | None) -> Base:
+    return Base(tmp_path, server)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from headrace.knowledge.errors import KnowledgeUnusable
-from headrace.knowledge.index.store import IndexStore, connect
+from headrace.knowledge.index.snapshot import Snapshot
+from headrace.knowledge.index.store import connect
 from headrace.knowledge.settings import SourceSettings
 from tests.knowledge.index.conftest import Base
 
@@ -88,6 +89,7 @@ async def test_a_reader_keeps_its_version_until_it_looks_again(base: Base) -> No
     after.close()
 
 
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 async def test_a_full_disk_leaves_the_last_version(
     base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,9 +115,9 @@ async def test_a_full_disk_leaves_the_last_version(
 
 def test_a_second_writer_is_told_to_wait(base: Base) -> None:
     with (
-        IndexStore.open(base.home),
+        base.place.store(),
         pytest.raises(KnowledgeUnusable, match="another command"),
-        IndexStore.open(base.home),
+        base.place.store(),
     ):
         pass
 
@@ -124,11 +126,7 @@ _CHILD = """
 import asyncio, pathlib, sys
 sys.path.insert(0, {repository!r})
 from tests.knowledge.index.conftest import Base
-base = Base.__new__(Base)
-from tests.knowledge.index.hashing import HashingEmbedder
-from headrace.knowledge.settings import SourceSettings
-base.root = pathlib.Path({root!r}); base.home = base.root / ".headrace"; base.docs = base.root / "docs"
-base.embedder = HashingEmbedder(); base.sources = (SourceSettings(path="docs"),)
+base = Base(pathlib.Path({root!r}), {server!r})
 print("ready", flush=True)
 print(asyncio.run(base.sync()).version)
 """
@@ -144,7 +142,13 @@ async def test_a_sync_killed_at_any_moment_shows_the_old_version_or_the_new(base
         for i in range(150):
             base.write(f"r{round_}/{i}.md", f"# Mill {i}\n\n" + f"Mill {round_} {i} grinds. " * 30)
         child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD.format(repository=str(REPOSITORY), root=str(base.root))],
+            [
+                sys.executable,
+                "-c",
+                _CHILD.format(
+                    repository=str(REPOSITORY), root=str(base.root), server=base.place.server
+                ),
+            ],
             stdout=subprocess.PIPE,
         )
         assert child.stdout is not None
@@ -158,7 +162,8 @@ async def test_a_sync_killed_at_any_moment_shows_the_old_version_or_the_new(base
         child.stdout.close()
         opened = base.open()
         count = len(opened)
-        assert len(opened._snapshot.vectors) == len(opened._snapshot.postings.lengths) == count
+        if isinstance(opened._snapshot, Snapshot):
+            assert len(opened._snapshot.vectors) == len(opened._snapshot.postings.lengths) == count
         assert (await opened.search("mill", limit=3, roles=set())) != []
         opened.close()
         whole = await base.sync()

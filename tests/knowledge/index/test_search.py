@@ -1,7 +1,6 @@
 """Search: who may read what, filters, scores, diversity, neighbours."""
 
 import asyncio
-from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +8,8 @@ from hypothesis import strategies as st
 
 from headrace.knowledge.document import Chunk, Document
 from headrace.knowledge.index.entry import Entry
+from headrace.knowledge.index.place import IndexPlace
 from headrace.knowledge.index.retriever import KnowledgeBase
-from headrace.knowledge.index.store import IndexStore
 from headrace.knowledge.settings import RetrievalSettings, SourceSettings
 from tests.knowledge.index.conftest import Base
 from tests.knowledge.index.hashing import HashingEmbedder
@@ -27,7 +26,7 @@ ENTRIES = st.lists(
 )
 
 
-def stored(home: Path, documents: list[tuple[list[str], set[str], str]]) -> KnowledgeBase:
+def stored(place: IndexPlace, documents: list[tuple[list[str], set[str], str]]) -> KnowledgeBase:
     """A knowledge base of one-chunk documents, opened."""
     entries = []
     for i, (words, readers, language) in enumerate(documents):
@@ -47,10 +46,10 @@ def stored(home: Path, documents: list[tuple[list[str], set[str], str]]) -> Know
         )
     embedder = HashingEmbedder()
     vectors = asyncio.run(embedder.embed([text for each in entries for text in each.texts()]))
-    with IndexStore.open(home) as store:
-        gone = [row[0] for row in store._database.execute("SELECT origin FROM document")]
+    gone = [each.uri for each in place.documents()]
+    with place.store() as store:
         store.publish(entries, vectors, [], gone, [], settings="", embedder=embedder.id)
-    return KnowledgeBase.open(home, embedder)
+    return place.base(embedder, RetrievalSettings())
 
 
 @settings(
@@ -58,13 +57,13 @@ def stored(home: Path, documents: list[tuple[list[str], set[str], str]]) -> Know
 )
 @given(documents=ENTRIES, roles=st.sets(st.sampled_from(ROLES)), limit=st.integers(1, 15))
 def test_nobody_finds_what_they_may_not_read_and_misses_nothing_that_they_may(
-    tmp_path: Path, documents: list[tuple[list[str], set[str], str]], roles: set[str], limit: int
+    base: Base, documents: list[tuple[list[str], set[str], str]], roles: set[str], limit: int
 ) -> None:
-    base = stored(tmp_path, documents)
+    opened = stored(base.place, documents)
     found = asyncio.run(
-        base.search("mill wheel 水车 water", limit=limit, roles=roles, filters={"language": "en"})
+        opened.search("mill wheel 水车 water", limit=limit, roles=roles, filters={"language": "en"})
     )
-    base.close()
+    opened.close()
     allowed = {
         str(i)
         for i, (_, readers, language) in enumerate(documents)

@@ -44,6 +44,21 @@ class VectorCache:
         ).fetchone()
         return None if row is None else np.frombuffer(row[0], np.float32)
 
+    def known(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Which of them are kept."""
+        return {digest for digest in digests if self.get(digest) is not None}
+
+    def vectors(self, digests: Sequence[bytes]) -> NDArray[np.float32]:
+        """A row for each; all must be kept."""
+        made: NDArray[np.float32] | None = None
+        for row, digest in enumerate(digests):
+            vector = self.get(digest)
+            assert vector is not None  # put there a moment ago, by the only writer
+            if made is None:
+                made = np.empty((len(digests), len(vector)), np.float32)
+            made[row] = vector
+        return np.zeros((0, 0), np.float32) if made is None else made
+
     def put(self, digests: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Keep a batch, all of it or nothing."""
         rows = [

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.errors import ModelUnavailable
-from headrace.knowledge.index.best import best_rows
-from headrace.knowledge.index.snapshot import Found, Snapshot
+from headrace.knowledge.index.found import Best, Found, Index
+from headrace.knowledge.index.snapshot import Snapshot
 from headrace.knowledge.passage import Passage
 from headrace.knowledge.settings import RetrievalSettings
 from headrace.types import Embedder
@@ -44,7 +44,7 @@ class KnowledgeBase:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        snapshot: Index,
         embedder: Embedder,
         settings: RetrievalSettings | None = None,
         rerank: Reranker | None = None,
@@ -96,13 +96,14 @@ class KnowledgeBase:
             return []
         vector = await self._embedded(query)
         loop = asyncio.get_running_loop()
-        rows, scores = await loop.run_in_executor(
-            self._threads, self._candidates, query, vector, limit, frozenset(roles), filters
+        best = await loop.run_in_executor(
+            self._threads, self._best, query, vector, limit, frozenset(roles), filters
         )
-        if self._rerank is not None and len(rows):
-            found = await loop.run_in_executor(self._threads, self._snapshot.chunks, rows)
-            scores = np.array(await self._rerank(query, [each.text for each in found]), np.float32)
-        return await loop.run_in_executor(self._threads, self._passages, rows, scores, limit)
+        if self._rerank is not None and best.rows:
+            found = await loop.run_in_executor(self._threads, self._snapshot.chunks, best.rows)
+            scored = await self._rerank(query, [each.text for each in found])
+            best = replace(best, scores=np.array(scored, np.float32))
+        return await loop.run_in_executor(self._threads, self._passages, best, limit)
 
     async def passage(
         self, name: str, uri: str, start: int, end: int, *, roles: AbstractSet[str]
@@ -134,54 +135,45 @@ class KnowledgeBase:
             return None
         return vector
 
-    def _candidates(
+    def _best(
         self,
         query: str,
         vector: NDArray[np.float32] | None,
         limit: int,
         roles: frozenset[str],
         filters: Mapping[str, str] | None,
-    ) -> tuple[list[int], NDArray[np.float32]]:
-        snapshot, weight = self._snapshot, np.float32(self._settings.vector_weight)
-        readable = snapshot.readable(roles, filters)
-        words = snapshot.postings.scores(query, snapshot.norms)
-        # Of readable rows only: what others may read must not even show in a score.
-        best = float(words.max(where=readable, initial=0))
-        fused = words / np.float32(best) if best > 0 else words
-        if vector is not None:
-            meaning = np.clip(snapshot.vectors @ vector, 0, 1)
-            fused = fused * (1 - weight) + meaning * weight
-        fused[~readable] = -1
-        count = min(max(limit * _POOL, _LEAST_POOL), len(fused))
-        rows = best_rows(fused, count)
-        rows = rows[fused[rows] > 0]
-        rows = rows[np.lexsort((rows, -fused[rows]))]
-        return [int(row) for row in rows], np.minimum(fused[rows], 1)
+    ) -> Best:
+        return self._snapshot.best(
+            query,
+            vector,
+            weight=self._settings.vector_weight,
+            count=max(limit * _POOL, _LEAST_POOL),
+            roles=roles,
+            filters=filters,
+        )
 
-    def _passages(self, rows: list[int], scores: NDArray[np.float32], limit: int) -> list[Passage]:
-        chosen = self._diverse(rows, scores, limit)
-        found = self._snapshot.chunks([rows[i] for i in chosen])
-        scored = [(each, float(scores[i])) for each, i in zip(found, chosen, strict=True)]
+    def _passages(self, best: Best, limit: int) -> list[Passage]:
+        chosen = self._diverse(best, limit)
+        found = self._snapshot.chunks([best.rows[i] for i in chosen])
+        scored = [(each, float(best.scores[i])) for each, i in zip(found, chosen, strict=True)]
         if self._settings.merge_neighbours:
             scored = self._merged(scored)
         return [_passage(each, score) for each, score in sorted(scored, key=lambda pair: -pair[1])]
 
-    def _diverse(self, rows: list[int], scores: NDArray[np.float32], limit: int) -> list[int]:
+    def _diverse(self, best: Best, limit: int) -> list[int]:
         """Which candidates, by maximal marginal relevance (Carbonell and Goldstein, 1998)."""
         share = self._settings.diversity
-        order = [int(i) for i in np.argsort(-scores, kind="stable")]
-        if share == 0 or not self._snapshot.vectors.shape[1]:
-            return order[:limit]
-        vectors = self._snapshot.vectors[rows]
-        likeness = np.zeros(len(rows), np.float32)
+        if share == 0 or not best.vectors.shape[1]:
+            return [int(i) for i in np.argsort(-best.scores, kind="stable")][:limit]
+        likeness = np.zeros(len(best.rows), np.float32)
         chosen: list[int] = []
-        left = np.ones(len(rows), bool)
+        left = np.ones(len(best.rows), bool)
         while left.any() and len(chosen) < limit:
-            worth = np.where(left, (1 - share) * scores - share * likeness, -np.inf)
+            worth = np.where(left, (1 - share) * best.scores - share * likeness, -np.inf)
             pick = int(worth.argmax())
             chosen.append(pick)
             left[pick] = False
-            likeness = np.maximum(likeness, vectors @ vectors[pick])
+            likeness = np.maximum(likeness, best.vectors @ best.vectors[pick])
         return chosen
 
     def _merged(self, scored: list[tuple[Found, float]]) -> list[tuple[Found, float]]:

@@ -1,12 +1,11 @@
 """A snapshot: one version of the index, open for reading, whatever writers do meanwhile."""
 
-import hashlib
 import queue
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -15,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.knowledge.errors import KnowledgeUnusable
+from headrace.knowledge.index.best import best_rows
+from headrace.knowledge.index.found import Best, Found, Readable
 from headrace.knowledge.index.postings import Postings, mapped
 from headrace.knowledge.index.store import FOLDER, connect, guarded
 
-__all__ = ["Found", "Snapshot"]
+__all__ = ["Snapshot"]
 
 _TRIES = 5
-_MOST_MASKS = 64
 _COLUMNS = (
     'SELECT c.id, c.document, c.ordinal, c."start", c."end", c.text, c.kind, c.headings, c.page,'
     " d.uri, d.title, d.metadata FROM chunk c JOIN document d ON d.id = c.document"
@@ -30,35 +30,6 @@ _CHUNK = f"{_COLUMNS} WHERE c.id = ?"
 _CHUNK_AT = (
     f'{_COLUMNS} WHERE c.document = ? AND c."start" <= ? ORDER BY c."start" DESC, c.ordinal LIMIT 1'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A chunk with its document's particulars."""
-
-    chunk: int
-    document: int
-    ordinal: int
-    start: int
-    end: int
-    text: str
-    kind: str
-    headings: tuple[str, ...]
-    page: int | None
-    uri: str
-    title: str
-    metadata: dict[str, str]
-
-    def id(self) -> str:
-        """Its content address."""
-        content = f"{self.uri}\0{self.text}"
-        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    readers: frozenset[str]
-    metadata: dict[str, str]
 
 
 class Snapshot:
@@ -83,8 +54,8 @@ class Snapshot:
                 mapped(folder / "documents.npy"),
             )
         self.norms = self.postings.norms()
-        self._known = self._read_documents()
-        self._masks: dict[object, NDArray[np.bool_]] = {}
+        self._readable = Readable(self._documents)
+        self._read_documents()
 
     @classmethod
     def open(cls, home: Path, connections: int = 1) -> Self:
@@ -124,25 +95,31 @@ class Snapshot:
         for each in self._connections:
             each.close()
 
-    def readable(
-        self, roles: AbstractSet[str], filters: Mapping[str, str] | None
-    ) -> NDArray[np.bool_]:
-        """(N,): rows of documents that one of `roles` may read and that have that metadata."""
-        wanted = tuple(sorted((filters or {}).items()))
-        key = (frozenset(roles), wanted)
-        found = self._masks.get(key)
-        if found is None:
-            allowed = [
-                document
-                for document, known in self._known.items()
-                if (not known.readers or known.readers & roles)
-                and all(known.metadata.get(name) == value for name, value in wanted)
-            ]
-            found = np.isin(self._documents, np.array(allowed, np.int64))
-            if len(self._masks) >= _MOST_MASKS:
-                self._masks.clear()
-            self._masks[key] = found
-        return found
+    def best(
+        self,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        *,
+        weight: float,
+        count: int,
+        roles: AbstractSet[str],
+        filters: Mapping[str, str] | None,
+    ) -> Best:
+        """See `Index`. Both scores are known of every row, so these are the best there are."""
+        readable = self._readable.mask(roles, filters)
+        words = self.postings.scores(query, self.norms)
+        # Of readable rows only: what others may read must not even show in a score.
+        best = float(words.max(where=readable, initial=0))
+        fused = words / np.float32(best) if best > 0 else words
+        if vector is not None:
+            meaning = np.clip(self.vectors @ vector, 0, 1)
+            fused = fused * np.float32(1 - weight) + meaning * np.float32(weight)
+        fused[~readable] = -1
+        rows = best_rows(fused, min(count, len(fused)))
+        rows = rows[fused[rows] > 0]
+        rows = rows[np.lexsort((rows, -fused[rows]))]
+        chosen = [int(row) for row in rows]
+        return Best(chosen, np.minimum(fused[rows], 1), self.vectors[chosen])
 
     def chunks(self, rows: Sequence[int]) -> list[Found]:
         """The chunks of some rows, in that order."""
@@ -153,17 +130,13 @@ class Snapshot:
             ]
 
     def span(self, uri: str, start: int, end: int, roles: AbstractSet[str]) -> Found | None:
-        """What stands at a span of a document; None if it has none that one of `roles` may read.
-
-        A chunk's own span gives the chunk (a table's head is repeated there), any other the text.
-        """
+        """See `Index`."""
         with self._connection() as database:
             documents = database.execute(
                 "SELECT id FROM document WHERE uri = ? ORDER BY id", (uri,)
             ).fetchall()
             for (document,) in documents:
-                readers = self._known[document].readers
-                if readers and not readers & roles:
+                if not self._readable.may(document, roles):
                     continue
                 row = database.execute(_CHUNK_AT, (document, start)).fetchone()
                 if row is None:
@@ -195,17 +168,16 @@ class Snapshot:
         finally:
             self._free.put(taken)
 
-    def _read_documents(self) -> dict[int, _Known]:
+    def _read_documents(self) -> None:
         if not self._connections:
-            return {}
+            return
         rows = self._connections[0].execute("SELECT id, readers, metadata FROM document")
-        return {
-            row[0]: _Known(
-                frozenset(msgspec.json.decode(row[1])),
-                msgspec.json.decode(row[2], type=dict[str, str]),
+        for document, readers, metadata in rows:
+            self._readable.learn(
+                document,
+                frozenset(msgspec.json.decode(readers)),
+                msgspec.json.decode(metadata, type=dict[str, str]),
             )
-            for row in rows
-        }
 
 
 def _begin(database: sqlite3.Connection) -> str:

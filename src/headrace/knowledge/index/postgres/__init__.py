@@ -1,0 +1,1 @@
+"""The index on PostgreSQL, with pgvector. Read schema.py, store.py, snapshot.py."""
