@@ -33,6 +33,7 @@ NEVER_ON_THE_PAGE = {
     # Said by the commands that read files, build releases and run suites.
     "address_refused", "dataset_invalid", "dataset_unreadable", "judge_undecided", "release_busy",
     "release_unproved",
+    "bundle_failed",
     "release_invalid", "scorer_failed", "tool_failed", "tool_unavailable",
     "unreadable_document",
 }  # fmt: skip

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,26 @@ class ModelStore:
                     arriving.unlink()
                     raise _wrong_checksum(reference, pinned, arrived, declared=expected is not None)
                 return self._keep(reference, arriving, name, arrived)
+
+    def take(self, reference: str, path: Path, sha256: str) -> Kept:
+        """Keep a copy of a file that came by another way, as what the reference names.
+
+        Raises:
+            WeightsUnavailable: it is not the file of this SHA-256, or cannot be kept.
+        """
+        kept = self.find(reference)
+        if kept is not None and kept.sha256 == sha256:
+            return kept
+        with _disk_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with self._locked(_silent):
+                arriving = self._arriving(reference)
+                shutil.copyfile(path, arriving)
+                found = _sha256_of(arriving, _silent)
+                if found != sha256:
+                    arriving.unlink()
+                    raise _wrong_checksum(reference, sha256, found, declared=True)
+                return self._keep(reference, arriving, path.name, sha256)
 
     def _unchanged(self, entry: _Entry) -> Kept | None:
         path = self._path(entry)

@@ -2,6 +2,7 @@
 
 HeadraceError
 ├── ReleaseInvalid     a release is incomplete, was altered, or its signature is not this service's
+├── BundleFailed       a release cannot be bundled with what it runs on, or a bundle not unpacked
 ├── ReleaseBusy        another release is on trial, or this one is served already
 ├── ReleaseUnproved    a release has not passed a suite that it must pass
 └── UnknownRelease     there is none of that name
@@ -9,7 +10,13 @@ HeadraceError
 
 from headrace.errors import HeadraceError, NotFound
 
-__all__ = ["ReleaseBusy", "ReleaseInvalid", "ReleaseUnproved", "UnknownRelease"]
+__all__ = ["BundleFailed", "ReleaseBusy", "ReleaseInvalid", "ReleaseUnproved", "UnknownRelease"]
+
+
+class BundleFailed(HeadraceError):
+    """A release cannot be put together with what it runs on, or a bundle cannot be taken apart."""
+
+    code = "bundle_failed"
 
 
 class ReleaseInvalid(HeadraceError):

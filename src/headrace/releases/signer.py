@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from headrace.releases.errors import ReleaseInvalid
 
-__all__ = ["KEY_FILE", "PUBLIC_FILE", "Signer"]
+__all__ = ["KEY_FILE", "PUBLIC_FILE", "TRUSTED", "Signer"]
 
 KEY_FILE = "release.key"
 PUBLIC_FILE = "release.pub"
@@ -45,13 +45,17 @@ class Signer:
 
     def is_trusted(self, data: bytes, signature: bytes) -> bool:
         """Whether this home's key, or one that it trusts, signed these bytes."""
+        return self.key_of(data, signature) is not None
+
+    def key_of(self, data: bytes, signature: bytes) -> bytes | None:
+        """The trusted public key (PEM) that signed these bytes; None: nobody who is trusted."""
         for key in self._public_keys():
             try:
                 key.verify(signature, data)
             except InvalidSignature:
                 continue
-            return True
-        return False
+            return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return None
 
     def _key(self) -> Ed25519PrivateKey:
         path = self._home / KEY_FILE

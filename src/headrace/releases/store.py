@@ -12,6 +12,7 @@ from headrace.releases.attestation import Attestation, Envelope, signed_bytes
 from headrace.releases.blob import BlobStore
 from headrace.releases.errors import ReleaseInvalid, UnknownRelease
 from headrace.releases.manifest import FileEntry, Manifest
+from headrace.releases.shared import SharedBlobStore
 from headrace.releases.signer import Signer
 from headrace.storage.database import Database
 from headrace.storage.tables import attestations, channel_moves, releases
@@ -60,7 +61,9 @@ class ReleaseStore:
         self._database = database
         self._clock = clock
         self.folder = home / FOLDER
-        self.blobs = BlobStore(self.folder / "blobs")
+        blobs = self.folder / "blobs"
+        shared = database.is_postgres
+        self.blobs = SharedBlobStore(blobs, database) if shared else BlobStore(blobs)
         self.signer = Signer(home)
 
     def add(

@@ -4,6 +4,7 @@ import click
 
 from headrace.cli.command import Group
 from headrace.cli.release.build import build
+from headrace.cli.release.bundle import bundle, unpack
 from headrace.cli.release.check import check
 from headrace.cli.release.show import diff, inspect, list_releases, verify
 from headrace.cli.release.transport import export, import_release
@@ -20,5 +21,8 @@ def release() -> None:
     """
 
 
-for command in (build, check, list_releases, inspect, diff, verify, export, import_release):
+_COMMANDS = (
+    build, check, list_releases, inspect, diff, verify, export, import_release, bundle, unpack,
+)  # fmt: skip
+for command in _COMMANDS:
     release.add_command(command)
