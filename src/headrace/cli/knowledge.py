@@ -18,7 +18,7 @@ from headrace.errors import HeadraceError
 from headrace.knowledge.settings import KnowledgeSection, SourceSettings, read_knowledge
 
 if TYPE_CHECKING:
-    from headrace.knowledge.index.store import IndexStore
+    from headrace.knowledge.index.place import IndexPlace, Store
     from headrace.knowledge.ingest import Report
     from headrace.knowledge.passage import Passage
     from headrace.knowledge.read.source import Source
@@ -79,10 +79,9 @@ def sync(as_json: bool) -> None:
 def remove(names: tuple[str, ...], as_json: bool) -> None:
     """Take sources out that `add` named, with their documents."""
     from headrace.knowledge.errors import UnknownDocument
-    from headrace.knowledge.index.store import IndexStore
 
     place = Place.here().made()
-    with IndexStore.open(place.home) as store:
+    with _index(place).store() as store:
         known = {each.name for each in store.sources()}
         found = [each if each in known else str(Path(each).resolve()) for each in names]
         for given, name in zip(names, found, strict=True):
@@ -100,9 +99,7 @@ def remove(names: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def list_documents(as_json: bool) -> None:
     """List the documents, with their chunks and who may read them."""
-    from headrace.knowledge.index.list import documents
-
-    found = documents(Place.here().home)
+    found = _index(Place.here()).documents()
     if as_json:
         print_json(found)
     elif found:
@@ -119,9 +116,7 @@ def list_documents(as_json: bool) -> None:
 @json_option
 def stats(as_json: bool) -> None:
     """Show how much there is: documents, chunks, megabytes, version."""
-    from headrace.knowledge.index.list import statistics
-
-    found = statistics(Place.here().home)
+    found = _index(Place.here()).statistics()
     if as_json:
         print_json(found)
         return
@@ -157,6 +152,12 @@ def search(
         click.echo("nothing was found", err=True)
 
 
+def _index(place: Place) -> "IndexPlace":
+    from headrace.knowledge.index.place import IndexPlace
+
+    return IndexPlace(place.home, place.server)
+
+
 def _is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
@@ -169,10 +170,9 @@ def _section(place: Place) -> KnowledgeSection:
 
 
 def _synced(place: Place, named: Sequence[SourceSettings]) -> "Report":
-    from headrace.knowledge.index.store import IndexStore
 
     section = _section(place)
-    with IndexStore.open(place.home) as store:
+    with _index(place).store() as store:
         before = {each.name: each for each in store.sources()}
         store.add_sources(named)
         try:
@@ -190,10 +190,9 @@ def _synced(place: Place, named: Sequence[SourceSettings]) -> "Report":
     return report
 
 
-async def _run(place: Place, section: KnowledgeSection, store: "IndexStore") -> "Report":
+async def _run(place: Place, section: KnowledgeSection, store: "Store") -> "Report":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-    from headrace.knowledge.index.cache import VectorCache
     from headrace.knowledge.ingest import sync as synchronise
     from headrace.knowledge.read.fetch import fetch
     from headrace.models.embedder import open_embedder
@@ -205,7 +204,7 @@ async def _run(place: Place, section: KnowledgeSection, store: "IndexStore") -> 
             terminal = console(err=True)
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             with (
-                VectorCache.open(place.home, embedder.id) as cache,
+                _index(place).cache(embedder.id) as cache,
                 Progress(*columns, console=terminal, disable=not terminal.is_terminal) as bars,
             ):
                 tasks: dict[str, TaskID] = {}
@@ -228,7 +227,6 @@ async def _run(place: Place, section: KnowledgeSection, store: "IndexStore") -> 
 async def _searched(
     place: Place, query: str, limit: int, roles: frozenset[str], filters: dict[str, str]
 ) -> "list[Passage]":
-    from headrace.knowledge.index.retriever import KnowledgeBase
     from headrace.models.embedder import open_embedder
 
     section = _section(place)
@@ -236,7 +234,7 @@ async def _searched(
         async with open_embedder(
             place.root, place.made().home, os.environ, name=section.model, progress=fetching.report
         ) as embedder:
-            base = KnowledgeBase.open(place.home, embedder, section.retrieval)
+            base = _index(place).base(embedder, section.retrieval)
             with closing(base):
                 return await base.search(query, limit=limit, roles=roles, filters=filters)
 

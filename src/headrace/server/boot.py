@@ -145,6 +145,7 @@ async def boot(
             limiter=limiter,
             cache=cache,
             prompts=prompts,
+            database=config.database,
         )
         platform = seat.platform(
             home=home,

@@ -32,12 +32,12 @@ def open_knowledge(config: ServiceConfig, home: Path, models: ModelBox) -> Retri
     if config.knowledge is None:
         return None
     # NumPy and SQLite: only for services that have knowledge.
-    from headrace.knowledge.index.retriever import KnowledgeBase
+    from headrace.knowledge.index.place import IndexPlace
     from headrace.knowledge.settings import read_knowledge
 
     section = read_knowledge(config.knowledge)
     embedder = ModelEmbedder(models.get(section.model))
-    return KnowledgeBase.open(home, embedder, section.retrieval)
+    return IndexPlace(home, config.database).base(embedder, section.retrieval)
 
 
 def read_glossary(config: ServiceConfig, home: Path, environ: Mapping[str, str]) -> Glossary:
@@ -51,9 +51,10 @@ def read_glossary(config: ServiceConfig, home: Path, environ: Mapping[str, str])
     if not glossary.documents or config.knowledge is None:
         return glossary
     from headrace.knowledge.entities.titled import entities_of_documents
-    from headrace.knowledge.index.list import documents
+    from headrace.knowledge.index.place import IndexPlace
 
-    found = ((each.title, each.uri, each.readers) for each in documents(home))
+    documents = IndexPlace(home, config.database).documents()
+    found = ((each.title, each.uri, each.readers) for each in documents)
     return glossary.with_entities(tuple(entities_of_documents(found)))
 
 

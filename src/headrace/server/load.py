@@ -1,11 +1,13 @@
 """A service from its files: read, checked, its models running, its pipeline compiled."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.access.limits.config import read_limits
@@ -29,6 +31,8 @@ from headrace.storage.errors import StateUnusable
 
 __all__ = ["ServiceLoader"]
 
+_log = logging.getLogger(__name__)
+
 
 class ServiceLoader:
     """Loads the service of one folder, the first time and whenever its files change."""
@@ -45,10 +49,16 @@ class ServiceLoader:
         limiter: Limiter,
         cache: AnswerCache,
         prompts: PromptStore,
+        database: str | None = None,
     ) -> None:
+        """
+        Args:
+            database: the process's `database:`; a release's own is not asked for.
+        """
         self.root = root
         self.home = home
         self._prompts = prompts
+        self._database = database
         self.environ = environ
         self._home = home
         self._conversations = conversations
@@ -87,6 +97,10 @@ class ServiceLoader:
         """
         root = root or served_root(self.root, self.home)
         config = load_service(root, self.environ)
+        if config.database != self._database:
+            if root == self.root:
+                _log.warning("database: in use after the next start")
+            config = msgspec.structs.replace(config, database=self._database)
         read_limits(config.limits)
         models = ModelBox.build(config, self._home, self.environ, reuse=reuse)
         prompts = PromptLibrary.load(root, self.environ)

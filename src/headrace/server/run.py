@@ -14,6 +14,7 @@ from headrace.models.progress import Progress
 from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
 from headrace.server.evals import eval_runner
+from headrace.server.follow import Follower
 from headrace.server.front import certificate_of, front_of, until
 from headrace.server.http1.certificate import Certificate
 from headrace.server.listen import address_of, allow_connections, is_loopback, listening
@@ -160,6 +161,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
     """What the service does by itself while it runs."""
     platform = booted.platform
     reloader = Reloader(platform, booted.loader)
+    follower = Follower(platform.database, booted.loader.root, platform.home)
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "taking over keys": lambda: take_over_keys(platform),
         "deleting what is old": lambda: prune(platform),
@@ -168,6 +170,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         "working on batches": batch_runner(platform).run,
         "working on evals": eval_runner(platform, booted.loader.environ).run,
         "rolling out": Rollout(platform, booted.loader).run,
+        "following other gateways": follower.run,
     }
     if certificate is not None:
         works["watching the certificate"] = certificate.watch

@@ -19,8 +19,8 @@ from sqlalchemy import (
 
 __all__ = [
     "api_keys",
-    "batches",
     "attestations",
+    "batches",
     "channel_moves",
     "consents",
     "conversation_messages",
@@ -39,6 +39,7 @@ __all__ = [
     "open_traces",
     "prompt_tags",
     "prompt_versions",
+    "release_blobs",
     "releases",
     "subject_keys",
     "traces",
@@ -276,6 +277,14 @@ releases = Table(
     Index("ix_releases_behaviour", "behaviour"),
 )
 """Releases; `digest` is of `manifest` (JSON), `behaviour` is what answers carry as their release."""
+
+release_blobs = Table(
+    "release_blobs",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Files of releases, where several gateways share a server; else they lie beside the database."""
 
 channel_moves = Table(
     "channel_moves",

@@ -28,6 +28,7 @@ from headrace.models.embedded.runtime import use_runtimes
 from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
 from headrace.server.evals import eval_runner
+from headrace.server.follow import Follower
 from headrace.server.front import certificate_of, front_of, limits_of, until
 from headrace.server.http1.certificate import Certificate
 from headrace.server.http1.server import Handler, HttpServer
@@ -194,6 +195,8 @@ class _Worker:
             "asking which models end": lambda: booted.retirements.run(platform),
         }
         if self._begin.slot == 0:
+            follower = Follower(platform.database, booted.loader.root, home)
+            works["following other gateways"] = follower.run
             works["working on batches"] = batch_runner(platform).run
             works["working on evals"] = eval_runner(platform, booted.loader.environ).run
         if certificate is not None:
