@@ -12,6 +12,7 @@ from headrace.pipeline.compile import compile_pipeline
 from headrace.pipeline.pipeline import Pipeline
 from headrace.prompts.library import PromptLibrary
 from headrace.screening.policy import PolicyLibrary
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from tests.pipeline.steps.grounding import Books
 
@@ -34,6 +35,9 @@ class Nothing:
         pass
 
     def record(self, trace: Trace) -> None:
+        pass
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None:
         pass
 
 

@@ -13,6 +13,7 @@ from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.backend import Embeddings
 from headrace.models.box import ModelBox
 from headrace.pipeline.embedding import Embedder, EmbeddingTurn
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from headrace.types import TextKind, Usage
 from tests.models.scripted import ScriptedBackend, answers, model_of
@@ -30,6 +31,9 @@ class Kept:
 
     def record(self, trace: Trace) -> None:
         self.ended.append(trace)
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None:
+        raise AssertionError
 
 
 class Forgetful(ScriptedBackend):

@@ -13,6 +13,7 @@ from headrace.pipeline.pipeline import AnyStep, Pipeline
 from headrace.pipeline.step import Channel, Settings, Step, TextFilter
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.turn import Turn
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from headrace.types import (
     Delta,
@@ -33,12 +34,16 @@ class Kept:
     def __init__(self) -> None:
         self.begun: list[Trace] = []
         self.traces: list[Trace] = []
+        self.escalated: list[Escalation] = []
 
     def started(self, trace: Trace) -> None:
         self.begun.append(trace)
 
     def record(self, trace: Trace) -> None:
         self.traces.append(trace)
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None:
+        self.escalated.append(entry)
 
 
 class Blocking(Step[Settings]):

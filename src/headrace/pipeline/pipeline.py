@@ -25,8 +25,11 @@ from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.stream import filtered
 from headrace.pipeline.tools.rounds import Rounds
 from headrace.pipeline.turn import Turn
+from headrace.screening.finding import Finding
+from headrace.screening.registry import detector_version
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.semconv import guardrail_attributes
-from headrace.telemetry.trace import Span, Trace, TraceStatus
+from headrace.telemetry.trace import AttributeValue, Span, Trace, TraceStatus
 from headrace.types import Delta, Deltas
 
 __all__ = ["Pipeline", "Recorder", "Unlock"]
@@ -37,11 +40,13 @@ AnyStep: TypeAlias = Step[Settings]
 
 
 class Recorder(Protocol):
-    """Where traces go. Both calls are a memory copy; neither waits."""
+    """Where traces go. Every call is a memory copy; none waits."""
 
     def started(self, trace: Trace) -> None: ...
 
     def record(self, trace: Trace) -> None: ...
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None: ...
 
 
 class Unlock(Protocol):
@@ -276,26 +281,34 @@ class Pipeline:
                 step.ended(turn)
             except Exception:  # noqa: BLE001 - the trace must be kept whatever a step does
                 _log.exception("the step %s failed at the end of turn %s", step.name, turn.id)
-        trace.findings = [
-            {
-                "kind": each.kind,
-                "detector": each.detector,
-                "side": each.side,
-                "action": each.action,
-                "score": each.score,
-                "start": each.start,
-                "end": each.end,
-            }
-            for each in turn.findings
-        ]
+        trace.findings = [_recorded(each) for each in turn.findings]
         trace.input = msgspec.json.encode([*turn.received, *turn.consulted]).decode()
         trace.output = msgspec.json.encode(turn.choices).decode()
         self._recorder.record(trace)
+        for entry in turn.escalations:
+            self._recorder.escalate(trace, entry)
 
     @staticmethod
     def _observe(turn: Turn, span: Span) -> None:
         if turn.observe is not None:
             turn.observe(span)
+
+
+def _recorded(finding: Finding) -> dict[str, AttributeValue]:
+    """A finding as the trace keeps it: everything but the text."""
+    recorded: dict[str, AttributeValue] = {
+        "kind": finding.kind,
+        "detector": finding.detector,
+        "version": detector_version(finding.detector),
+        "side": finding.side,
+        "action": finding.action,
+        "score": finding.score,
+        "start": finding.start,
+        "end": finding.end,
+    }
+    if finding.note:
+        recorded["note"] = finding.note
+    return recorded
 
 
 def _chooses(step: AnyStep) -> bool:
@@ -308,12 +321,14 @@ class _Snapshot:
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._findings = len(turn.findings)
+        self._escalations = len(turn.escalations)
         self._state = _copied(turn.state)
         self.is_restored = False
 
     def restore(self) -> None:
         turn = self._turn
         del turn.findings[self._findings :]
+        del turn.escalations[self._escalations :]
         turn.state = _copied(self._state)
         turn.stop_generation = False
         turn.blocked = None

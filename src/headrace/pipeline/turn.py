@@ -10,6 +10,7 @@ from headrace.knowledge.passage import Passage
 from headrace.prompts.template import PromptTemplate
 from headrace.screening.finding import Finding
 from headrace.screening.masking import MaskTable
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Span, Trace
 from headrace.types import Choice, Message, Params, Usage
 
@@ -72,6 +73,8 @@ class Turn:
     """Whether the model may search for passages itself while it answers."""
     findings: list[Finding] = field(default_factory=list)
     masks: MaskTable = field(default_factory=MaskTable)
+    escalations: list[Escalation] = field(default_factory=list)
+    """What a policy gives to a person to decide; goes into the review queue when the turn ends."""
     choices: list[Choice] = field(default_factory=list)
     """The answer as the user got it, complete once the stream has ended."""
     usage: Usage = field(default_factory=Usage)

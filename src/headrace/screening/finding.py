@@ -58,6 +58,8 @@ class Span(msgspec.Struct, frozen=True):
 
     They may leave a stream before the match is known, so that ordinary words need not wait.
     """
+    note: str = ""
+    """Why, in words for the trace; never what the text says."""
 
     @property
     def shown(self) -> int:
@@ -78,9 +80,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     message: int | None = None
     """Index of the message on the input side; None on the output side."""
     note: str = ""
-    """What else is to be known: `would block` (observed only), `confirmed`, or a fault's class."""
+    """What else is to be known: why it was found, `would block` (observed only), `confirmed`, or a
+    fault's class."""
 
 
+@runtime_checkable
 class Detector(Protocol):
     """Finds one family of content. Pure and fast: runs on every turn, on the event loop.
 

@@ -87,7 +87,8 @@ def matched(
         return Match(start, end, kind, detector, "flag", score, acts=False, note=f"would {action}")
     if action == "ask" and kind in rules.confirmed:
         return Match(start, end, kind, detector, "flag", score, acts=False, note="confirmed")
-    return Match(start, end, kind, detector, action, score, rule.acts, rule.holds, rule)
+    note = "sent" if action == "escalate" and not rule.holds else ""
+    return Match(start, end, kind, detector, action, score, rule.acts, rule.holds, rule, note)
 
 
 def fault(

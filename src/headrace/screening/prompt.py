@@ -7,7 +7,7 @@ from headrace.screening.masking import MaskTable
 from headrace.screening.match import Match, find_matches, merge
 from headrace.screening.rule import SideRules
 
-__all__ = ["findings_of", "screen_prompt"]
+__all__ = ["edited", "findings_of", "screen_prompt"]
 
 
 def screen_prompt(
@@ -37,6 +37,13 @@ def screen_prompt(
         seen.extend(matches)
     merged = merge(matches)
     findings.extend(findings_of(matches, merged, rules, message=message))
+    return edited(text, merged, masks, wrap)
+
+
+def edited(
+    text: str, merged: Sequence[Match], masks: MaskTable, wrap: Callable[[str], str] = str
+) -> str:
+    """The text with each match replaced by its placeholder, or by its rule's replacement."""
     pieces: list[str] = []
     at = 0
     for match in merged:

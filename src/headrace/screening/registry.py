@@ -6,10 +6,11 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from headrace import __version__
 from headrace.errors import ConfigError
 from headrace.screening.finding import CostlyDetector, Detector
 
-__all__ = ["costly_detectors", "detectors", "detectors_by_kind"]
+__all__ = ["costly_detectors", "detector_version", "detectors", "detectors_by_kind"]
 
 
 @cache
@@ -46,6 +47,13 @@ def _installed(group: str) -> dict[str, tuple[Any, str]]:
             ) from error
         found[entry.name] = (detector, source)
     return dict(sorted(found.items()))
+
+
+@cache
+def detector_version(name: str) -> str:
+    """The distribution and version that brought a detector; a policy's own come with Headrace."""
+    found = detectors().get(name) or costly_detectors().get(name)
+    return found[1] if found is not None else f"headrace {__version__}"
 
 
 @cache

@@ -41,6 +41,7 @@ from headrace.prompts.store import PromptStore
 from headrace.screening.policy import PolicyLibrary
 from headrace.server.knowledge import open_knowledge, read_glossary
 from headrace.storage.database import Database
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from headrace.types import Embedder
 
@@ -194,6 +195,9 @@ class _Nothing:
         raise AssertionError(_NO_TURN)
 
     def record(self, trace: Trace) -> None:
+        raise AssertionError(_NO_TURN)
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None:
         raise AssertionError(_NO_TURN)
 
     def append(self, kind: str, payload: bytes) -> bool:

@@ -92,6 +92,11 @@ class Metrics:
         self.findings = Counts(
             "headrace_findings", "What screening found.", ("kind", "action", "side")
         )
+        self.faults = Counts(
+            "headrace_screening_faults",
+            "Looks that a detector could not take.",
+            ("detector", "fault", "mode"),
+        )
         self.cost = Counts("headrace_cost_usd", "What the answers cost, in USD.", ("model",))
         self.time_to_first_token = Tallies(
             "gen_ai_server_time_to_first_token_seconds",
@@ -165,6 +170,10 @@ class Metrics:
         for finding in trace.findings:
             kind = self._kinds.label(str(finding["kind"]))
             self.findings.add((kind, str(finding["action"]), str(finding["side"])))
+            what = str(finding["kind"])
+            if what.startswith("fault."):
+                mode = "closed" if finding["action"] == "block" else "open"
+                self.faults.add((str(finding["detector"]), what.removeprefix("fault."), mode))
         if trace.cost_usd:
             self.cost.add((model,), trace.cost_usd)
 
@@ -217,6 +226,7 @@ class _TurnCollector(Collector):
             "headrace_turns_active", "Turns on their way now.", value=metrics.turns_active
         )
         yield metrics.findings.family()
+        yield metrics.faults.family()
         yield metrics.cost.family()
         yield metrics.time_to_first_token.family()
         yield metrics.time_per_output_token.family()

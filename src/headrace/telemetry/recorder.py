@@ -11,6 +11,7 @@ import msgspec
 from headrace.ids import new_id
 from headrace.storage.journal import CAPACITY_BYTES
 from headrace.storage.writer import RecordWriter
+from headrace.telemetry.escalation import REVIEW, Escalation, ReviewRecord
 from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.record import TraceBegin, TraceEnd
 from headrace.telemetry.seal import Sealer
@@ -23,6 +24,9 @@ TRACE_END = "trace.end"
 
 TEXT_LIMIT_BYTES = CAPACITY_BYTES // 8
 """Longer texts are not kept: half of what the journal takes as one record."""
+
+_REVIEW_CHARS = 100_000
+"""A person reads no more of one text."""
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
@@ -86,3 +90,19 @@ class TraceRecorder:
             trace, subject=self._vault.subject_id(trace.subject), input="", output=""
         )
         self._writer.append(TRACE_END, _encode(TraceEnd(bare, input_sealed, output_sealed)))
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None:
+        """Put something of a turn into the review queue. Its text is kept as those of traces are."""
+        sealed = None
+        if self.content:
+            sealed = self._vault.seal_if_unlocked(trace.subject, entry.text[:_REVIEW_CHARS])
+        bare = msgspec.structs.replace(
+            trace,
+            subject=self._vault.subject_id(trace.subject),
+            input="",
+            output="",
+            spans=[],
+        )
+        entry = msgspec.structs.replace(entry, text="")
+        if not self._writer.append(REVIEW, _encode(ReviewRecord(new_id(), bare, entry, sealed))):
+            _log.error("an entry of the review queue was lost: the journal is full (%s)", trace.id)

@@ -17,6 +17,7 @@ from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.steps.screen import ScreenSettings, ScreenStep
 from headrace.pipeline.turn import Turn
 from headrace.screening.policy import PolicyLibrary
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from headrace.types import Delta, Deltas, Message, Params, Usage
 from tests.models.cache.conftest import ADA, BOB, Held
@@ -40,6 +41,9 @@ class Traces:
 
     def record(self, trace: Trace) -> None:
         self.ended.append(trace)
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None:
+        raise AssertionError
 
 
 class Service:

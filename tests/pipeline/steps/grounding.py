@@ -19,6 +19,7 @@ from headrace.pipeline.steps.ground import GroundSettings, GroundStep
 from headrace.pipeline.steps.ground.known import Knower
 from headrace.pipeline.steps.ground.lookup import KnowledgeSettings, Lookup
 from headrace.pipeline.turn import Turn
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from headrace.types import Delta, Deltas, Message, Usage
 from tests.models.scripted import ScriptedBackend, model_of
@@ -135,6 +136,9 @@ class Rig:
 
             def record(self, trace: Trace) -> None:
                 traces.append(trace)
+
+            def escalate(self, trace: Trace, entry: Escalation) -> None:
+                raise AssertionError
 
         async def unlock(subject: str) -> None:
             return

@@ -21,6 +21,7 @@ from headrace.server.doctor.site import Site
 from headrace.server.knowledge import open_knowledge, read_glossary
 from headrace.server.state import DATABASE_FILE
 from headrace.storage.database import Database
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 
 __all__ = ["check_files"]
@@ -123,6 +124,9 @@ class _Forgetful:
 
     def record(self, trace: Trace) -> None:
         del trace
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None:
+        del trace, entry
 
 
 async def _unlock_nothing(subject: str) -> None:
