@@ -11,6 +11,7 @@ from typing import Self
 import msgspec
 
 from headrace.errors import HeadraceError
+from headrace.pipeline.steps.screen.errors import ConfirmationRequired
 
 __all__ = [
     "STATUS_BY_CODE",
@@ -47,6 +48,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "invalid_request": 400,
     "context_length_exceeded": 400,
     "content_filter": 400,
+    "confirmation_required": 400,
     "invalid_api_key": 401,
     "permission_denied": 403,
     "not_found": 404,
@@ -101,16 +103,15 @@ def status_of(error: HeadraceError) -> int:
 def error_body(error: HeadraceError) -> bytes:
     """`{"error": {"message", "type", "param", "code"}}` as JSON."""
     message = f"{error.message} ({error.hint})" if error.hint else error.message
-    return msgspec.json.encode(
-        {
-            "error": {
-                "message": message,
-                "type": _TYPE_BY_STATUS.get(status_of(error), "server_error"),
-                "param": error.param,
-                "code": error.code,
-            }
-        }
-    )
+    body = {
+        "message": message,
+        "type": _TYPE_BY_STATUS.get(status_of(error), "server_error"),
+        "param": error.param,
+        "code": error.code,
+    }
+    if isinstance(error, ConfirmationRequired):
+        body["confirmation"] = error.confirmation
+    return msgspec.json.encode({"error": body})
 
 
 def internal_error(request_id: str) -> HeadraceError:

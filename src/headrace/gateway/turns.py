@@ -7,6 +7,7 @@ from headrace.gateway.call import Call
 from headrace.gateway.wire import ChatRequest, CompletionRequest, params_of
 from headrace.knowledge.entities.zone import EXAMPLES, zone_named
 from headrace.pipeline.conversation import check_conversation_id
+from headrace.pipeline.steps.screen.decision import CONFIRM
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
 from headrace.types import Message
@@ -17,6 +18,7 @@ CONVERSATION_HEADER = "x-headrace-conversation"
 _SUBJECT_ID = re.compile(r"s_[0-9a-f]{32}")
 TEMPLATE_HEADER = "x-headrace-template"
 TIMEZONE_HEADER = "x-headrace-timezone"
+CONFIRM_HEADER = "x-headrace-confirm"
 
 
 def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Turn:
@@ -94,12 +96,14 @@ def _conversation(request: ChatRequest, call: Call) -> str | None:
 
 
 def _metadata(request: ChatRequest, call: Call) -> dict[str, str]:
-    """The request's metadata, with the time zone if a header names one.
+    """The request's metadata, with the time zone and what is confirmed if headers name them.
 
     Raises:
         InvalidRequest: there is no such time zone.
     """
     metadata = request.metadata or {}
+    if confirmed := _text(call, CONFIRM_HEADER):
+        metadata = {**metadata, CONFIRM: confirmed}
     name = _text(call, TIMEZONE_HEADER)
     if not name:
         return metadata

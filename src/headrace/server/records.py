@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headrace.access.limits.store import limit_handlers
 from headrace.pipeline.conversation import conversation_handlers
+from headrace.screening.review import review_handlers
 from headrace.server.state import JOURNAL_FILE, LIMITS_FILE
 from headrace.storage.database import Database
 from headrace.storage.writer import BatchWriter, CommittedHandler, RecordHandler
@@ -32,6 +33,7 @@ def open_writer(
         **feedback_handlers(),
         **conversation_handlers(),
         **limit_handlers(),
+        **review_handlers(),
     }
     return BatchWriter(
         database, journal, handlers, committed=committed, together=joint_trace_handlers()

@@ -467,3 +467,41 @@ workflow_ticks = Table(
     Index("ix_workflow_ticks_at", "at"),
 )
 """Moments of schedules and triggers that were seen to: a row each, so that each counts once."""
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("trace_id", String(36), nullable=False),
+    Column("subject", String(34), nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("conversation", String),
+    Column("model", String, nullable=False),
+    Column("language", String, nullable=False),
+    Column("policy", String, nullable=False),
+    Column("side", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("detector", String, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("withheld", Boolean, nullable=False),
+    Column("decision", String),
+    Column("text_sealed", LargeBinary),
+    Index("ix_reviews_decision_id", "decision", "id"),
+    Index("ix_reviews_subject", "subject"),
+)
+"""What policies gave to a person; `decision` is the last one of `review_decisions`, none: open."""
+
+review_decisions = Table(
+    "review_decisions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("review_id", String(36), nullable=False),
+    Column("who", String, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("reason_sealed", LargeBinary),
+    Column("decided_at", Float, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Index("ix_review_decisions_review_id", "review_id", "number"),
+)
+"""Who decided what, when and why. Only added to; each `digest` covers its row and the digest before."""
