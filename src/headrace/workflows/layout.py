@@ -16,6 +16,7 @@ class Bend:
 
     source: str
     target: str
+    layer: int
 
 
 Place = str | Bend
@@ -45,7 +46,7 @@ def make_layout(needs: Mapping[str, Sequence[str]]) -> Layout:
         for need in lean[name]:
             above: Place = need
             for layer in range(depth[need] + 1, depth[name]):
-                bend = Bend(need, name)
+                bend = Bend(need, name, layer)
                 layers[layer].append(bend)
                 edges.append((above, bend))
                 above = bend
@@ -73,8 +74,6 @@ def _untangled(
     Source: Sugiyama, Tagawa, Toda 1981 (barycentres, swept down and up).
     """
     joined: dict[tuple[Place, int], list[Place]] = {}
-    at = {(place, depth): depth for depth, layer in enumerate(layers) for place in layer}
-    del at
     for depth, layer in enumerate(layers[1:], 1):
         here, above = set(layer), set(layers[depth - 1])
         for source, target in edges:
