@@ -2,6 +2,7 @@
 
 HeadraceError
 ├── TrainingInvalid        what is asked cannot be trained: settings, data, or both
+│   ├── BadRows            rows that cannot be trained on; a line for each
 │   └── TrainingDoesNotFit it needs more memory than there is; says with which settings it would fit
 ├── TrainingUnavailable    this machine lacks what it needs: a package, a GPU, known weights
 ├── TrainingBusy           somebody trains in that folder already
@@ -9,9 +10,12 @@ HeadraceError
 └── UnknownJob             no fine-tune, or adapter, has that id
 """
 
+from collections.abc import Sequence
+
 from headrace.errors import HeadraceError, NotFound
 
 __all__ = [
+    "BadRows",
     "TrainingBusy",
     "TrainingDoesNotFit",
     "TrainingFailed",
@@ -25,6 +29,28 @@ class TrainingInvalid(HeadraceError):
     """The settings or the data of a fine-tune cannot be used; nothing was trained."""
 
     code = "training_invalid"
+
+
+class BadRows(TrainingInvalid):
+    """Rows that cannot be trained on. `problems` has `FILE:LINE: what` for each, up to a hundred."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        param: str | None = None,
+        problems: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, param=param)
+        self.problems = list(problems)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_bad_rows, (self.message, self.hint, self.param, self.problems))
+
+
+def _bad_rows(message: str, hint: str, param: str | None, problems: list[str]) -> BadRows:
+    return BadRows(message, hint=hint, param=param, problems=problems)
 
 
 class TrainingDoesNotFit(TrainingInvalid):

@@ -110,7 +110,12 @@ class Trainer:
         lock = take_lock(folder)
         try:
             (folder / ERROR).unlink(missing_ok=True)
-            environ = dict(os.environ if self._environ is None else self._environ)
+            # Threads that wait for each other by turning burn what others could use: the user's own
+            # choice wins. Why 300: docs/decisions/0033-runtime-threads.md.
+            environ = {
+                "GOMP_SPINCOUNT": "300",
+                **(os.environ if self._environ is None else self._environ),
+            }
             environ[LOCK_FD] = str(lock)
             with (folder / LOG).open("ab") as log:
                 process = subprocess.Popen(  # noqa: S603 - our own module

@@ -1,0 +1,31 @@
+"""Which weights a name of headrace.yaml means, for who makes a job."""
+
+from headrace.config.model import ServiceConfig
+from headrace.errors import UnknownModel
+from headrace.models.store import ModelStore
+from headrace.models.weights import declared_weights
+from headrace.training.errors import TrainingInvalid
+
+__all__ = ["reference_of"]
+
+_SCHEMES = ("pypi:", "hf:", "file:", "registry:")
+
+
+def reference_of(name: str, config: ServiceConfig, store: ModelStore) -> str:
+    """The reference of a base: as it is, or of the model of that name of the service.
+
+    Raises:
+        UnknownModel: no model of the service has that name.
+        TrainingInvalid: it has, and its weights are somebody else's.
+    """
+    if name.startswith(_SCHEMES):
+        return name
+    if name not in config.models:
+        raise UnknownModel.named(name, config.models)
+    declared = declared_weights({name: config.models[name]}, store)[0]
+    if declared.reference is None or declared.backend != "embedded":
+        raise TrainingInvalid(
+            f"the model {name!r} is served by {declared.backend!r}, so there are no weights here",
+            hint="train a model with `backend: embedded`, or give `file:FOLDER` with its safetensors",
+        )
+    return declared.reference

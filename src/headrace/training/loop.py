@@ -1,0 +1,257 @@
+"""The training loop, top to bottom: batches, loss, update, evaluation, checkpoint, stop."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from headrace.training.batch import rows_of
+from headrace.training.checkpoint import Progress, load_weights, restore, save
+from headrace.training.energy import EnergyMeter
+from headrace.training.errors import TrainingFailed
+from headrace.training.folder import CHECKPOINTS, EventLog
+from headrace.training.job import FineTune
+from headrace.training.plan import Plan, learning_rate_at
+from headrace.training.task import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Interrupted", "Loop", "measure"]
+
+MOST_EVENTS = 1000
+"""Steps are reported one by one up to here, and evenly thinned out beyond."""
+PACE_STEPS = 10
+"""Steps that the tokens per second are the mean of."""
+
+
+class Interrupted(Exception):
+    """It was asked to end; what was done is in a checkpoint."""
+
+
+class Loop:
+    """One training, from wherever it was to its end."""
+
+    def __init__(
+        self,
+        model: "nn.Module",
+        task: Task,
+        spec: FineTune,
+        plan: Plan,
+        folder: Path,
+        log: EventLog,
+        asked_to_end: Callable[[], bool],
+    ) -> None:
+        self._model, self._task, self._spec, self._plan = model, task, spec, plan
+        self._folder, self._log, self._asked_to_end = folder, log, asked_to_end
+        self._is_full = spec.tuning == "full"
+        self._trained = [each for each in model.parameters() if each.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            self._trained,
+            lr=plan.learning_rate,
+            weight_decay=spec.parameters.weight_decay,
+            fused=True,
+        )
+        self._progress = Progress()
+        self._paces: list[tuple[int, float]] = []
+        self._began = 0.0
+        self._wall_before = 0.0
+
+    def run(self) -> Progress:
+        """Train; gives how it ended. The model has the weights that are wanted then.
+
+        Raises:
+            Interrupted: it was asked to end; there is a checkpoint of the last step.
+            TrainingFailed: the loss is no number any more.
+        """
+        restored = restore(self._folder, self._model, self._optimizer, is_full=self._is_full)
+        self._progress = restored or Progress()
+        self._wall_before, self._began = self._progress.wall_s, time.monotonic()
+        done, total = self._progress.step, self._plan.total_steps
+        words = f"training, from step {done} of {total}" if done else f"training, {total} steps"
+        self._log.add(
+            "phase",
+            words,
+            {"phase": "training", "from_step": done, "step": done, "total_steps": total},
+        )
+        with EnergyMeter() as meter:
+            energy_before = self._progress.energy_wh
+            while self._progress.step < total and not self._is_patience_over():
+                self._step()
+                used = meter.used_wh()
+                if used is not None:
+                    self._progress.energy_wh = (energy_before or 0.0) + used
+                self._after_step()
+        if self._spec.parameters.early_stopping_patience is not None:
+            self._take_best()
+        return self._progress
+
+    def _step(self) -> None:
+        progress, plan, parameters = self._progress, self._plan, self._spec.parameters
+        started = time.monotonic()
+        step = progress.step + 1
+        rows = rows_of(plan, self._spec.seed, step)
+        weight = self._task.weight(rows)
+        # Dropout too is a function of seed and step.
+        torch.manual_seed(self._spec.seed * 1_000_003 + step)
+        self._model.train()
+        loss, right, counted, tokens = 0.0, 0, 0, 0
+        for start in range(0, len(rows), plan.micro_batch_size):
+            with _mixed(self._model):
+                part = self._task.loss(self._model, rows[start : start + plan.micro_batch_size])
+            (part.loss / weight).backward()
+            loss += float(part.loss.detach()) / weight
+            right, counted, tokens = right + part.right, counted + part.count, tokens + part.tokens
+        norm = float(torch.nn.utils.clip_grad_norm_(self._trained, parameters.max_grad_norm))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise _not_a_number(step, plan)
+        rate = learning_rate_at(plan, step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        progress.step, progress.tokens = step, progress.tokens + tokens
+        progress.train_loss, progress.train_accuracy = loss, right / counted
+        self._paces = [*self._paces[-PACE_STEPS + 1 :], (tokens, time.monotonic() - started)]
+        self._report(rate)
+
+    def _report(self, rate: float) -> None:
+        progress, total = self._progress, self._plan.total_steps
+        every = max(1, total // MOST_EVENTS)
+        if progress.step % every and progress.step != total:
+            return
+        seconds = sum(each for _, each in self._paces)
+        self._log.add(
+            "metrics",
+            f"step {progress.step}/{total}: training loss={progress.train_loss:.4f}",
+            {
+                "step": progress.step,
+                "total_steps": total,
+                "epoch": progress.step / self._plan.steps_per_epoch,
+                "train_loss": progress.train_loss,
+                "train_mean_token_accuracy": progress.train_accuracy,
+                "learning_rate": rate,
+                "tokens": progress.tokens,
+                "tokens_per_s": sum(count for count, _ in self._paces) / max(seconds, 1e-9),
+                "seconds_per_step": seconds / len(self._paces),
+            },
+        )
+
+    def _after_step(self) -> None:
+        """Evaluate, keep a checkpoint, and end, each when its time has come."""
+        progress, plan = self._progress, self._plan
+        is_last = progress.step == plan.total_steps
+        is_better = False
+        if plan.evaluate_every is not None and (
+            progress.step % plan.evaluate_every == 0 or is_last
+        ):
+            is_better = self._evaluate()
+        is_stopping = self._asked_to_end()
+        if progress.step % plan.checkpoint_every == 0 or is_last or is_better or is_stopping:
+            self._keep()
+        if is_stopping and not is_last:
+            raise Interrupted
+
+    def _evaluate(self) -> bool:
+        """Whether it was the best so far."""
+        progress = self._progress
+        self._model.eval()
+        loss, right, counted = 0.0, 0, 0
+        with torch.no_grad(), _mixed(self._model):
+            for start in range(0, self._task.held_out, self._plan.micro_batch_size):
+                upto = min(start + self._plan.micro_batch_size, self._task.held_out)
+                part = self._task.loss(self._model, range(start, upto), held_out=True)
+                loss, right = loss + float(part.loss), right + part.right
+                counted += part.count
+        progress.valid_loss, progress.valid_accuracy = loss / counted, right / counted
+        is_better = progress.best_loss is None or progress.valid_loss < progress.best_loss
+        if is_better:
+            progress.best_loss, progress.best_step = progress.valid_loss, progress.step
+        progress.since_best = 0 if is_better else progress.since_best + 1
+        self._log.add(
+            "metrics",
+            f"step {progress.step}/{self._plan.total_steps}: "
+            f"validation loss={progress.valid_loss:.4f}",
+            {
+                "step": progress.step,
+                "total_steps": self._plan.total_steps,
+                "valid_loss": progress.valid_loss,
+                "valid_mean_token_accuracy": progress.valid_accuracy,
+            },
+        )
+        return is_better
+
+    def _keep(self) -> None:
+        progress = self._progress
+        progress.wall_s = self._wall_before + time.monotonic() - self._began
+        save(
+            self._folder,
+            self._model,
+            self._optimizer,
+            progress,
+            is_full=self._is_full,
+            keep=self._spec.parameters.keep_checkpoints,
+        )
+        data = {"step": progress.step, "train_loss": progress.train_loss}
+        self._log.add("checkpoint", f"checkpoint of step {progress.step}", dict(data))
+
+    def _is_patience_over(self) -> bool:
+        patience = self._spec.parameters.early_stopping_patience
+        return patience is not None and self._progress.since_best >= patience
+
+    def _take_best(self) -> None:
+        progress = self._progress
+        if progress.best_step in (0, progress.step):
+            return
+        load_weights(
+            self._model,
+            self._folder / CHECKPOINTS / f"step-{progress.best_step}",
+            is_full=self._is_full,
+        )
+        progress.valid_loss = progress.best_loss
+        self._log.add(
+            "message",
+            f"took the weights of step {progress.best_step}, the best on held-out examples",
+            {"step": progress.best_step, "valid_loss": progress.best_loss},
+        )
+
+
+def measure(model: "nn.Module", task: Task, plan: Plan, rows: Sequence[int]) -> float:
+    """Seconds that one token takes, from one part of a step, after one to warm up.
+
+    Changes nothing: gradients are thrown away, and each step seeds its own dropout.
+    """
+    part = rows[: plan.micro_batch_size]
+    seconds = 0.0
+    tokens = 1
+    model.train()
+    for _ in range(2):
+        started = time.monotonic()
+        with _mixed(model):
+            found = task.loss(model, part)
+        found.loss.backward()
+        seconds, tokens = time.monotonic() - started, found.tokens
+        model.zero_grad(set_to_none=True)
+    return seconds / tokens
+
+
+def _mixed(model: "nn.Module") -> contextlib.AbstractContextManager[None]:
+    """bfloat16 for products on a GPU that has it; else nothing."""
+    device = next(model.parameters()).device
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        mixed: contextlib.AbstractContextManager[None] = torch.autocast("cuda", torch.bfloat16)
+        return mixed
+    return contextlib.nullcontext()
+
+
+def _not_a_number(step: int, plan: Plan) -> TrainingFailed:
+    return TrainingFailed(
+        f"the loss is no number any more at step {step} of {plan.total_steps}: "
+        f"the updates were too large (learning rate {plan.learning_rate:g})",
+        hint=f"set learning_rate to {plan.learning_rate / 10:g} and start anew; nothing was kept of "
+        "this step",
+    )

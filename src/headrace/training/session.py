@@ -1,0 +1,385 @@
+"""One training from a job's folder to its result: read, check, estimate, train, export.
+
+Runs in the worker's process, which holds the folder's lock.
+"""
+
+import asyncio
+import hashlib
+import os
+import platform
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import torch
+
+from headrace.models.adapter import Adapter, AdapterStore
+from headrace.models.embedded.cpu import usable_cpus
+from headrace.models.store import ModelStore
+from headrace.prompts.library import PromptLibrary
+from headrace.training.base import Base, find_base
+from headrace.training.card import Card, DataUsed, card_of, versions
+from headrace.training.checkpoint import ADAPTER_FILE, Progress, save_weights, sync_folder
+from headrace.training.data import Data, Sources
+from headrace.training.errors import TrainingInvalid
+from headrace.training.export import Target, check_mergeable, write_adapter, write_merged
+from headrace.training.folder import RESULT, RESULT_FILE, EventLog, read_checkpoints, write_whole
+from headrace.training.gguf_file import GgufFile
+from headrace.training.job import Job, Result
+from headrace.training.load import check_quantized, device_of, load_base, shape_of, weights_type
+from headrace.training.loop import Interrupted, Loop, measure
+from headrace.training.memory import Need, Shape, available_bytes, check_fits
+from headrace.training.names import architecture_of
+from headrace.training.plan import Plan, plan_of
+from headrace.training.prepare import Prepared, prepare
+from headrace.training.task import Task, task_of
+from headrace.training.tongue import open_tongue
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Session"]
+
+_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Session:
+    """See the module."""
+
+    def __init__(
+        self,
+        folder: Path,
+        job: Job,
+        log: EventLog,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        memory_limit: int | None = None,
+        asked_to_end: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """
+        Args:
+            memory_limit: bytes that it may take, however much is free.
+            asked_to_end: looked at between steps.
+        """
+        self._folder, self._job, self._log = folder, job, log
+        self._spec = job.spec
+        self._environ = environ
+        self._memory_limit = memory_limit
+        self._asked_to_end = asked_to_end
+        self._home, self._root = Path(job.home), Path(job.root)
+        self._device = device_of()
+
+    def run(self) -> Result:
+        """Everything.
+
+        Raises:
+            Interrupted: it was asked to end.
+            HeadraceError: what was asked cannot be trained; says why, and what to change.
+        """
+        self._phase("validating", "looking at the base model and the examples")
+        base = self._checked_base()
+        shape = shape_of(base)
+        prepared, pad = asyncio.run(self._prepared(base, shape.context_tokens))
+        self._report(prepared)
+        task = task_of(prepared, self._spec, self._device, pad)
+        plan = plan_of(self._spec, task.rows, has_held_out=task.held_out > 0)
+        self._stop_if_asked()
+        memory = self._checked_memory(shape, task, plan)
+        model = self._model(base)
+        task.begin(model)
+        model = self._tuned(model)
+        if not read_checkpoints(self._folder):
+            self._estimate(model, task, plan, memory)
+        self._stop_if_asked()
+        loop = Loop(model, task, self._spec, plan, self._folder, self._log, self._asked_to_end)
+        progress = loop.run()
+        self._phase("exporting", "writing the adapter")
+        return _Outcome(self._folder, self._job, base, plan, prepared, progress).write(model)
+
+    def _phase(self, phase: str, message: str) -> None:
+        self._log.add("phase", message, {"phase": phase})
+
+    def _stop_if_asked(self) -> None:
+        if self._asked_to_end():
+            raise Interrupted
+
+    def _checked_base(self) -> Base:
+        """The base; refused early where the job asks for what it cannot have."""
+        spec = self._spec
+        if spec.tuning == "qlora":
+            check_quantized(self._device)
+        weights_type(spec.parameters.precision, self._device)
+        store = ModelStore(self._home / "models", root=self._root)
+        base = find_base(spec.base, store, self._root)
+        if (spec.merge or spec.tuning == "full") and base.is_gguf:
+            check_mergeable(GgufFile.open(base.path))
+        elif spec.merge:
+            raise TrainingInvalid(
+                "a merged GGUF file is made of a GGUF base, and this one is safetensors",
+                hint="leave out merge, or name the GGUF file of the same model",
+            )
+        return base
+
+    async def _prepared(self, base: Base, context_tokens: int) -> tuple[Prepared, int]:
+        sources = Sources(self._root, self._home, self._environ)
+
+        def say(text: str) -> None:
+            self._log.add("message", text)
+
+        async with open_tongue(base, self._home, self._root) as tongue:
+            return await prepare(self._job, sources, tongue, context_tokens, say), tongue.end
+
+    def _report(self, prepared: Prepared) -> None:
+        for problem in prepared.problems[:100]:
+            self._log.add("message", f"left out: {problem}", level="warn")
+        for warning in prepared.warnings:
+            self._log.add("message", warning, level="warn")
+
+    def _checked_memory(self, shape: Shape, task: Task, plan: Plan) -> int:
+        kind = weights_type(self._spec.parameters.precision, self._device)
+        number_bytes = 2 if kind == torch.bfloat16 else 4
+        weight_bytes = 0.6 if self._spec.tuning == "qlora" else float(number_bytes)
+        if self._spec.tuning == "full":
+            weight_bytes = 4.0
+        need = Need(plan.micro_batch_size, task.longest, task.learned, weight_bytes, number_bytes)
+        self._available = self._free_bytes()
+        return check_fits(shape, self._spec, need, self._available)
+
+    def _free_bytes(self) -> int:
+        if self._device.type == "cuda":
+            free = int(torch.cuda.mem_get_info()[0])
+            return free if self._memory_limit is None else min(free, self._memory_limit)
+        return available_bytes(self._memory_limit)
+
+    def _model(self, base: Base) -> "nn.Module":
+        if "OMP_NUM_THREADS" not in self._environ:
+            torch.set_num_threads(usable_cpus())
+        torch.manual_seed(self._spec.seed)
+        return load_base(base, self._spec, self._device)
+
+    def _tuned(self, model: "nn.Module") -> "nn.Module":
+        """The model with what is trained of it."""
+        spec, parameters = self._spec, self._spec.parameters
+        torch.manual_seed(spec.seed)
+        if parameters.gradient_checkpointing:
+            model.gradient_checkpointing_enable(
+                gradient_checkpointing_kwargs={"use_reentrant": False}
+            )
+        if spec.tuning == "full":
+            return model
+        import peft
+
+        if spec.tuning == "qlora":
+            model = peft.prepare_model_for_kbit_training(
+                model, use_gradient_checkpointing=parameters.gradient_checkpointing
+            )
+        known = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+        targets = parameters.lora_targets or [each for each in _TARGETS if each in known]
+        unknown = sorted(set(targets) - known)
+        if unknown or not targets:
+            raise TrainingInvalid(
+                f"the model has no layer {', '.join(unknown) or 'to adapt'}",
+                hint=f"lora_targets: some of {', '.join(each for each in _TARGETS if each in known)}",
+            )
+        configuration = peft.LoraConfig(
+            r=parameters.lora_rank,
+            lora_alpha=parameters.lora_alpha,
+            lora_dropout=parameters.lora_dropout,
+            target_modules=sorted(targets),
+            task_type="CAUSAL_LM",
+            base_model_name_or_path=spec.base,
+        )
+        model.name_or_path = spec.base
+        tuned: nn.Module = peft.get_peft_model(model, configuration)
+        return tuned
+
+    def _estimate(self, model: "nn.Module", task: Task, plan: Plan, memory: int) -> None:
+        """Say, before it begins, what it will take."""
+        per_token = measure(model, task, plan, range(plan.batch_size))
+        tokens = task.tokens * plan.total_steps / plan.steps_per_epoch
+        seconds = per_token * tokens
+        self._log.add(
+            "estimate",
+            f"about {memory / 1e9:.1f} GB of {self._available / 1e9:.1f} GB, "
+            f"and {seconds:,.0f} s for {plan.total_steps:,} steps ({tokens:,.0f} tokens)",
+            {
+                "memory_bytes": memory,
+                "available_bytes": self._available,
+                "seconds": seconds,
+                "total_steps": plan.total_steps,
+                "epochs": plan.epochs,
+                "batch_size": plan.batch_size,
+                "learning_rate": plan.learning_rate,
+            },
+        )
+
+
+class _Outcome:
+    """Writes `result/`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        job: Job,
+        base: Base,
+        plan: Plan,
+        prepared: Prepared,
+        progress: Progress,
+    ) -> None:
+        self._folder, self._job, self._base = folder, job, base
+        self._plan, self._prepared, self._progress = plan, prepared, progress
+        self._part = folder / f".{RESULT}.part"
+
+    def write(self, model: "nn.Module") -> Result:
+        """The result, whole.
+
+        Raises:
+            OSError: the disk is full; nothing is left.
+        """
+        shutil.rmtree(self._part, ignore_errors=True)
+        try:
+            self._part.mkdir(mode=0o700)
+            result = self._weights(model)
+            kept = self._part / (result.adapter or result.model or "")
+            self._card(result, kept)
+            write_whole(self._part / RESULT_FILE, result)
+            sync_folder(self._part)
+            if result.adapter is not None:
+                self._keep(result, kept)
+            self._part.replace(self._folder / RESULT)
+        finally:
+            shutil.rmtree(self._part, ignore_errors=True)
+        return result
+
+    def _weights(self, model: "nn.Module") -> Result:
+        spec = self._job.spec
+        is_full = spec.tuning == "full"
+        inner = "model" if is_full else "adapter"
+        weights = self._part / inner
+        weights.mkdir()
+        save_weights(model, weights, is_full=is_full)
+        if not is_full:
+            _sort_configuration(weights / "adapter_config.json")
+        target = self._target(model)
+        file = GgufFile.open(self._base.path) if self._base.is_gguf else None
+        gguf_path = merged = None
+        if not is_full and target is not None:
+            gguf_path = f"{inner}/adapter.gguf"
+            write_adapter(weights, self._part / gguf_path, target)
+        if file is not None and target is not None and (spec.merge or is_full):
+            merged = "merged.gguf"
+            write_merged(file, weights, self._part / merged, target, is_full=is_full)
+        progress = self._progress
+        return Result(
+            digest=self._digest(weights, is_full=is_full),
+            name=_name(self._job),
+            base=spec.base,
+            base_sha256=self._base.sha256,
+            method=spec.method,
+            tuning=spec.tuning,
+            adapter=None if is_full else inner,
+            gguf=gguf_path,
+            merged=merged,
+            model=inner if is_full else None,
+            trained_tokens=progress.tokens,
+            steps=progress.step,
+            examples=len(self._prepared.data.rows),
+            train_loss=progress.train_loss,
+            valid_loss=progress.valid_loss,
+            wall_s=progress.wall_s,
+            energy_wh=progress.energy_wh,
+            subjects=dict(self._subjects()),
+        )
+
+    def _target(self, model: "nn.Module") -> Target | None:
+        config = model.config
+        architecture = architecture_of(config.model_type)
+        if self._base.is_gguf:
+            architecture = GgufFile.open(self._base.path).architecture
+        if architecture is None:
+            return None
+        return Target(
+            architecture=architecture,
+            layers=config.num_hidden_layers,
+            heads=config.num_attention_heads,
+            kv_heads=config.num_key_value_heads,
+        )
+
+    def _digest(self, weights: Path, *, is_full: bool) -> str:
+        """Of what decides an answer: the weights, how they are put in, and on what."""
+        found = hashlib.sha256(self._base.sha256.encode())
+        names = ("model.safetensors",) if is_full else (ADAPTER_FILE, "adapter_config.json")
+        for name in names:
+            with (weights / name).open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+        return f"sha256:{found.hexdigest()}"
+
+    def _subjects(self) -> Counter[str]:
+        rows = self._prepared.data.rows
+        return Counter(
+            each.example.provenance.subject for each in rows if each.example.provenance.subject
+        )
+
+    def _card(self, result: Result, folder: Path) -> None:
+        prepared, spec = self._prepared, self._job.spec
+        template = ""
+        if spec.template:
+            template = PromptLibrary.load(Path(self._job.root), {}).get(spec.template).version
+        card = Card(
+            job=self._job.id,
+            created_at=time.time(),
+            result=result,
+            settings=spec,
+            plan=self._plan,
+            training_data=_used(prepared.data, len(prepared.problems)),
+            held_out_data=_used(prepared.held_out, 0) if prepared.held_out is not None else None,
+            template=template,
+            versions=versions(),
+            machine=f"{usable_cpus()} CPUs, {platform.machine()}, {_accelerator()}",
+        )
+        (folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)))
+        (folder / "card.md").write_text(card_of(card, self._job), encoding="utf-8")
+
+    def _keep(self, result: Result, folder: Path) -> None:
+        adapter = Adapter(
+            digest=result.digest,
+            name=result.name,
+            base=result.base,
+            base_sha256=result.base_sha256,
+            job=self._job.id,
+            metadata=self._job.spec.metadata,
+        )
+        AdapterStore(Path(self._job.home)).put(adapter, folder)
+
+
+def _sort_configuration(file: Path) -> None:
+    """PEFT writes sets as they come: the same adapter must be the same bytes."""
+    configuration = msgspec.json.decode(file.read_bytes(), type=dict[str, object])
+    targets = configuration.get("target_modules")
+    if isinstance(targets, list):
+        configuration["target_modules"] = sorted(targets)
+    encoded = msgspec.json.encode(configuration, order="sorted")
+    file.write_bytes(msgspec.json.format(encoded))
+
+
+def _used(data: Data, left_out: int) -> DataUsed:
+    return DataUsed(
+        reference=data.reference,
+        digest=data.digest,
+        examples=len(data.rows),
+        left_out=left_out,
+    )
+
+
+def _name(job: Job) -> str:
+    base = job.spec.base.rstrip("/").rpartition("#")[2].rpartition("/")[2].rpartition(":")[2]
+    suffix = f":{job.spec.suffix}" if job.spec.suffix else ""
+    return f"ft:{base.removesuffix('.gguf')}{suffix}:{job.id[-8:]}"
+
+
+def _accelerator() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
