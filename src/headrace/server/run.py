@@ -24,6 +24,7 @@ from headrace.server.signals import Signals
 from headrace.server.state import RunningService, announce, withdraw
 from headrace.server.upkeep import kept_up, prune, take_over_keys
 from headrace.server.wanted import Started, Stopped, Wanted
+from headrace.server.workflows import WorkflowProcess
 
 __all__ = ["Started", "Stopped", "run"]
 
@@ -170,6 +171,9 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         "working on batches": batch_runner(platform).run,
         "working on evals": eval_runner(platform, booted.loader.environ).run,
         "rolling out": Rollout(platform, booted.loader).run,
+        "running workflows": WorkflowProcess(
+            platform, booted.loader.root, booted.loader.environ
+        ).run,
         "following other gateways": follower.run,
     }
     if certificate is not None:

@@ -64,19 +64,26 @@ class Engine:
         self._active: dict[str, _Active] = {}
         self._submitted: set[tuple[str, int]] = set()
         self._closing = threading.Event()
-        self._queues: set[str] = set()
+        self.launched = False
         self._looking = threading.Thread(target=self._look, name="workflow-engine", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
         self._looking.start()
+        self.launched = True
 
     def close(self) -> None:
         """Stop at once: what is under way is left for whoever comes next."""
         self._closing.set()
         for each in list(self._active.values()):
             each.stopping.set()
-        self._looking.join()
+        if self._looking.ident is not None:
+            self._looking.join()
+
+    def leaves_nothing(self) -> bool:
+        """Whether no run is this process's, so that nobody has to take anything over."""
+        mine = DBOS.list_workflows(status="PENDING", executor_id=self.lease.id, limit=1)
+        return not self._active and not mine
 
     # ---- from the thread that looks after everything
 
@@ -334,8 +341,11 @@ def open_engine(
             yield engine
         finally:
             engine.close()
+            is_free = engine.launched and engine.leaves_nothing()
             DBOS.destroy()
             _current = None
+            if is_free:
+                held.forget(held.id)
 
 
 def _engine_id(run: Run) -> str:

@@ -1,8 +1,7 @@
 """`headrace workflow show`, `schedule` and `gc`: what was run, what will be, and what is left."""
 
 import os
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -17,8 +16,8 @@ from headrace.console.figure import as_moment
 from headrace.workflows.collect import collect
 from headrace.workflows.errors import UnknownRun
 from headrace.workflows.file import VariableFile
+from headrace.workflows.occasion import upcoming
 from headrace.workflows.run import Run, StepRun
-from headrace.workflows.schedule import times_between
 from headrace.workflows.workflow import Workflow, read_workflow, workflow_paths
 
 __all__ = ["gc", "schedule", "show"]
@@ -57,7 +56,7 @@ def schedule(name: str | None, as_json: bool) -> None:
         (
             each.name,
             one,
-            list(islice(times_between(one, now, now + timedelta(days=370)), MOST_TIMES)),
+            upcoming(one, now, MOST_TIMES),
         )
         for each in found
         for one in each.file.schedule

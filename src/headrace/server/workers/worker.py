@@ -60,6 +60,7 @@ from headrace.server.workers.platform import WorkerPlatform
 from headrace.server.workers.reload import Candidate
 from headrace.server.workers.runtimes import SharedRuntimes
 from headrace.server.workers.seat import WorkerSeat
+from headrace.server.workflows import WorkflowProcess
 
 __all__ = ["main"]
 
@@ -198,6 +199,8 @@ class _Worker:
             follower = Follower(platform.database, booted.loader.root, home)
             works["following other gateways"] = follower.run
             works["working on batches"] = batch_runner(platform).run
+            workflows = WorkflowProcess(platform, booted.loader.root, booted.loader.environ)
+            works["running workflows"] = workflows.run
             works["working on evals"] = eval_runner(platform, booted.loader.environ).run
         if certificate is not None:
             works["watching the certificate"] = certificate.watch
