@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from headrace import __version__
 from headrace.access.keys import KeyStore
@@ -20,6 +23,7 @@ from headrace.models.cache.build import build_cache
 from headrace.models.cache.metrics import CacheCollector
 from headrace.models.cache.settings import read_cache
 from headrace.models.progress import Progress
+from headrace.pipeline.pipeline import Unlock
 from headrace.pipeline.service import Platform
 from headrace.privacy.vault import Vault
 from headrace.prompts.store import PromptStore
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from headrace.telemetry.exporter import TraceExporter
 
 __all__ = ["Booted", "boot", "open_platform"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +147,7 @@ async def boot(
             environ,
             conversations=conversations,
             recorder=recorder,
-            unlock=vault.unlock,
+            unlock=_unlocking(vault),
             limiter=limiter,
             cache=cache,
             prompts=prompts,
@@ -183,6 +189,19 @@ async def boot(
                 await platform.service.tools.close()
             if platform.service.knowledge is not None:
                 platform.service.knowledge.close()
+
+
+def _unlocking(vault: Vault) -> Unlock:
+    """Unlocks subjects; a database that is away costs a new subject's texts, not the answer."""
+
+    async def unlock(subject: str) -> None:
+        try:
+            await vault.unlock(subject)
+        except SQLAlchemyError as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            _log.warning("a turn's texts are not kept, as its subject's key is not: %s", reason)
+
+    return unlock
 
 
 def _exporter(config: ServiceConfig, vault: Vault) -> "TraceExporter | None":

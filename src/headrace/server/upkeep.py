@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from headrace.access.limits.store import prune_counters
 from headrace.config.model import ModelConfig
@@ -42,6 +42,10 @@ async def kept_up(
     while True:
         try:
             await work()
+        except DBAPIError as error:
+            _log.error("%s waits %g s for the database: %s", what, PAUSE_S, error.orig)
+            await asyncio.sleep(PAUSE_S)
+            continue
         except Exception:  # noqa: BLE001 - nobody awaits it: it would be gone without a word
             _log.exception("%s failed; it begins again in %g s", what, pause_s)
         else:

@@ -20,6 +20,12 @@ RESTORE = "restore the home folder from your backup, or move the file away to be
 
 def check_database(site: Site) -> Iterator[Result]:
     """Whether it is sound, of the schema this version has, and its master key is there."""
+    if site.config is not None and site.config.database is not None:
+        # The driver's import, so only for those who have a server.
+        from headrace.server.doctor.postgres import check_server
+
+        yield from check_server(site, site.config.database)
+        return
     path = site.home / DATABASE_FILE
     if not path.exists():
         yield ok("database", "none yet; made at the first start")
