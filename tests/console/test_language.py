@@ -34,6 +34,7 @@ NEVER_ON_THE_PAGE = {
     "address_refused", "dataset_invalid", "dataset_unreadable", "judge_undecided", "release_busy",
     "release_unproved",
     "bundle_failed",
+    "comment_failed",
     "release_invalid", "scorer_failed", "tool_failed", "tool_unavailable",
     "unreadable_document",
 }  # fmt: skip

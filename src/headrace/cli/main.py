@@ -69,10 +69,20 @@ COMMANDS: dict[str, Lazy] = {
         "evaluate",
         "Ask a suite of cases, score the answers, and compare releases.",
     ),
+    "ci": Lazy(
+        "headrace.cli.ci.command",
+        "ci",
+        "Say what a commit changes in the answers, and whether it may.",
+    ),
     "data": Lazy(
         "headrace.cli.data.group",
         "data",
         "Keep examples to train on and to measure with, in versions that never change.",
+    ),
+    "train": Lazy(
+        "headrace.cli.train.group",
+        "train",
+        "Teach a model from examples, and get an adapter that the service can put on it.",
     ),
     "prompts": Lazy(
         "headrace.cli.prompts.group",

@@ -15,9 +15,10 @@ from headrace.cli.release.place import described, new_store
 from headrace.cli.terminal import print_json
 from headrace.errors import ConfigError
 from headrace.releases.build import collect, manifest_of
+from headrace.releases.store import Release, ReleaseStore
 from headrace.server.state import DATABASE_FILE
 
-__all__ = ["build"]
+__all__ = ["build", "built"]
 
 _SHARED = ("models", "knowledge", "master.key")
 """What of the real home decides what is answered."""
@@ -43,6 +44,23 @@ def build(note: str, as_json: bool) -> None:
     of this machine and stay out.
     """
     place = Place.here().made()
+    with new_store() as (_, releases):
+        release, is_new = built(place, releases, note)
+        if as_json:
+            print_json({**described(release, releases), "new": is_new})
+            return
+    known = "" if is_new else " (known already)"
+    count = len(release.manifest.files)
+    click.echo(f"{release.name}{known}: {count} files, {release.digest}")
+    click.echo(f"answers will carry {release.manifest.behaviour}", err=True)
+
+
+def built(place: Place, releases: ReleaseStore, note: str) -> tuple[Release, bool]:
+    """A release of the files in the place's folder, kept; and whether it is new.
+
+    Raises:
+        ConfigError: there is no service in the folder, or one that is wrong.
+    """
     files, outside = collect(place.root)
     if "headrace.yaml" not in files:
         raise ConfigError(
@@ -58,14 +76,7 @@ def build(note: str, as_json: bool) -> None:
         models=compiled.models,
         knowledge=compiled.knowledge,
     )
-    with new_store() as (_, releases):
-        release, is_new = releases.add(manifest, files, note=note)
-        if as_json:
-            print_json({**described(release, releases), "new": is_new})
-            return
-    known = "" if is_new else " (known already)"
-    click.echo(f"{release.name}{known}: {len(files)} files, {release.digest}")
-    click.echo(f"answers will carry {manifest.behaviour}", err=True)
+    return releases.add(manifest, files, note=note)
 
 
 def _compiled(place: Place) -> _Compiled:
