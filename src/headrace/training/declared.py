@@ -1,12 +1,17 @@
 """Which weights a name of headrace.yaml means, for who makes a job."""
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from headrace.config.load import load_service
 from headrace.config.model import ServiceConfig
 from headrace.errors import UnknownModel
 from headrace.models.store import ModelStore
 from headrace.models.weights import declared_weights
 from headrace.training.errors import TrainingInvalid
 
-__all__ = ["reference_of"]
+__all__ = ["base_of", "reference_of"]
 
 _SCHEMES = ("pypi:", "hf:", "file:", "registry:")
 
@@ -29,3 +34,16 @@ def reference_of(name: str, config: ServiceConfig, store: ModelStore) -> str:
             hint="train a model with `backend: embedded`, or give `file:FOLDER` with its safetensors",
         )
     return declared.reference
+
+
+def base_of(name: str, root: Path, home: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """The reference of a base: of a model of `root/headrace.yaml` (empty: its first), or as it is.
+
+    Raises:
+        UnknownModel, ConfigError: there is none.
+    """
+    if name.startswith(_SCHEMES):
+        return name
+    config = load_service(root, environ)
+    store = ModelStore(home / "models", root=root)
+    return reference_of(name or next(iter(config.models)), config, store)

@@ -221,6 +221,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     examples: int
     train_loss: float | None = None
     valid_loss: float | None = None
+    held_out_tokens: int = 0
+    """Learned tokens of the held-out examples: what `valid_loss` is the mean of."""
+    held_out_bytes: int = 0
+    """The same in UTF-8 bytes of their answers, to compare models of different tokenizers."""
     wall_s: float
     """Of training, over all starts of the process."""
     energy_wh: float | None = None

@@ -17,7 +17,7 @@ from headrace.training.job import FineTune, Job
 from headrace.training.render import Pair, Tokens, Words, render_pair, render_supervised, words_of
 from headrace.training.tongue import Tongue, TongueError
 
-__all__ = ["Prepared", "prepare", "read_examples"]
+__all__ = ["Examples", "Prepared", "prepare", "read_examples", "read_rows", "words_for"]
 
 MOST_PROBLEMS = 100
 AT_ONCE = 64
@@ -40,12 +40,24 @@ class Prepared:
     """Of `dpo`; else empty."""
     valid_pairs: list[Pair] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    held_out_bytes: int = 0
+    """UTF-8 bytes of the held-out answers."""
     problems: list[str] = field(default_factory=list)
     """Rows that were left out because the job says to train on the others."""
 
 
-def read_examples(job: Job, sources: Sources) -> tuple[Data, Data | None, list[str]]:
-    """The examples of a job, and the problems of rows that were left out.
+@dataclass(slots=True)
+class Examples:
+    """What a job's references name."""
+
+    data: Data
+    held_out: Data | None
+    problems: list[str]
+    """Rows that were left out."""
+
+
+def read_examples(job: Job, sources: Sources) -> Examples:
+    """The examples of a job.
 
     Raises:
         BadRows: rows cannot be used and the job does not say to train on the others.
@@ -81,7 +93,22 @@ def read_examples(job: Job, sources: Sources) -> tuple[Data, Data | None, list[s
             hint="take them out, or train all the same: --keep-overlap (`keep_overlap: true`)",
             problems=leaks[:MOST_PROBLEMS],
         )
-    return data, held_out, problems
+    return Examples(data, held_out, problems)
+
+
+def read_rows(data: Data) -> list[Row]:
+    """The rows that can be used.
+
+    Raises:
+        BadRows: none can.
+    """
+    if not data.rows:
+        raise BadRows(
+            f"{data.reference}: there is no row that can be used",
+            hint="`headrace data check FILE` says what is wrong with each",
+            problems=data.problems[:MOST_PROBLEMS],
+        )
+    return data.rows
 
 
 def _keep_kind(spec: FineTune, data: Data, problems: list[str]) -> None:
@@ -100,7 +127,7 @@ def _keep_kind(spec: FineTune, data: Data, problems: list[str]) -> None:
 
 async def prepare(
     job: Job,
-    sources: Sources,
+    examples: Examples,
     tongue: Tongue,
     context_tokens: int,
     say: Callable[[str], None] = lambda text: None,
@@ -108,22 +135,24 @@ async def prepare(
     """The job's examples as tokens.
 
     Args:
+        examples: of `read_examples`.
         context_tokens: what the base model takes.
         say: told how far it is.
 
     Raises:
-        BadRows, TrainingInvalid: as `read_examples`; or rows that are too long.
+        BadRows: rows are too long, or the chat template cannot write them.
+        TrainingInvalid: nothing is left to train on.
     """
     spec = job.spec
-    data, held_out, problems = read_examples(job, sources)
+    data, held_out = examples.data, examples.held_out
     asked = spec.parameters.max_tokens or min(context_tokens, 2048)
     if asked > context_tokens:
         raise TrainingInvalid(
             f"max_tokens is {asked:,}, and the model's context {context_tokens:,}",
             hint=f"set max_tokens to {context_tokens} or less",
         )
-    prepared = Prepared(data, held_out, asked, problems=problems)
-    words = await asyncio.to_thread(_words, job)
+    prepared = Prepared(data, held_out, asked, problems=examples.problems)
+    words = await asyncio.to_thread(words_for, job)
     if len(data.rows) == 1:
         prepared.warnings.append(
             "there is one example: it will be learned by heart, and nothing in general"
@@ -132,11 +161,23 @@ async def prepare(
     await render.all(data.rows, prepared.train, prepared.train_pairs)
     if held_out is not None:
         await render.all(held_out.rows, prepared.valid, prepared.valid_pairs)
+        prepared.held_out_bytes = sum(_answer_bytes(each) for each in held_out.rows)
     render.settle()
     return prepared
 
 
-def _words(job: Job) -> Words:
+def _answer_bytes(row: Row) -> int:
+    """Of what is learned of a row."""
+    untrained = row.example.untrained
+    return sum(
+        len(each.text().encode())
+        for at, each in enumerate(row.example.messages)
+        if each.role == "assistant" and at not in untrained
+    )
+
+
+def words_for(job: Job) -> Words:
+    """What puts the words of the job's prompt template around messages."""
     spec = job.spec
     template = None
     if spec.template:

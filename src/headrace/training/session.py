@@ -24,7 +24,7 @@ from headrace.prompts.library import PromptLibrary
 from headrace.training.base import Base, find_base
 from headrace.training.card import Card, DataUsed, card_of, versions
 from headrace.training.checkpoint import ADAPTER_FILE, Progress, save_weights, sync_folder
-from headrace.training.data import Data, Sources
+from headrace.training.data import Data
 from headrace.training.errors import TrainingInvalid
 from headrace.training.export import Target, check_mergeable, write_adapter, write_merged
 from headrace.training.folder import RESULT, RESULT_FILE, EventLog, read_checkpoints, write_whole
@@ -35,7 +35,7 @@ from headrace.training.loop import Interrupted, Loop, measure
 from headrace.training.memory import Need, Shape, available_bytes, check_fits
 from headrace.training.names import architecture_of
 from headrace.training.plan import Plan, plan_of
-from headrace.training.prepare import Prepared, prepare
+from headrace.training.prepare import Examples, Prepared, prepare
 from headrace.training.task import Task, task_of
 from headrace.training.tongue import open_tongue
 
@@ -54,6 +54,7 @@ class Session:
         self,
         folder: Path,
         job: Job,
+        examples: Examples,
         log: EventLog,
         *,
         environ: Mapping[str, str] = os.environ,
@@ -66,6 +67,7 @@ class Session:
             asked_to_end: looked at between steps.
         """
         self._folder, self._job, self._log = folder, job, log
+        self._examples = examples
         self._spec = job.spec
         self._environ = environ
         self._memory_limit = memory_limit
@@ -80,7 +82,6 @@ class Session:
             Interrupted: it was asked to end.
             HeadraceError: what was asked cannot be trained; says why, and what to change.
         """
-        self._phase("validating", "looking at the base model and the examples")
         base = self._checked_base()
         shape = shape_of(base)
         prepared, pad = asyncio.run(self._prepared(base, shape.context_tokens))
@@ -125,13 +126,11 @@ class Session:
         return base
 
     async def _prepared(self, base: Base, context_tokens: int) -> tuple[Prepared, int]:
-        sources = Sources(self._root, self._home, self._environ)
-
         def say(text: str) -> None:
             self._log.add("message", text)
 
         async with open_tongue(base, self._home, self._root) as tongue:
-            return await prepare(self._job, sources, tongue, context_tokens, say), tongue.end
+            return await prepare(self._job, self._examples, tongue, context_tokens, say), tongue.end
 
     def _report(self, prepared: Prepared) -> None:
         for problem in prepared.problems[:100]:
@@ -290,6 +289,8 @@ class _Outcome:
             examples=len(self._prepared.data.rows),
             train_loss=progress.train_loss,
             valid_loss=progress.valid_loss,
+            held_out_tokens=sum(each.learned for each in self._prepared.valid),
+            held_out_bytes=self._prepared.held_out_bytes,
             wall_s=progress.wall_s,
             energy_wh=progress.energy_wh,
             subjects=dict(self._subjects()),

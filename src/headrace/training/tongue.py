@@ -29,6 +29,8 @@ __all__ = ["Tongue", "TongueError", "open_tongue"]
 
 _LEAST_CONTEXT = 256
 _PROBE = "Headrace"
+_MOST_TOKENS = 4
+"""That one character is spread over."""
 
 
 class TongueError(Exception):
@@ -56,7 +58,7 @@ class Tongue(Protocol):
         ...
 
     async def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The text of each token, for people; bytes that are no text become marks."""
+        """The text of each token, for people; of a character in several tokens, with the last."""
         ...
 
 
@@ -152,9 +154,16 @@ class _RuntimeTongue:
 
     async def pieces(self, ids: Sequence[int]) -> list[str]:
         texts: list[str] = []
+        open_ids: list[int] = []
         for each in ids:
-            data = await self._ask("POST", "/detokenize", {"tokens": [each]})
-            texts.append(msgspec.json.decode(data, type=_Content).content)
+            # A character may be spread over several tokens: it is shown with the last of them.
+            open_ids.append(each)
+            data = await self._ask("POST", "/detokenize", {"tokens": open_ids})
+            text = msgspec.json.decode(data, type=_Content).content
+            is_whole = "\ufffd" not in text or len(open_ids) == _MOST_TOKENS
+            texts.append(text if is_whole else "")
+            if is_whole:
+                open_ids = []
         return texts
 
     def _in_words(

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from headrace.errors import HeadraceError
+from headrace.training.data import Sources
 from headrace.training.errors import (
     BadRows,
     TrainingBusy,
@@ -34,6 +35,7 @@ from headrace.training.folder import (
     write_whole,
 )
 from headrace.training.job import Failure, Job
+from headrace.training.prepare import read_examples
 from headrace.training.trainer import LOCK_FD, take_lock
 
 __all__ = ["main", "work"]
@@ -124,6 +126,9 @@ def _train(
     stop: _Stop,
     memory_limit: int | None,
 ) -> int:
+    log.add("phase", "looking at the examples and the base model", {"phase": "validating"})
+    # Before PyTorch is imported, which takes longer than finding most that is wrong.
+    examples = read_examples(job, Sources(Path(job.root), Path(job.home), environ))
     _prepare_environment()
     try:
         # The first and only import of PyTorch.
@@ -136,6 +141,7 @@ def _train(
     session = Session(
         folder,
         job,
+        examples,
         log,
         environ=environ,
         memory_limit=memory_limit,

@@ -6,6 +6,7 @@ from headrace.cli.command import Group
 from headrace.cli.data.add import add, check
 from headrace.cli.data.compare import diff, overlap
 from headrace.cli.data.harvest import from_traces
+from headrace.cli.data.preview import preview
 from headrace.cli.data.show import export, list_datasets, show
 from headrace.cli.data.stats import card, stats
 
@@ -20,5 +21,7 @@ def data() -> None:
     """
 
 
-for command in (check, add, from_traces, list_datasets, show, stats, diff, overlap, export, card):
+for command in (
+    check, add, from_traces, list_datasets, show, preview, stats, diff, overlap, export, card
+):  # fmt: skip
     data.add_command(command)

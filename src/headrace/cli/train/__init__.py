@@ -1,0 +1,1 @@
+"""`headrace train`: group.py names the commands, each in a file of its own."""
