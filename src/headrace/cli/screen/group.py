@@ -10,7 +10,22 @@ _HERE = "headrace.cli.screen"
 
 COMMANDS: dict[str, Lazy] = {
     "run": Lazy(
-        f"{_HERE}.run", "run", "Show what is found in TEXT and what a policy does about it."
+        f"{_HERE}.run",
+        "run",
+        "Show what is found in TEXT and what a policy does about it. `-` reads standard input.",
+    ),
+    "test": Lazy(
+        f"{_HERE}.test",
+        "test",
+        "Run the cases of policies: of FILES and folders, or of policies/. Exits with 1 if one fails.",
+    ),
+    "replay": Lazy(
+        f"{_HERE}.replay",
+        "replay",
+        "Report what a policy would do about recent turns, beside what was done. Nothing is sent.",
+    ),
+    "review": Lazy(
+        f"{_HERE}.review", "review", "List, read and decide what policies gave to a person."
     ),
 }
 

@@ -14,14 +14,18 @@ from headrace.pipeline.steps.screen.residency import keep_within
 from headrace.pipeline.steps.screen.rewrite import rewritten
 from headrace.pipeline.steps.screen.verdict import Judged, Piece, doubted, judge
 from headrace.pipeline.turn import Turn
-from headrace.screening.finding import Finding
-from headrace.screening.match import RAISED, Match, fault, merge
+from headrace.screening.finding import Finding, Span
+from headrace.screening.injection.conversation import assess_conversation
+from headrace.screening.match import RAISED, Match, fault, matched, merge
 from headrace.screening.policy import Policy
 from headrace.screening.prompt import edited, findings_of, screen_prompt
 from headrace.screening.rule import Rule, SideRules, Whom
 from headrace.types import Message, Role
 
 __all__ = ["PromptScreen", "stopped", "whom_of"]
+
+ESCALATION = "escalation"
+"""The kind and the detector."""
 
 
 def whom_of(turn: Turn, message: Role | None = None) -> Whom:
@@ -66,6 +70,30 @@ class PromptScreen:
             stop = [screen_prompt(each, rules, turn.masks, self.found) for each in turn.params.stop]
             turn.params = msgspec.structs.replace(turn.params, stop=stop)
         self._keep_in_region()
+        self._look_at_conversation()
+
+    def _look_at_conversation(self) -> None:
+        """What the turns show together, where a rule wants to know."""
+        rules = self.rules("user")
+        if ESCALATION not in rules.rules:
+            return
+        shown = assess_conversation(self.turn.received or self.turn.messages)
+        if shown is None:
+            return
+        span = Span(ESCALATION, shown.start, shown.end, shown.score, note=shown.why)
+        match = matched(
+            rules,
+            rules.rule(span, ""),
+            span.start,
+            span.end,
+            ESCALATION,
+            ESCALATION,
+            span.score,
+            span.note,
+        )
+        self.seen.append(match)
+        if match.action != "allow":
+            self.found.append(match.finding("input", message=len(self.turn.messages) - 1))
 
     def message(self, message: Message, index: int) -> Message:
         """One message with masks in place."""

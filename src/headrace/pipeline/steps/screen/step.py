@@ -28,10 +28,12 @@ from headrace.pipeline.steps.screen.hold import HeldAnswer
 from headrace.pipeline.steps.screen.kit import Kit
 from headrace.pipeline.steps.screen.message import texts_of
 from headrace.pipeline.steps.screen.prompt import PromptScreen, stopped, whom_of
+from headrace.pipeline.steps.screen.secrecy import add_canary, guarded
 from headrace.pipeline.turn import Turn
 from headrace.screening.answer import AnswerScreen
 from headrace.screening.arguments import ArgumentsScreen
 from headrace.screening.finding import STRENGTH, Finding, Side
+from headrace.screening.injection.leak import new_canary
 from headrace.screening.match import find_matches
 from headrace.screening.policy import Policy
 from headrace.screening.rule import NO_RULES, SideRules
@@ -49,6 +51,9 @@ class ScreenSettings(Settings, frozen=True, kw_only=True):
 
     policy: str = "default"
     """The policy, by the name of its file in `policies/`."""
+    canary: bool = False
+    """Before `generate`: whether a token goes into the system prompt, another at each start, that gives
+    away an answer which repeats it (`system_prompt_leak`)."""
 
 
 class ScreenStep(Step[ScreenSettings]):
@@ -75,6 +80,7 @@ class ScreenStep(Step[ScreenSettings]):
         self._side: Side = side
         self._restores = restores
         self._kit = kit or Kit()
+        self._canary = new_canary() if settings.canary and side == "input" else ""
         self._costly = policy.costly_for(side)
         self._task = f"screen.verdict.{policy.name}"
         """Where the turn's state has what costly detectors are still looking for."""
@@ -128,6 +134,8 @@ class ScreenStep(Step[ScreenSettings]):
                 await self._ask_costly(turn, screen)
         finally:
             self._summarise(turn)
+        if self._canary:
+            add_canary(turn, self._canary)
 
     async def prepare_result(self, turn: Turn, message: Message) -> Message:
         """Screen what a tool gave. What the policy refuses is withheld from the model."""
@@ -144,6 +152,12 @@ class ScreenStep(Step[ScreenSettings]):
     def filter(self, turn: Turn, channel: Channel, index: int) -> TextFilter | None:
         del index
         rules = self._rules_for_answer(turn)
+        inner = self._filter(turn, channel, rules)
+        if channel in ("text", "reasoning") and self._side == "output":
+            return guarded(turn, rules, inner, lambda: self._refusal(turn))
+        return inner
+
+    def _filter(self, turn: Turn, channel: Channel, rules: SideRules) -> TextFilter | None:
         disclaims = channel == "text" and self._disclaims(turn)
         if not (rules.acting or rules.noting or (self._restores and turn.masks)):
             return WithDisclaimers(None, lambda: disclaimers_of(turn)) if disclaims else None
