@@ -5,9 +5,10 @@ surrogate pair `?`. Columns of text are `TEXT COLLATE "C"`, whatever length a mi
 that they are ordered by code point and take what SQLite takes.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import URL, Connection, Engine, String, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, String, Table, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -22,6 +23,7 @@ __all__ = [
     "CONNECTING",
     "LEAST_VERSION",
     "begin_alone",
+    "copy_or_ignore",
     "driver",
     "forget_deleted",
     "keep_any_text",
@@ -44,6 +46,14 @@ CONNECTING: dict[str, str | int] = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 20_000,
+}
+_COPIED: dict[type, str] = {
+    str: "text",
+    float: "float8",
+    # Wider than the column, so that the server refuses what does not fit: COPY would cut it off.
+    int: "int8",
+    bool: "bool",
+    bytes: "bytea",
 }
 _ALONE = 0x48656164
 """Who may change what others count on: the advisory lock of `Database.write`."""
@@ -112,13 +122,58 @@ def _configure(dbapi: "psycopg.Connection[Any]", entry: ConnectionPoolEntry) -> 
 
 def keep_any_text(connection: "psycopg.Connection[Any]") -> None:
     """Let the connection write any `str`, as SQLite does."""
-    from psycopg.types.string import StrDumper
+    from psycopg.types.string import StrBinaryDumper, StrDumper
 
     class AnyText(StrDumper):
         def dump(self, obj: str) -> bytes:
             return obj.replace("\0", "\ufffd").encode("utf-8", "replace")
 
+    class AnyBinaryText(StrBinaryDumper):
+        def dump(self, obj: str) -> bytes:
+            return obj.replace("\0", "\ufffd").encode("utf-8", "replace")
+
+    connection.adapters.register_dumper(str, AnyBinaryText)
     connection.adapters.register_dumper(str, AnyText)
+
+
+def copy_or_ignore(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """Insert many rows; a row with the same primary key stays as it is.
+
+    COPY knows no conflicts, so it fills a table of the session first. Measured with 512 rows of
+    3 KB a transaction: as fast as COPY alone, at a fifth of the processor time of an INSERT.
+
+    Args:
+        names: the columns, in the order of the values.
+    """
+    import psycopg
+
+    columns = ", ".join(f'"{name}"' for name in names)
+    incoming = f"incoming_{table.name}"
+    # The names are the schema's own.
+    kinds = [_COPIED[table.c[name].type.python_type] for name in names]
+    typed = ", ".join(f'"{name}" {kind}' for name, kind in zip(names, kinds, strict=True))
+    make = f"CREATE TEMP TABLE IF NOT EXISTS {incoming} ({typed}) ON COMMIT DELETE ROWS"
+    copy_in = f"COPY {incoming} ({columns}) FROM STDIN (FORMAT BINARY)"
+    move = (
+        f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {incoming}"  # noqa: S608
+        " ON CONFLICT DO NOTHING"
+    )
+    raw = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+    try:
+        with raw.cursor() as cursor:
+            cursor.execute(make)
+            with cursor.copy(copy_in) as copy:
+                copy.set_types(kinds)
+                for row in rows:
+                    copy.write_row(row)
+            cursor.execute(move)
+    except psycopg.Error as error:
+        # As SQLAlchemy would, so that it is known whose fault it is.
+        raise DBAPIError.instance(
+            move, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
 
 
 def begin_alone(connection: Connection) -> None:

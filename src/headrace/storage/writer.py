@@ -226,7 +226,7 @@ class BatchWriter:
         if not groups:
             return
         try:
-            with self._database.write() as connection:
+            with self._database.write(alone=False) as connection:
                 for kinds, handler in self._together.items():
                     joint = [groups.pop(kind, []) for kind in kinds]
                     if any(joint):
@@ -243,7 +243,7 @@ class BatchWriter:
         """One bad record must not hold up all others: put it aside, keep the rest."""
         for record in batch.records:
             try:
-                with self._database.write() as connection:
+                with self._database.write(alone=False) as connection:
                     self._handlers[record.kind](connection, [record.payload])
             except Exception as error:
                 if not _is_records_fault(error):

@@ -280,14 +280,15 @@ def _write_ends(connection: Connection, payloads: Sequence[bytes]) -> None:
 
 
 def _insert_ends(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    if connection.dialect.name == "postgresql":
+        from headrace.storage.postgres import copy_or_ignore
+
+        copy_or_ignore(connection, traces, _ROW_NAMES, rows)
+        return
     sql, names = _insertion(connection.dialect)
-    if names is None:
-        named = [dict(zip(_ROW_NAMES, row, strict=True)) for row in rows]
-        connection.execute(insert_or_ignore(connection, traces), named)
-    else:
-        # Past SQLAlchemy's handling of each value, which costs more than the database does.
-        order = _order(tuple(names))
-        connection.exec_driver_sql(sql, [tuple([row[at] for at in order]) for row in rows])
+    # Past SQLAlchemy's handling of each value, which costs more than the database does.
+    order = _order(tuple(names))
+    connection.exec_driver_sql(sql, [tuple([row[at] for at in order]) for row in rows])
 
 
 @cache
@@ -297,16 +298,11 @@ def _order(names: tuple[str, ...]) -> tuple[int, ...]:
 
 
 @cache
-def _insertion(dialect: Dialect) -> tuple[str, Sequence[str] | None]:
-    """The statement as the driver takes it, and its parameters' names in order.
-
-    None where the driver wants them by name: what SQLAlchemy does then is right.
-    """
-    statement = sqlite.insert(traces).on_conflict_do_nothing()
-    if dialect.name != "sqlite":
-        return "", None
-    compiled = statement.compile(dialect=dialect)
+def _insertion(dialect: Dialect) -> tuple[str, Sequence[str]]:
+    """The statement as SQLite's driver takes it, and its parameters' names in order."""
+    compiled = sqlite.insert(traces).on_conflict_do_nothing().compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup is not None
     return str(compiled), compiled.positiontup
 
 
