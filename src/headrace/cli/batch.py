@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from headrace.workflows.batch.store import BatchStore
 if TYPE_CHECKING:
     from headrace.storage.database import Database
 
-__all__ = ["batch"]
+__all__ = ["answered", "batch"]
 
 LOOK_EVERY_S = 0.5
 MOST_LISTED = 100
@@ -118,6 +118,37 @@ def cancel(batch_id: str, as_json: bool) -> None:
     with Place.here().database() as database:
         found = BatchStore(database).cancel(batch_id, None)
     print_json(batch_body(found)) if as_json else click.echo(f"{found.id} is {found.status}")
+
+
+def answered(
+    source: Path,
+    place: Place,
+    database: "Database",
+    out: Path,
+    errors: Path,
+    *,
+    known: str | None,
+    created: Callable[[str], None],
+) -> Batch:
+    """Answer a file, by the service that runs here or in this process, and write what came of it.
+
+    Args:
+        known: the batch that was made of it before.
+        created: told the id of the batch that is made, before anything is answered.
+
+    Raises:
+        InvalidRequest: the file holds no requests.
+    """
+    vault = Vault.open(database, place.home, environ=os.environ)
+    files = FileStore(database, vault, place.home)
+    if known is None:
+        found = _created(source, place, database, files, as_json=True)
+        created(found.id)
+    else:
+        found = BatchStore(database).get(known, None)
+    ended = found if found.has_ended else _worked(found, place, database)
+    _gathered(ended, files, out, errors)
+    return ended
 
 
 @contextmanager

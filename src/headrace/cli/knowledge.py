@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headrace.knowledge.passage import Passage
     from headrace.knowledge.read.source import Source
 
-__all__ = ["knowledge"]
+__all__ = ["knowledge", "synced"]
 
 SNIPPET = 160
 
@@ -63,14 +63,14 @@ def add(
         )
         for each in sources
     ]
-    _finish(_synced(Place.here().made(), named), as_json=as_json)
+    _finish(synced(Place.here().made(), named), as_json=as_json)
 
 
 @knowledge.command()
 @json_option
 def sync(as_json: bool) -> None:
     """Read what is new or changed, drop what is gone; what has not changed is not touched."""
-    _finish(_synced(Place.here().made(), []), as_json=as_json)
+    _finish(synced(Place.here().made(), []), as_json=as_json)
 
 
 @knowledge.command()
@@ -92,7 +92,7 @@ def remove(names: tuple[str, ...], as_json: bool) -> None:
                 )
         for name in found:
             store.remove_source(name)
-    _finish(_synced(place, []), as_json=as_json)
+    _finish(synced(place, []), as_json=as_json)
 
 
 @knowledge.command("list")
@@ -169,7 +169,7 @@ def _section(place: Place) -> KnowledgeSection:
     return read_knowledge(load_service(place.root, os.environ).knowledge)
 
 
-def _synced(place: Place, named: Sequence[SourceSettings]) -> "Report":
+def synced(place: Place, named: Sequence[SourceSettings]) -> "Report":
 
     section = _section(place)
     with _index(place).store() as store:

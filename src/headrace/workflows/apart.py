@@ -211,6 +211,8 @@ def main(channel: int) -> None:
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     watching = threading.Thread(target=_end_with_parent, daemon=True)
     watching.start()
+    # As an exception, so that an operation can end what it has begun elsewhere.
+    signal.signal(signal.SIGTERM, _stop)
     with os.fdopen(channel, "wb") as messages, contextlib.ExitStack() as stack:
         lock = threading.Lock()
 
@@ -264,6 +266,11 @@ def _context(order: Order, tell: Tell, stack: contextlib.ExitStack) -> Context:
         say=lambda note: tell(Said(note=note)),
         database=database,
     )
+
+
+def _stop(number: int, frame: object) -> None:
+    del number, frame
+    raise StepStopped("it was ended")
 
 
 def _end_with_parent() -> None:

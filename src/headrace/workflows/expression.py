@@ -103,6 +103,8 @@ def references(value: object) -> Iterator[tuple[tuple[str | int, ...], Expressio
             yield (), Expression(found[1])
     elif isinstance(value, dict):
         for key, item in value.items():
+            for _, expression in references(key):
+                yield (key,), expression
             for at, expression in references(item):
                 yield (key, *at), expression
     elif isinstance(value, list):
@@ -125,7 +127,7 @@ def rendered(value: object, values: Mapping[str, object]) -> object:
             return Expression(whole[1]).value(values)
         return _BRACES.sub(lambda found: _shown(Expression(found[1]).value(values)), value)
     if isinstance(value, dict):
-        return {key: rendered(item, values) for key, item in value.items()}
+        return {str(rendered(key, values)): rendered(item, values) for key, item in value.items()}
     if isinstance(value, list):
         return [rendered(item, values) for item in value]
     return value

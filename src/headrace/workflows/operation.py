@@ -71,6 +71,12 @@ class Context:
         """Of this step of this run alone, the same each time that it is begun again."""
         return f"{self.run_id}/{self.step}"
 
+    @property
+    def memo(self) -> Path:
+        """A file for what must be remembered should this step be begun again; gone with the run."""
+        name = self.folder.name.rpartition(".")[0].rpartition(".")[0]
+        return self.folder.parent / f"{name}.memo"
+
     def check(self) -> None:
         """Raises StepStopped when the run was cancelled."""
         if self.stopping():

@@ -13,7 +13,7 @@ from headrace.cli.place import Place
 from headrace.cli.release.stage import Duration
 from headrace.cli.terminal import print_json
 from headrace.datasets.harvest import Harvest, Wanted, harvest
-from headrace.datasets.store import DatasetStore
+from headrace.datasets.store import Added, DatasetStore
 from headrace.privacy.consent import ConsentStore
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
@@ -21,7 +21,7 @@ from headrace.storage.tables import feedback
 from headrace.telemetry.store import TraceStore
 from headrace.telemetry.trace import Trace
 
-__all__ = ["from_traces"]
+__all__ = ["from_traces", "harvested"]
 
 PAGE = 500
 
@@ -53,27 +53,14 @@ def from_traces(
     finds is masked for good before it is written; each example keeps its trace, person and
     consent, and goes with the person when they are erased.
     """
-    place = Place.here()
     wanted = Wanted(
         least_score=1 if rated == "good" else None,
         model=model,
         language=language,
         template=template,
     )
-    report = Harvest()
-    with place.database() as database:
-        vault = Vault.open(database, place.home, environ=os.environ)
-        held = ConsentStore(database, vault).holding("training")
-        examples = harvest(
-            _turns(TraceStore(database, vault), time.time() - since_s, set(held)),
-            {subject: each.id for subject, each in held.items()},
-            _scores(database),
-            _masker(policy),
-            wanted,
-            report,
-        )
-        store = DatasetStore(database, vault, place.home)
-        added = store.add(name, examples, what=f"traces of the last {since_s / 86_400:g} days")
+    with Place.here().database() as database:
+        added, report, people = harvested(Place.here(), database, name, since_s, wanted, policy)
     if as_json:
         print_json(
             {
@@ -83,7 +70,7 @@ def from_traces(
                 "added": added.rows,
                 "left_out": dict(report.left_out),
                 "masked": dict(report.masked),
-                "people": len(held),
+                "people": people,
             }
         )
         return
@@ -94,6 +81,29 @@ def from_traces(
         click.echo(f"  {count:>8,} × {kind} masked")
     version = added.version
     click.echo(f"{version.reference}: {version.rows:,} rows, {version.digest[:19]}…")
+
+
+def harvested(
+    place: Place, database: Database, name: str, since_s: float, wanted: Wanted, policy: str
+) -> tuple[Added, Harvest, int]:
+    """Add what is wanted of the turns of the last `since_s` seconds to a dataset.
+
+    Returns: what adding came to, what became of the turns, and how many people allow it.
+    """
+    report = Harvest()
+    vault = Vault.open(database, place.home, environ=os.environ)
+    held = ConsentStore(database, vault).holding("training")
+    examples = harvest(
+        _turns(TraceStore(database, vault), time.time() - since_s, set(held)),
+        {subject: each.id for subject, each in held.items()},
+        _scores(database),
+        _masker(place, policy),
+        wanted,
+        report,
+    )
+    store = DatasetStore(database, vault, place.home)
+    added = store.add(name, examples, what=f"traces of the last {since_s / 86_400:g} days")
+    return added, report, len(held)
 
 
 def _turns(traces: TraceStore, since: float, people: set[str]) -> Iterator[Trace]:
@@ -115,13 +125,13 @@ def _scores(database: Database) -> dict[str, int]:
         return {row.trace_id: row.score for row in connection.execute(query)}
 
 
-def _masker(name: str) -> Callable[[str], tuple[str, Iterable[str]]]:
+def _masker(place: Place, name: str) -> Callable[[str], tuple[str, Iterable[str]]]:
     """A text with everything masked that the policy masks or blocks in prompts."""
     from headrace.screening.match import find_matches, merge
     from headrace.screening.placeholder import placeholder_name
     from headrace.screening.policy import PolicyLibrary
 
-    rules = PolicyLibrary.load(Place.here().root, os.environ).get(name).input
+    rules = PolicyLibrary.load(place.root, os.environ).get(name).input
 
     def mask(text: str) -> tuple[str, list[str]]:
         found = merge(find_matches(text, 0, rules.acting, rules))
