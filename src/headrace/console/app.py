@@ -21,6 +21,7 @@ from headrace.console.views.conversation import (
 from headrace.console.views.language import choose_language
 from headrace.console.views.passage import show_passage
 from headrace.console.views.prompts import run_cases, show_prompt, show_prompts
+from headrace.console.views.reviews import decide_review, show_review, show_reviews
 from headrace.console.views.sign_in import show_sign_in, sign_in, sign_out
 from headrace.console.views.trace import rate, show_outcome, show_trace
 from headrace.console.visit import Console, Visit
@@ -86,6 +87,9 @@ def console_routes(platform: Platform) -> list[BaseRoute]:
         get("/prompts", show_prompts),
         get("/prompts/{name}", show_prompt),
         post("/prompts/{name}/run", run_cases),
+        get("/reviews", show_reviews),
+        get("/reviews/{review}", show_review),
+        post("/reviews/{review}/decide", decide_review),
         get("/sign-in", show_sign_in, public=True),
         post("/sign-in", sign_in, public=True),
         post("/sign-out", sign_out, public=True),

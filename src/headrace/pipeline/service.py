@@ -19,6 +19,7 @@ from headrace.pipeline.pipeline import Pipeline
 from headrace.pipeline.tools.toolbox import Toolbox
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
+from headrace.screening.review import ReviewStore
 from headrace.storage.database import Database
 from headrace.storage.writer import BatchWriter
 from headrace.telemetry.feedback import FeedbackStore
@@ -83,6 +84,8 @@ class Platform:
     conversations: ConversationStore
     limiter: Limiter
     cache: AnswerCache
+    reviews: ReviewStore
+    """What policies gave to a person."""
     prompts: PromptStore
     """Every version of a prompt template that was in use."""
     metrics: Metrics

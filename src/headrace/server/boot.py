@@ -27,6 +27,7 @@ from headrace.pipeline.pipeline import Unlock
 from headrace.pipeline.service import Platform
 from headrace.privacy.vault import Vault
 from headrace.prompts.store import PromptStore
+from headrace.screening.review import ReviewStore
 from headrace.server.gauges import DeploymentCollector
 from headrace.server.load import ServiceLoader
 from headrace.server.records import open_writer
@@ -164,6 +165,7 @@ async def boot(
             conversations=conversations,
             limiter=limiter,
             cache=cache,
+            reviews=ReviewStore(database, vault),
             prompts=prompts,
             metrics=metrics,
             recorder=recorder,

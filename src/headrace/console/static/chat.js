@@ -21,14 +21,14 @@ const passage = document.getElementById("passage");
 const texts = new WeakMap(); // exchange's element → its answer as Markdown
 let running = null; // AbortController of the answer being written
 
-async function ask(question) {
+async function ask(question, confirm = "") {
   if (running || !question.trim()) return;
   running = new AbortController();
   const exchange = addExchange(question);
   setBusy(true);
   let outcome = "done";
   try {
-    outcome = await listen(exchange, question, running.signal);
+    outcome = await listen(exchange, question, confirm, running.signal);
   } catch (error) {
     outcome = error.name === "AbortError" ? "stopped" : "lost";
   }
@@ -38,10 +38,11 @@ async function ask(question) {
 }
 
 /** Show the answer as it comes. Gives how it ended: done, failed or lost. */
-async function listen(exchange, question, signal) {
+async function listen(exchange, question, confirm, signal) {
   const fields = new URLSearchParams({ text: question, conversation: composer.dataset.conversation });
   const model = document.getElementById("model");
   if (model) fields.set("model", model.value);
+  if (confirm) fields.set("confirm", confirm); // what a policy asked about, and the reader agreed to
   const response = await fetch(composer.action, { method: "POST", body: fields, signal });
   if (response.status === 401) return location.assign("/sign-in");
   if (!response.headers.get("content-type").startsWith("text/event-stream")) {
@@ -231,7 +232,7 @@ log.addEventListener("click", (event) => {
   else if (target.closest("[data-retry]") && !running) {
     const question = exchange.querySelector(".question p").textContent;
     exchange.remove();
-    ask(question);
+    ask(question, target.closest("[data-retry]").dataset.confirm);
   }
 });
 

@@ -13,6 +13,7 @@ from headrace.console.stream import TurnStream
 from headrace.console.views.conversation import entries
 from headrace.console.visit import Visit
 from headrace.errors import HeadraceError, InvalidRequest, NotFound
+from headrace.pipeline.steps.screen.decision import CONFIRM
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Span, Trace
 from headrace.types import Message
@@ -65,6 +66,7 @@ async def ask(visit: Visit) -> Response:
         conversation=conversation,
         model=form.get("model") or None,
         stream=True,
+        metadata={CONFIRM: confirm} if (confirm := form.get(CONFIRM)) else {},
     )
     return TurnStream(visit.platform.service.pipeline, turn, _Words(visit))
 
