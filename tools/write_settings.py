@@ -19,6 +19,7 @@ from headrace.config.field_doc import class_doc, field_docs
 from headrace.config.kind import alternatives
 from headrace.config.load import parse_service
 from headrace.config.model import (
+    AdapterConfig,
     ConversationsConfig,
     ParamsConfig,
     PlaceConfig,
@@ -91,6 +92,7 @@ def tables() -> Iterator[str]:
     yield from _table("traces", "`traces:`", TracesConfig)
     yield from _table("conversations", "`conversations:`", ConversationsConfig)
     yield from _table("models.NAME.deployments[]", "Every deployment", PlaceConfig)
+    yield from _table("models.NAME", "A model with an adapter (`models.NAME:`)", AdapterConfig)
     yield from _table("models.NAME.balance", "`models.NAME.balance:`", BalanceSettings)
     for part in (QueueSettings, RetrySettings, HealthSettings, HedgeSettings):
         group = part.__name__.removesuffix("Settings").lower()

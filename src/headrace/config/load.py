@@ -9,6 +9,7 @@ from typing import TypeVar
 from headrace.config.database import read_database
 from headrace.config.explain import describe
 from headrace.config.model import (
+    AdapterConfig,
     ConversationsConfig,
     DeploymentConfig,
     ModelConfig,
@@ -37,6 +38,7 @@ _FIELDS = (
     "releases", "database",
 )  # fmt: skip
 _MODEL_FIELDS = ("deployments", "balance", "params", "price")
+_ADAPTER_FIELDS = AdapterConfig.__struct_fields__
 _PLACE_FIELDS = PlaceConfig.__struct_fields__
 
 
@@ -178,7 +180,50 @@ def _models(node: Node) -> dict[str, ModelConfig]:
     models = node.child("models")
     if "" in _mapping(models):
         raise models.error("a model needs a name", "")
-    return {name: _model(models.child(name), name) for name in _mapping(models)}
+    nodes = {name: models.child(name) for name in _mapping(models)}
+    adapted = {name for name, each in nodes.items() if _is_adapted(each)}
+    found = {name: _model(each, name) for name, each in nodes.items() if name not in adapted}
+    # In the order of the file: the first one is the default.
+    return {
+        name: _adapted(each, name, found, nodes) if name in adapted else found[name]
+        for name, each in nodes.items()
+    }
+
+
+def _is_adapted(node: Node) -> bool:
+    return isinstance(node.value, dict) and not node.value.keys().isdisjoint(_ADAPTER_FIELDS)
+
+
+def _adapted(
+    node: Node, name: str, bases: Mapping[str, ModelConfig], nodes: Mapping[str, Node]
+) -> ModelConfig:
+    """A model that is another one with an adapter on it."""
+    fields = _mapping(node)
+    if "deployments" in fields:
+        raise node.error(
+            "a model has deployments of its own, or a base with an adapter",
+            "deployments",
+            hint="take the deployments away: those of `base` serve it",
+        )
+    _known(node, fields, (*_ADAPTER_FIELDS, "params", "price"))
+    adapter = node.only(*_ADAPTER_FIELDS).convert(AdapterConfig)
+    base = bases.get(adapter.base)
+    if base is None and adapter.base in nodes:
+        raise node.error(
+            f"{adapter.base!r} has an adapter itself", "base", hint="name the model below both"
+        )
+    if base is None:
+        hint = did_you_mean(adapter.base, bases, kind="models")
+        raise node.error(f"no model is called {adapter.base!r}", "base", hint=hint)
+    return ModelConfig(
+        name=name,
+        deployments=base.deployments,
+        params=_section(node, "params", ParamsConfig) if fields.get("params") else base.params,
+        price=_section(node, "price", PriceConfig) if fields.get("price") else base.price,
+        node=node,
+        balance=base.balance,
+        adapter=adapter,
+    )
 
 
 def _model(node: Node, name: str) -> ModelConfig:

@@ -9,6 +9,7 @@ from msgspec import Meta
 from headrace.config.node import Node
 
 __all__ = [
+    "AdapterConfig",
     "ConversationsConfig",
     "DeploymentConfig",
     "ModelConfig",
@@ -87,6 +88,18 @@ class DeploymentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that every deployment may have."""
 
 
+class AdapterConfig(_Section, frozen=True, kw_only=True):
+    """A model that is another one with a LoRA adapter on it (`models.NAME`, instead of deployments)."""
+
+    base: Annotated[str, Meta(min_length=1)]
+    """The model that it sits on; its deployments serve this one too."""
+    adapter: Annotated[str, Meta(min_length=1)]
+    """Where the adapter comes from: `registry:sha256:…` (of a fine-tune here) or `file:PATH` (a GGUF
+    adapter; where a vLLM server serves the base: the folder with its PEFT files)."""
+    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    """SHA-256 of a `file:` adapter; one that differs is refused. Absent: the first one seen is pinned."""
+
+
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A logical model (`models.NAME`)."""
 
@@ -97,6 +110,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     balance: Node | None = None
     """How its deployments share the calls; read by models/balance/settings.py."""
+    adapter: AdapterConfig | None = None
+    """What sits on its base model; the deployments are the base's then."""
 
 
 class RequireConfig(_Section, frozen=True, kw_only=True):

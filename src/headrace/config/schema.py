@@ -15,6 +15,7 @@ from msgspec import inspect
 
 from headrace.config.field_doc import class_doc, field_docs
 from headrace.config.model import (
+    AdapterConfig,
     ConversationsConfig,
     ModelConfig,
     ParamsConfig,
@@ -65,7 +66,9 @@ def service_schema(
             "type": "object",
             "minProperties": 1,
             "propertyNames": {"minLength": 1},
-            "additionalProperties": _model(definitions, backends, sections),
+            "additionalProperties": {
+                "anyOf": [_model(definitions, backends, sections), _adapted(definitions)]
+            },
         },
         "routes": {
             "description": docs["routes"],
@@ -135,6 +138,15 @@ def _model(
         "required": ["deployments"],
         "additionalProperties": False,
     }
+
+
+def _adapted(definitions: Definitions) -> Schema:
+    """A model that is another one with an adapter on it."""
+    return definitions.extended(
+        AdapterConfig,
+        params=_section(definitions, ParamsConfig),
+        price=_section(definitions, PriceConfig),
+    )
 
 
 def _deployment(definitions: Definitions, backends: Mapping[str, type[msgspec.Struct]]) -> Schema:

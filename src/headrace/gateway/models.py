@@ -4,6 +4,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from headrace.errors import UnknownModel
 from headrace.gateway.call import Call
 
 __all__ = ["list_models", "show_model"]
@@ -12,7 +13,9 @@ __all__ = ["list_models", "show_model"]
 async def list_models(call: Call) -> None:
     """Every model of the service; the built-in ones, which embed only, last."""
     models = call.service.models
-    listed = [_model(call, name) for name in (*models.names(), *models.embedding_names())]
+    names = [*models.names(), *models.embedding_names()]
+    # A fine-tune is there for those alone whose it is.
+    listed = [_model(call, n) for n in names if models.get(n).is_open_to(call.principal)]
     body = {"object": "list", "data": listed}
     await call.respond(msgspec.json.encode(body))
 
@@ -20,7 +23,9 @@ async def list_models(call: Call) -> None:
 async def show_model(call: Call) -> None:
     """One model; UnknownModel names the nearest."""
     name = unquote(call.path.removeprefix("/v1/models/"))
-    await call.respond(msgspec.json.encode(_model(call, call.service.models.get(name).name)))
+    if not call.service.models.get(name).is_open_to(call.principal):
+        raise UnknownModel.named(name, ())
+    await call.respond(msgspec.json.encode(_model(call, name)))
 
 
 def _model(call: Call, name: str) -> dict[str, object]:

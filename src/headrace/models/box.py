@@ -20,6 +20,7 @@ from headrace.config.model import (
 )
 from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError, UnknownModel, did_you_mean
+from headrace.models.adapted import AdapterSource, resolve_adapter
 from headrace.models.backend import Backend
 from headrace.models.balance.settings import BalanceSettings
 from headrace.models.deployment import Deployment, Runner
@@ -29,6 +30,7 @@ from headrace.models.model import Model, Route, Target
 from headrace.models.progress import Progress
 from headrace.models.residency import permitted_regions
 from headrace.models.route import judge_models, route_of
+from headrace.models.tuned import TunedModel
 from headrace.types import Params
 
 __all__ = [
@@ -52,7 +54,6 @@ RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
 RETIRE_WITHIN_S = 60.0
 """Answers that run longer on such a model break off."""
-
 
 Judge: TypeAlias = Callable[[RequireConfig], Mapping[str, Sequence[str]]]
 
@@ -89,6 +90,12 @@ def backend_types() -> Mapping[str, BackendType]:
     return {name: _loaded(name) for name in backend_names()}
 
 
+Adapted: TypeAlias = Callable[
+    [msgspec.Struct, AdapterSource, Sequence[AdapterSource]], tuple[BackendType, msgspec.Struct]
+]
+"""What serves a deployment's model with an adapter on it: `BackendType.adapted`, where there is one."""
+
+
 class ModelBox:
     """All models of a service, by name. The first one declared is the default."""
 
@@ -100,13 +107,16 @@ class ModelBox:
         *,
         judge: Judge | None = None,
         builtin: Mapping[str, Model] | None = None,
+        tuned: Mapping[str, Model] | None = None,
     ) -> None:
         """
         Args:
             judge: what each model misses of some requirements; None: nobody can tell.
             builtin: models that are there without being declared, for who asks for them by name.
+            tuned: fine-tunes that are served without being declared.
         """
-        self._models = models
+        self._declared = models
+        self._models = {**models, **(tuned or {})}
         self._builtin = builtin or {}
         self._judge = judge
         self._missed: dict[bytes, Mapping[str, Sequence[str]]] = {}
@@ -123,6 +133,7 @@ class ModelBox:
         *,
         reuse: "ModelBox | None" = None,
         only: Collection[str] | None = None,
+        tuned: Collection[TunedModel] = (),
     ) -> "ModelBox":
         """The models that the configuration declares; nothing runs yet.
 
@@ -132,13 +143,15 @@ class ModelBox:
 
         Args:
             only: just these models, and no routes.
+            tuned: fine-tunes that are served without being declared.
 
         Raises:
             ConfigError: an unknown backend, settings that it does not take, or a rule that leaves
                 nothing to ask.
         """
-        builder = _Builder(config, home, environ, reuse.runners if reuse is not None else {})
         names = config.models if only is None else [n for n in config.models if n in only]
+        builder = _Builder(config, home, environ, reuse.runners if reuse is not None else {})
+        builder.gather([*(config.models[n] for n in names), *(each.config for each in tuned)])
         models = {name: builder.model(config.models[name]) for name in names}
         builtin = {
             name: builder.model(each, is_here=True)
@@ -149,7 +162,14 @@ class ModelBox:
             name: route_of(name, route, config, models, builder.facts)
             for name, route in (config.routes if only is None else {}).items()
         }
-        return cls(models, routes, builder.runners, judge=builder.judge, builtin=builtin)
+        return cls(
+            models,
+            routes,
+            builder.runners,
+            judge=builder.judge,
+            builtin=builtin,
+            tuned={each.config.name: builder.tuned(each) for each in tuned},
+        )
 
     @property
     def runners(self) -> Mapping[bytes, Runner]:
@@ -247,8 +267,8 @@ class ModelBox:
         return self._missed[key]
 
     def digests(self) -> dict[str, object]:
-        """What each model serves, for the release digest."""
-        targets: list[Target] = [*self._models.values(), *self._routes.values()]
+        """What each declared model serves, for the release digest."""
+        targets: list[Target] = [*self._declared.values(), *self._routes.values()]
         return {target.name: target.describe() for target in targets}
 
 
@@ -288,6 +308,28 @@ class _Builder:
         self._running = running
         self.runners: dict[bytes, Runner] = {}
         self.facts = Facts(config, environ)
+        self._sources: dict[str, AdapterSource] = {}
+        """Of each model with an adapter, where that lies."""
+        self._beside: dict[str, list[AdapterSource]] = {}
+        """All adapters of a base, in an order that only they decide."""
+
+    def gather(self, models: Sequence[ModelConfig]) -> None:
+        """Look where the adapters of these models lie: those of one base share a process.
+
+        Raises:
+            ConfigError: one is not there, or its base takes none.
+        """
+        for each in models:
+            if each.adapter is None:
+                continue
+            as_folder = bool(getattr(backend_type(each.deployments[0]), "reads_folder", False))
+            found = resolve_adapter(each, self._home, as_folder=as_folder)
+            self._sources[each.name] = found
+            beside = self._beside.setdefault(each.adapter.base, [])
+            if found not in beside:
+                beside.append(found)
+        for several in self._beside.values():
+            several.sort(key=lambda source: (source.digest, source.reference))
 
     def judge(self, require: RequireConfig) -> Mapping[str, Sequence[str]]:
         """What each declared model does not meet, as a route would see it."""
@@ -322,9 +364,25 @@ class _Builder:
             else permitted_regions(self._config.residency, regions, config.node),
         )
 
+    def tuned(self, tuned: TunedModel) -> Model:
+        """A fine-tune, which only some keys may ask."""
+        model = self.model(tuned.config)
+        model.owner = tuned.served
+        return model
+
     def _runner(self, config: ModelConfig, declared: DeploymentConfig, position: int) -> Runner:
         kind = backend_type(declared)
         settings = self._completed(kind, declared.settings.convert(kind.Settings), config, position)
+        if config.adapter is not None:
+            adapted: Adapted | None = getattr(kind, "adapted", None)
+            if adapted is None:
+                raise config.node.error(
+                    f"the backend {declared.backend!r} of {config.adapter.base!r} takes no adapters",
+                    "base",
+                    hint="`embedded` does, and the backends of OpenAI-compatible servers (vLLM)",
+                )
+            beside = self._beside[config.adapter.base]
+            kind, settings = adapted(settings, self._sources[config.name], beside)
         key = msgspec.json.encode([declared.backend, settings])
         runner = self.runners.get(key) or self._running.get(key)
         if runner is None:

@@ -4,6 +4,7 @@ HeadraceError
 ├── InvalidRequest
 │   └── NotOffered              this protocol has no words for it: another model's may
 ├── WeightsUnavailable          the weights cannot be fetched, or are not the expected ones
+│   └── AdapterUnusable         an adapter is another base's, or none
 └── ModelUnavailable            a deployment is down or broke off: another may be tried
     ├── DeploymentThrottled     it said 429, or has no room; when to come back
     ├── DeploymentMisconfigured it refused our key, has no such model, or wants to be paid
@@ -13,6 +14,7 @@ HeadraceError
 from headrace.errors import HeadraceError, InvalidRequest, ModelUnavailable
 
 __all__ = [
+    "AdapterUnusable",
     "DeploymentMisconfigured",
     "DeploymentThrottled",
     "DeploymentTimeout",
@@ -29,6 +31,10 @@ class WeightsUnavailable(HeadraceError):
     """The weights cannot be had: offline, not found, no space, or a checksum differs."""
 
     code = "weights_unavailable"
+
+
+class AdapterUnusable(WeightsUnavailable):
+    """A file is no LoRA adapter, or was trained on other weights than those it is to sit on."""
 
 
 class DeploymentThrottled(ModelUnavailable):

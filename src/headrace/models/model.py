@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 
+from headrace.access.principal import Principal
 from headrace.errors import ModelUnavailable
 from headrace.models.ask import Ask, Asking
 from headrace.models.backend import Call, Embeddings
@@ -15,6 +16,7 @@ from headrace.models.balance.settings import BalanceSettings
 from headrace.models.deployment import Deployment
 from headrace.models.estimate import estimate_tokens
 from headrace.models.hedge import HedgedAsk
+from headrace.models.tuned import Tuned
 from headrace.types import Message, Params, TextKind
 
 __all__ = ["Model", "Route", "Target", "prefix_of"]
@@ -33,6 +35,12 @@ class Target(ABC):
     """Defaults of inference parameters, below the request's and the template's."""
     regions: frozenset[str] | None
     """The only regions whose deployments may be asked; None: any."""
+    owner: Tuned | None = None
+    """Whose fine-tune it is; None: it is everybody's."""
+
+    def is_open_to(self, principal: Principal) -> bool:
+        """Whether somebody may ask it at all; for whom it is not, it is not there."""
+        return self.owner is None or self.owner.is_open_to(principal)
 
     @abstractmethod
     def order(self) -> Sequence["Model"]:
@@ -193,8 +201,10 @@ class Model(Target):
             self.balancer.saw_rtt(key, rtt_s)
 
     def describe(self) -> object:
+        adapters = [getattr(each.backend, "adapter", None) for each in self.deployments]
         return {
             "deployments": [each.backend.digest for each in self.deployments],
+            **({"adapters": adapters} if any(adapters) else {}),
             # Decides which turns still fit, and which prompts are refused.
             "context_tokens": self.context_tokens,
             "params": self.params,

@@ -7,6 +7,7 @@ from headrace.access.limits.admission import Admission
 from headrace.access.limits.estimate import reserved_tokens
 from headrace.access.limits.limiter import Limiter
 from headrace.access.principal import Principal
+from headrace.errors import UnknownModel
 from headrace.models.estimate import estimate_text_tokens, estimate_tokens
 from headrace.models.model import Target
 from headrace.pipeline.turn import Turn
@@ -21,6 +22,7 @@ async def admit_turn(limiter: Limiter, turn: Turn, target: Target) -> Admission:
     Raises:
         LimitExceeded, QuotaExceeded: a limit has no room for it.
         LimitsUnavailable: the shared counters are away, and nobody gets in then.
+        UnknownModel: it is somebody else's fine-tune.
     """
     prompt_tokens = estimate_tokens(turn.messages)
     most = turn.params.max_tokens or turn.template_params.max_tokens or target.params.max_tokens
@@ -38,6 +40,9 @@ async def admit_inputs(
 
 
 async def _admit(limiter: Limiter, principal: Principal, target: Target, usage: Usage) -> Admission:
+    if not target.is_open_to(principal):
+        # As if there were none: its name may tell what somebody else has trained.
+        raise UnknownModel.named(target.name, ())
     # The first that is asked stands for all: a dearer fall-back is counted when it has answered.
     first = target.order()[0].deployments[0]
     admitted = limiter.admit(

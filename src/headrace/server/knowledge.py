@@ -9,6 +9,7 @@ from headrace.knowledge.entities.settings import Glossary, read_entities
 from headrace.knowledge.passage import Retriever
 from headrace.models.box import ModelBox
 from headrace.models.embedder import ModelEmbedder
+from headrace.models.tuned import SERVED_FILE
 from headrace.pipeline.service import Service
 from headrace.prompts.store import TAGS_FILE
 from headrace.releases.channel import SERVING_FILE
@@ -60,7 +61,7 @@ def read_glossary(config: ServiceConfig, home: Path, environ: Mapping[str, str])
 
 def watched_files(home: Path) -> Sequence[Path]:
     """The files of the home that a service is made of: another version of any makes a new one."""
-    return [home / TAGS_FILE, home / CURRENT, home / SERVING_FILE]
+    return [home / TAGS_FILE, home / CURRENT, home / SERVING_FILE, home / SERVED_FILE]
 
 
 async def retire(new: Service, old: Service, *, unused: bool = False) -> None:

@@ -27,6 +27,7 @@ from headrace.prompts.store import PromptStore
 from headrace.releases.channel import served_root
 from headrace.screening.policy import PolicyLibrary
 from headrace.server.knowledge import open_knowledge, read_glossary
+from headrace.server.tuned import tuned_models
 from headrace.storage.errors import StateUnusable
 
 __all__ = ["ServiceLoader"]
@@ -102,7 +103,8 @@ class ServiceLoader:
                 _log.warning("database: in use after the next start")
             config = msgspec.structs.replace(config, database=self._database)
         read_limits(config.limits)
-        models = ModelBox.build(config, self._home, self.environ, reuse=reuse)
+        tuned = await asyncio.to_thread(tuned_models, config, self._home)
+        models = ModelBox.build(config, self._home, self.environ, reuse=reuse, tuned=tuned)
         prompts = PromptLibrary.load(root, self.environ)
         prompts = await asyncio.to_thread(self._versioned, prompts)
         policies = PolicyLibrary.load(root, self.environ)

@@ -6,15 +6,17 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from headrace.errors import ModelUnavailable
+from headrace.models.adapted import AdapterSource
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.embedded.errors import error_of
 from headrace.models.embedded.request import chat_body, completion_body
 from headrace.models.embedded.runtime import Runtime, runtime_for
-from headrace.models.embedded.settings import EmbeddedSettings
+from headrace.models.embedded.settings import AdaptedSettings, EmbeddedSettings, RuntimeSettings
 from headrace.models.embedded.stream import UsageSum, deltas_of, events_of
 from headrace.models.embedded.tools import (
     calls_in,
@@ -27,6 +29,9 @@ from headrace.models.http import Address, HttpClient
 from headrace.models.progress import Progress
 from headrace.models.store import ModelStore
 from headrace.types import Delta, Deltas, Message, TextKind, Usage
+
+if TYPE_CHECKING:
+    from headrace.models.embedded.adapted import AdaptedBackend
 
 __all__ = ["EmbeddedBackend", "EmbeddedSettings"]
 
@@ -43,6 +48,10 @@ class EmbeddedBackend:
 
     provider = "llama_cpp"
     Settings = EmbeddedSettings
+    reads_folder = False
+    """Of an adapter, it loads the GGUF file."""
+    place: int | None = None
+    """Of its adapter among those of the process."""
 
     def __init__(self, settings: EmbeddedSettings, *, name: str, root: Path, home: Path) -> None:
         self.settings = settings
@@ -62,6 +71,20 @@ class EmbeddedBackend:
         self._knows_tools = False
         """Whether the model's own chat template does."""
 
+    @classmethod
+    def adapted(
+        cls, settings: EmbeddedSettings, adapter: AdapterSource, beside: Sequence[AdapterSource]
+    ) -> "tuple[type[AdaptedBackend], AdaptedSettings]":
+        """What serves the same weights with an adapter on them.
+
+        Args:
+            beside: all adapters that the same process is to have, this one included.
+        """
+        from headrace.models.embedded.adapted import AdaptedBackend
+
+        fields = msgspec.structs.asdict(settings)
+        return AdaptedBackend, AdaptedSettings(**fields, adapters=tuple(beside), adapter=adapter)
+
     async def start(self, progress: Progress | None = None) -> None:
         """Fetch the weights if they are not here yet, load them, and answer.
 
@@ -73,7 +96,7 @@ class EmbeddedBackend:
         """
         if self._runtime is not None:
             return
-        runtime = runtime_for(self.settings, self._store)
+        runtime = self._new_runtime()
         await runtime.start(progress)
         self.digest = runtime.digest
         self._runtime = runtime
@@ -130,17 +153,18 @@ class EmbeddedBackend:
             InvalidRequest: llama.cpp refuses a parameter.
         """
         if call.completion:
-            return self._stream("/v1/completions", completion_body(call))
+            return self._stream("/v1/completions", completion_body(call, self.place))
         call = msgspec.structs.replace(call, params=only_the_chosen(call.params))
         if self._knows_tools:
-            return self._stream("/v1/chat/completions", chat_body(call))
-        deltas = self._stream("/v1/chat/completions", chat_body(described(call)))
+            return self._stream("/v1/chat/completions", chat_body(call, self.place))
+        deltas = self._stream("/v1/chat/completions", chat_body(described(call), self.place))
         return calls_in(deltas, forced=is_forced(call.params)) if call.params.tools else deltas
 
     async def _stream(self, path: str, body: bytes) -> Deltas:
         usage = UsageSum()
         async with (
             self._gate,
+            self._turn(),
             # llama.cpp's server closes after a stream without announcing it, so ask it to.
             self._http().request("POST", path, body, keep_alive=False) as reply,
         ):
@@ -170,6 +194,14 @@ class EmbeddedBackend:
             vectors += [each.embedding for each in answer.data]
             tokens += answer.usage.prompt_tokens
         return Embeddings(vectors=vectors, usage=Usage(prompt_tokens=tokens))
+
+    def _new_runtime(self) -> Runtime:
+        """What `start` is to start."""
+        return runtime_for(RuntimeSettings(**msgspec.structs.asdict(self.settings)), self._store)
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        """What a generation waits for besides room."""
+        return nullcontext()
 
     def _alone(self) -> AbstractAsyncContextManager[None]:
         return self._runtime.alone() if self._runtime is not None else nullcontext()

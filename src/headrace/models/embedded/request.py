@@ -10,9 +10,13 @@ __all__ = ["chat_body", "completion_body"]
 _encode = msgspec.json.Encoder().encode
 
 
-def chat_body(call: Call) -> bytes:
-    """Body of `POST /v1/chat/completions`, always streamed with usage."""
-    fields = _fields(call.params)
+def chat_body(call: Call, adapter: int | None = None) -> bytes:
+    """Body of `POST /v1/chat/completions`, always streamed with usage.
+
+    Args:
+        adapter: its place among those of the process; None: the process has none.
+    """
+    fields = _fields(call.params, adapter)
     params = call.params
     if params.tools is not None:
         fields["tools"] = params.tools
@@ -28,15 +32,15 @@ def chat_body(call: Call) -> bytes:
     return _encode({**fields, "messages": call.messages})
 
 
-def completion_body(call: Call) -> bytes:
+def completion_body(call: Call, adapter: int | None = None) -> bytes:
     """Body of `POST /v1/completions`: the prompt as it is, without the chat template."""
-    fields = _fields(call.params)
+    fields = _fields(call.params, adapter)
     if call.params.logprobs:
         fields["logprobs"] = max(1, call.params.top_logprobs or 0)
     return _encode({**fields, "prompt": call.messages[0].text()})
 
 
-def _fields(params: Params) -> dict[str, object]:
+def _fields(params: Params, adapter: int | None) -> dict[str, object]:
     fields: dict[str, object] = {
         **params.extra,
         "stream": True,
@@ -44,6 +48,9 @@ def _fields(params: Params) -> dict[str, object]:
         # The prefix of a conversation stays in the slot's memory between its turns.
         "cache_prompt": True,
     }
+    if adapter is not None:
+        # Over what the client sent: the adapters beside may be somebody else's.
+        fields["lora"] = [{"id": adapter, "scale": 1.0}]
     for name in ("temperature", "top_p", "max_tokens", "stop", "seed", "n", "presence_penalty"):
         value = getattr(params, name)
         if value is not None:

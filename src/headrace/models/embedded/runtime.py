@@ -4,23 +4,26 @@
 its service is loaded; then every embedded deployment asks the one it names (server/workers).
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol, TypeAlias
 
+from headrace.models.adapted import AdapterSource
 from headrace.models.embedded.cpu import usable_cpus
-from headrace.models.embedded.settings import EmbeddedSettings
+from headrace.models.embedded.fit import check_fit
+from headrace.models.embedded.settings import RuntimeSettings
 from headrace.models.embedded.supervisor import Supervisor
 from headrace.models.embedded.worker import WorkerSettings
 from headrace.models.fetch.background import fetch_in_background
 from headrace.models.progress import Progress
-from headrace.models.store import ModelStore
+from headrace.models.store import Kept, ModelStore
 
 __all__ = ["OwnRuntime", "Runtime", "Runtimes", "runtime_for", "use_runtimes"]
 
 
 class Runtime(Protocol):
-    """llama.cpp's server with one GGUF file, on a Unix socket."""
+    """llama.cpp's server with one GGUF file, and adapters to it, on a Unix socket."""
 
     @property
     def socket(self) -> str:
@@ -64,7 +67,7 @@ class OwnRuntime:
 
     def __init__(
         self,
-        settings: EmbeddedSettings,
+        settings: RuntimeSettings,
         store: ModelStore,
         *,
         callers: int = 1,
@@ -95,6 +98,7 @@ class OwnRuntime:
         settings = self._settings
         kept = await fetch_in_background(self._store, settings.weights, settings.sha256, progress)
         self.digest = kept.sha256
+        adapters = [await self._adapter(each, kept, progress) for each in settings.adapters]
         supervisor = Supervisor(
             WorkerSettings(
                 weights=str(kept.path),
@@ -104,12 +108,21 @@ class OwnRuntime:
                 threads=settings.threads or usable_cpus(),
                 gpu_layers=settings.gpu_layers,
                 requests=self._callers * settings.asked,
-                prompt_cache_mb=settings.prompt_cache_mb,
+                # llama.cpp keeps prompts without regard to the adapter that read them, and would
+                # answer one adapter's request from another's: docs/decisions/0084-adapters.md.
+                prompt_cache_mb=0 if adapters else settings.prompt_cache_mb,
+                adapters=adapters,
             ),
             changed=self._changed,
         )
         await supervisor.start()
         self._supervisor = supervisor
+
+    async def _adapter(self, source: AdapterSource, base: Kept, progress: Progress | None) -> str:
+        """An adapter's file, once it is known to fit."""
+        kept = await fetch_in_background(self._store, source.reference, source.sha256, progress)
+        await asyncio.to_thread(check_fit, source, kept.path, base)
+        return str(kept.path)
 
     def is_ready(self) -> bool:
         return self._supervisor is not None and self._supervisor.is_ready()
@@ -134,7 +147,7 @@ class OwnRuntime:
             await supervisor.stop()
 
 
-Runtimes: TypeAlias = Callable[[EmbeddedSettings, ModelStore], Runtime]
+Runtimes: TypeAlias = Callable[[RuntimeSettings, ModelStore], Runtime]
 
 _runtimes: Runtimes = OwnRuntime
 
@@ -145,6 +158,6 @@ def use_runtimes(runtimes: Runtimes) -> None:
     _runtimes = runtimes
 
 
-def runtime_for(settings: EmbeddedSettings, store: ModelStore) -> Runtime:
+def runtime_for(settings: RuntimeSettings, store: ModelStore) -> Runtime:
     """A runtime for these settings, not started yet."""
     return _runtimes(settings, store)

@@ -5,7 +5,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["EmbeddedSettings"]
+from headrace.models.adapted import AdapterSource
+
+__all__ = ["AdaptedSettings", "EmbeddedSettings", "RuntimeSettings"]
 
 
 class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,3 +37,27 @@ class EmbeddedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         turn.
         """
         return 2 * self.parallel
+
+
+class RuntimeSettings(EmbeddedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one process is to load. Made from a deployment's settings, never written by a user."""
+
+    adapters: tuple[AdapterSource, ...] = ()
+    """LoRA adapters beside the weights. With any, every request says which one, by its place."""
+
+
+class AdaptedSettings(RuntimeSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one model with an adapter is."""
+
+    adapter: AdapterSource
+    """One of `adapters`."""
+
+    @property
+    def place(self) -> int:
+        return self.adapters.index(self.adapter)
+
+    def of_process(self) -> RuntimeSettings:
+        """What all models on the same base with the same adapters beside have in common."""
+        fields = msgspec.structs.asdict(self)
+        del fields["adapter"]
+        return RuntimeSettings(**fields)

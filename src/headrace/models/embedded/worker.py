@@ -32,6 +32,8 @@ class WorkerSettings(msgspec.Struct):
     requests: int
     """Generations that may be asked for at the same time, waiting ones included."""
     prompt_cache_mb: int
+    adapters: list[str] = []
+    """GGUF files of LoRA adapters; a request names one by its place here."""
 
 
 def main() -> int:
@@ -65,6 +67,11 @@ def _serve(settings: WorkerSettings) -> object:
     # Nothing to fit: sizes are ours to say. Leaving it out saves 0.15 s of each start.
     params.fit_params = False
     params.n_gpu_layers = settings.gpu_layers
+    # Loaded, and off until a request says otherwise.
+    params.lora_adapters = [
+        xllamacpp.CommonAdapterLoraInfo(each, 0.0) for each in settings.adapters
+    ]
+    params.lora_init_without_apply = True
     params.hostnames = [settings.socket]
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from headrace.errors import HeadraceError
-from headrace.models.embedded.settings import EmbeddedSettings
+from headrace.models.embedded.settings import RuntimeSettings
 
 __all__ = [
     "Begin",
@@ -151,7 +151,7 @@ class NeedRuntime(_Message, frozen=True, kw_only=True):
 
     name: str
     """One name for equal settings."""
-    settings: EmbeddedSettings
+    settings: RuntimeSettings
 
 
 class LeaveRuntime(_Message, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import msgspec
 
 from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.embedded.runtime import OwnRuntime
-from headrace.models.embedded.settings import EmbeddedSettings
+from headrace.models.embedded.settings import RuntimeSettings
 from headrace.models.progress import Progress
 from headrace.models.store import ModelStore
 from headrace.server.workers.message import (
@@ -169,7 +169,7 @@ class SharedRuntimes:
         self._users: dict[str, set[_SharedRuntime]] = {}
         self._known: dict[str, RuntimeIs] = {}
 
-    def __call__(self, settings: EmbeddedSettings, store: ModelStore) -> "_SharedRuntime":
+    def __call__(self, settings: RuntimeSettings, store: ModelStore) -> "_SharedRuntime":
         del store  # the supervisor has its own, of the same folder
         return _SharedRuntime(self, settings)
 
@@ -198,7 +198,7 @@ class SharedRuntimes:
 class _SharedRuntime:
     """`Runtime`, run by the supervisor."""
 
-    def __init__(self, runtimes: SharedRuntimes, settings: EmbeddedSettings) -> None:
+    def __init__(self, runtimes: SharedRuntimes, settings: RuntimeSettings) -> None:
         self.settings = settings
         self._runtimes = runtimes
         self._name = hashlib.sha256(msgspec.json.encode(settings)).hexdigest()[:32]
