@@ -37,6 +37,8 @@ NEVER_ON_THE_PAGE = {
     "comment_failed",
     "release_invalid", "scorer_failed", "tool_failed", "tool_unavailable",
     "unreadable_document",
+    # Steps of workflows end with it; a run's page shows its own words.
+    "step_failed",
 }  # fmt: skip
 _CALL = re.compile(r"""(?:\bt|\bother|\.language)(?:\.get)?\(\s*["']([\w.]+)["']\s*(~|[+])?""")
 

@@ -24,6 +24,13 @@ from headrace.console.views.prompts import run_cases, show_prompt, show_prompts
 from headrace.console.views.reviews import decide_review, show_review, show_reviews
 from headrace.console.views.sign_in import show_sign_in, sign_in, sign_out
 from headrace.console.views.trace import rate, show_outcome, show_trace
+from headrace.console.views.workflows import (
+    act_on_run,
+    show_run,
+    show_workflow,
+    show_workflows,
+    start_run,
+)
 from headrace.console.visit import Console, Visit
 from headrace.errors import (
     HeadraceError,
@@ -36,6 +43,7 @@ from headrace.errors import (
 from headrace.pipeline.service import Platform
 from headrace.prompts.errors import UnknownVersion
 from headrace.storage.errors import StateUnusable
+from headrace.workflows.errors import RunRefused
 
 __all__ = ["console_routes"]
 
@@ -52,6 +60,7 @@ _STATUS_BY_CODE = {
     UnknownVersion.code: 404,
     PayloadTooLarge.code: 413,
     StateUnusable.code: 503,
+    RunRefused.code: 409,
 }
 
 
@@ -90,6 +99,11 @@ def console_routes(platform: Platform) -> list[BaseRoute]:
         get("/reviews", show_reviews),
         get("/reviews/{review}", show_review),
         post("/reviews/{review}/decide", decide_review),
+        get("/workflows", show_workflows),
+        get("/workflows/{name}", show_workflow),
+        post("/workflows/{name}/run", start_run),
+        get("/runs/{run}", show_run),
+        post("/runs/{run}", act_on_run),
         get("/sign-in", show_sign_in, public=True),
         post("/sign-in", sign_in, public=True),
         post("/sign-out", sign_out, public=True),
