@@ -17,7 +17,7 @@ from headrace.errors import HeadraceError
 from headrace.models.backend import Call
 from headrace.models.embedded.errors import error_of
 from headrace.models.embedded.runtime import OwnRuntime
-from headrace.models.embedded.settings import EmbeddedSettings
+from headrace.models.embedded.settings import RuntimeSettings
 from headrace.models.embedded.tools import described
 from headrace.models.http import Address, HttpClient
 from headrace.models.store import ModelStore
@@ -73,7 +73,7 @@ async def open_tongue(base: Base, home: Path, root: Path) -> AsyncIterator[Tongu
     if not base.is_gguf:
         yield _FolderTongue(base.path)
         return
-    settings = EmbeddedSettings(
+    settings = RuntimeSettings(
         weights=f"file:{base.path}", sha256=base.sha256, context_tokens=_LEAST_CONTEXT, parallel=1
     )
     runtime = OwnRuntime(settings, ModelStore(home / "models", root=root))
