@@ -123,6 +123,11 @@ def check_found(
             )
             hint = f"add `detectors: {{{who[0]}: on}}`" if who else "switch its detector on"
             raise node.error("no detector that is on reports this kind", name, kind, hint=hint)
+    for at, kind in enumerate(resolved.residency.kinds if resolved.residency else ()):
+        if all(rule.action == "allow" for rule in rules["input"].get(kind, ())):
+            hint = f"add `input: {{{kind}: flag}}`, so that they are"
+            where = ("residency", "kinds", at) if section(node, "residency") else ()
+            raise node.error(f"prompts are not looked at for {kind!r}", *where, hint=hint)
     said = {kind for side in rules.values() for kind in side}
     for field_name, kind in (
         ("competitors", "competitor"),

@@ -109,7 +109,9 @@ class PromptScreen:
         """The rules for messages of a role."""
         found = self._rules.get(role)
         if found is None:
-            found = self.policy.side("input", whom_of(self.turn, role))
+            found = self.policy.input
+            if self.policy.is_conditional:
+                found = self.policy.side("input", whom_of(self.turn, role))
             confirmed = confirmed_kinds(self.turn, self.policy, self.kit.confirmations)
             if confirmed:
                 found = found.with_confirmed(confirmed)
