@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from headrace.cli.command import Group, json_option
+from headrace.cli.live import drift, live
 from headrace.cli.place import Place
 from headrace.cli.progress import FetchProgress, RowProgress
 from headrace.cli.prompts.desk import LOCAL, Desk
@@ -223,3 +224,7 @@ def _show(report: Report) -> None:
         )
     for breach in report.breaches:
         click.secho(printable(f"gate: {breach}"), fg="red")
+
+
+evaluate.add_command(live)
+evaluate.add_command(drift)

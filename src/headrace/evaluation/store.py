@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import delete, insert, select
 
 from headrace.errors import NotFound, did_you_mean
+from headrace.evaluation.drift.live import LIVE
 from headrace.evaluation.run import Run
 from headrace.ids import new_id
 from headrace.privacy.vault import Vault
@@ -114,6 +115,13 @@ class RunStore:
     def of_suite(self, suite: str, *, limit: int = 50) -> list[KeptRun]:
         """The newest first."""
         return self._select(evaluation_runs.c.suite, suite, limit)
+
+    def live(self, *, limit: int) -> list[KeptRun]:
+        """Runs over real traffic, the newest first."""
+        with self._database.read() as connection:
+            suites = connection.execute(select(evaluation_runs.c.suite).distinct()).scalars().all()
+        found = [each for suite in suites for each in self.of_suite(suite, limit=limit)]
+        return [each for each in found if each.run.release == LIVE]
 
     def _select(self, column: object, value: str, limit: int) -> list[KeptRun]:
         table = evaluation_runs

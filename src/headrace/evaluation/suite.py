@@ -104,11 +104,12 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
 
 
-def parse_suite(node: Node, root: Path, name: str) -> Suite:
+def parse_suite(node: Node, root: Path, name: str, *, is_live: bool = False) -> Suite:
     """The suite of one file.
 
     Args:
         root: the service's folder, below which `files` lie.
+        is_live: its cases will be real turns, so it need not have any.
 
     Raises:
         ConfigError: with file, line and field; in a JSONL file with its line.
@@ -120,7 +121,7 @@ def parse_suite(node: Node, root: Path, name: str) -> Suite:
     found = [(f"{node.file}:{node.line('cases', i)}", each) for i, each in enumerate(file.cases)]
     for at, path in enumerate(file.files):
         found += _rows(node.child("files", at), root, path)
-    if not found:
+    if not found and not is_live:
         raise node.error("the suite has no cases", hint="add `cases:` or `files:`")
     cases = _named(found)
     return Suite(name=name, file=file, cases=cases, params=params.over(Params(temperature=0.0)))

@@ -9,10 +9,10 @@ again.
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -20,8 +20,9 @@ from headrace.access.principal import Principal
 from headrace.config.load import load_service
 from headrace.config.node import Node
 from headrace.evaluation.ask import Answer, Answerer, Ask
+from headrace.evaluation.drift.live import LIVE, LiveTurn, stored_answers, suite_of, without_texts
 from headrace.evaluation.run import Cache, Run, run_suite
-from headrace.evaluation.scorer import NotKept, Tools
+from headrace.evaluation.scorer import NotKept, Scorer, Tools
 from headrace.evaluation.scorers.table import make_scorers
 from headrace.evaluation.suite import Suite
 from headrace.models.backend import Call
@@ -45,7 +46,11 @@ from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from headrace.types import Embedder
 
-__all__ = ["declared_release", "evaluate", "pipeline_answerer"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["declared_release", "embedded", "evaluate", "pipeline_answerer", "score_turns"]
 
 _NO_TURN = "no turn runs here"
 
@@ -94,6 +99,50 @@ async def evaluate(
             parallel=parallel,
             saw=saw,
         )
+
+
+async def score_turns(
+    node: Node,
+    suite: Suite,
+    turns: Sequence[LiveTurn],
+    open_service: Callable[[], AbstractAsyncContextManager[Platform]],
+    *,
+    tools: Tools,
+    parallel: int,
+    saw: Saw,
+) -> Run:
+    """Score turns as they were answered; the service is opened only if a scorer asks a model.
+
+    Raises: as `run_suite`, and ConfigError for a scorer that needs what a real turn has not.
+    """
+    live = suite_of(suite, turns)
+    scorers = make_scorers(node, live, tools)
+    answers = stored_answers(turns)
+
+    async def scored(scorers: Mapping[str, Scorer]) -> Run:
+        return await run_suite(
+            live, scorers, answers, _KeepsNothing(), release=LIVE, parallel=parallel, saw=saw
+        )
+
+    if not any(each.asks for each in scorers.values()):
+        return without_texts(await scored(scorers))
+    async with open_service() as platform:
+        asking = make_scorers(node, live, _with_models(tools, platform.service))
+        return without_texts(await scored(asking))
+
+
+async def embedded(
+    texts: Sequence[str], open_service: Callable[[], AbstractAsyncContextManager[Platform]]
+) -> "NDArray[np.float32]":
+    """The texts as vectors, by the service's embedding model.
+
+    Raises:
+        HeadraceError: the service cannot be loaded, or its model not be asked.
+    """
+    async with open_service() as platform:
+        embedder = ModelEmbedder(platform.service.models.get(EMBEDDING))
+        await embedder.load()
+        return await embedder.embed(texts)
 
 
 def declared_release(
@@ -186,6 +235,16 @@ def _with_models(tools: Tools, service: Service) -> Tools:
 
 async def _not_kept(ask: Ask) -> Answer:
     raise NotKept
+
+
+class _KeepsNothing:
+    """Texts of people stay with their traces."""
+
+    def get(self, key: str) -> bytes | None:
+        return None
+
+    def put(self, key: str, data: bytes) -> None:
+        pass
 
 
 class _Nothing:

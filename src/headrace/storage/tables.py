@@ -26,6 +26,7 @@ __all__ = [
     "conversation_messages",
     "conversations",
     "dataset_versions",
+    "drift_alerts",
     "eval_output_items",
     "eval_runs",
     "evals",
@@ -308,6 +309,17 @@ attestations = Table(
     Index("ix_attestations_release_id", "release", "id"),
 )
 """What releases have proved: results of suites in signed envelopes (DSSE, JSON)."""
+
+drift_alerts = Table(
+    "drift_alerts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("signal", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("detail", LargeBinary, nullable=False),
+    Index("ix_drift_alerts_created_at", "created_at"),
+)
+"""Figures of the traffic that have drifted; `detail` is the alert (JSON)."""
 
 evaluation_answers = Table(
     "evaluation_answers",

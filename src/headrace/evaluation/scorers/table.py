@@ -16,6 +16,7 @@ from headrace.evaluation.scorers.judge import judge, pairwise
 from headrace.evaluation.scorers.meaning import grounded, similarity
 from headrace.evaluation.scorers.measured import at_most, screening
 from headrace.evaluation.scorers.own import function
+from headrace.evaluation.scorers.refusal import answered
 from headrace.evaluation.scorers.structure import json_schema
 from headrace.evaluation.suite import Suite
 
@@ -23,6 +24,7 @@ __all__ = ["BUILT_IN", "GROUP", "installed", "make_scorer", "make_scorers"]
 
 GROUP = "headrace.scorers"
 BUILT_IN: Mapping[str, Maker] = {
+    "answered": answered,
     "bleu": comparing(text.bleu),
     "chrf": comparing(text.chrf),
     "contains": comparing(text.contains),
