@@ -242,6 +242,6 @@ def _digest(before: str, row: "RowMapping | dict[str, object]") -> str:
         hashlib.sha256(
             bytes(reason) if isinstance(reason, bytes | memoryview) else b""
         ).hexdigest(),
-        row["decided_at"],
+        float(row["decided_at"]),  # type: ignore[arg-type]  # the column is a number
     )
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()

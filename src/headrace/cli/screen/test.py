@@ -82,6 +82,8 @@ def test(
 def _cases(files: Sequence[Path]) -> "Iterator[tuple[Policy, PolicyCase]]":
     paths: list[Path] = []
     for each in files:
+        if not each.exists():
+            continue
         paths += sorted(each.glob("*.yaml")) if each.is_dir() else [each]
     if not paths:
         raise NotFound("there are no policies here", hint="name files, or make policies/NAME.yaml")
