@@ -71,7 +71,16 @@ def find_matches(
                 begin = span.shown if hidden_only else span.start
                 rule = rules.rule(span, text)
                 found.append(
-                    matched(rules, rule, begin, span.end, span.kind, detector.name, span.score)
+                    matched(
+                        rules,
+                        rule,
+                        begin,
+                        span.end,
+                        span.kind,
+                        detector.name,
+                        span.score,
+                        span.note,
+                    )
                 )
         except Exception as error:  # noqa: BLE001  a detector may be anybody's; never a silent pass
             found.append(fault(rules, detector.name, start, len(text), error))
@@ -79,7 +88,14 @@ def find_matches(
 
 
 def matched(
-    rules: SideRules, rule: Rule, start: int, end: int, kind: str, detector: str, score: float
+    rules: SideRules,
+    rule: Rule,
+    start: int,
+    end: int,
+    kind: str,
+    detector: str,
+    score: float,
+    why: str = "",
 ) -> Match:
     """What comes of a span to which a rule applies."""
     action = rule.action
@@ -87,7 +103,9 @@ def matched(
         return Match(start, end, kind, detector, "flag", score, acts=False, note=f"would {action}")
     if action == "ask" and kind in rules.confirmed:
         return Match(start, end, kind, detector, "flag", score, acts=False, note="confirmed")
-    note = "sent" if action == "escalate" and not rule.holds else ""
+    note = why
+    if action == "escalate":
+        note = "" if rule.holds else "sent"
     return Match(start, end, kind, detector, action, score, rule.acts, rule.holds, rule, note)
 
 

@@ -106,9 +106,7 @@ def _outcome(
 
 def _match(piece: Piece, span: Span, name: str) -> Match:
     rule = piece.rules.rule(span, piece.text)
-    return matched(
-        piece.rules, rule, span.start, span.end, span.kind, name, span.score, span.note
-    )
+    return matched(piece.rules, rule, span.start, span.end, span.kind, name, span.score, span.note)
 
 
 async def _look(use: CostlyUse, pieces: Sequence[Piece], kit: Kit) -> list[tuple[Piece, Span]]:
