@@ -56,6 +56,17 @@ from headrace.pipeline.tools.settings import (
 )
 from headrace.prompts.choice.settings import ChooseSettings, ClassifierSettings, RuleSettings
 from headrace.releases.settings import ReleaseSettings
+from headrace.workflows.file import (
+    QueueFile,
+    Resources,
+    ScheduleFile,
+    StepFile,
+    TriggerFile,
+    VariableFile,
+    WorkflowFile,
+)
+from headrace.workflows.operation import operation_types
+from headrace.workflows.tuning.settings import TuningSettings
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "configuration.md"
@@ -65,6 +76,7 @@ SCHEMA_FILES = {
     "policy": "policy.schema.json",
     "catalogue": "catalogue.schema.json",
     "suite": "suite.schema.json",
+    "workflow": "workflow.schema.json",
 }
 SERVICE = """\
 models:
@@ -117,6 +129,7 @@ def tables() -> Iterator[str]:
     yield from _table("tools.NAME.retrieval", "`tools.NAME.retrieval:`", RetrievalToolSettings)
     yield from _table("tools.NAME.http", "`tools.NAME.http:`", HttpToolSettings)
     yield from _table("tools.NAME.mcp", "`tools.NAME.mcp:`", McpSettings)
+    yield from _table("fine_tuning", "`fine_tuning:`", TuningSettings)
     yield from _table("entities", "`entities:`", EntitiesSettings)
     yield from _table("entities.names[]", "`entities.names:` (or `entities:` as a list)", Entity)
     yield from _table("releases", "`releases:`", ReleaseSettings)
@@ -132,6 +145,19 @@ def tables() -> Iterator[str]:
     yield from _table("template.choose.rules[]", "`template.choose.rules:`", RuleSettings)
     path = "template.choose.classifier"
     yield from _table(path, f"`{path}:`", ClassifierSettings)
+    yield from _table("", "A workflow (`workflows/NAME.yaml`)", WorkflowFile)
+    for path, part in (
+        ("steps.NAME", StepFile),
+        ("steps.NAME.resources", Resources),
+        ("variables.NAME", VariableFile),
+        ("schedule[]", ScheduleFile),
+        ("triggers[]", TriggerFile),
+        ("queue", QueueFile),
+    ):
+        yield from _table(path, f"`{path}:` of a workflow", part)
+    for name, operation in operation_types().items():
+        if name != "train":  # a recipe, as docs/training.md has it
+            yield from _table("", f"The operation `{name}` of workflows", operation.Settings)
     yield from _table("check.grounded", "`grounded:` of the step `check`", GroundedSettings)
 
 

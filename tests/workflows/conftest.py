@@ -1,7 +1,6 @@
 """A folder with workflows, a package of operations beside it, and an engine in this process."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,21 +112,22 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The package, where this process and those that it starts find it."""
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that brings operations, not on anybody's path yet."""
     folder = tmp_path_factory.mktemp("package")
     install_operations(folder)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(folder)
-    sys.path.insert(0, str(folder))
+    return folder
+
+
+@pytest.fixture
+def operations(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package where this process and those that it starts find it, for this test alone."""
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    monkeypatch.syspath_prepend(str(package))
     forget_operations()
-    yield folder
-    sys.path.remove(str(folder))
+    yield package
+    monkeypatch.undo()
     forget_operations()
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
 
 
 def forget_operations() -> None:

@@ -3,12 +3,19 @@
 import os
 from pathlib import Path
 
+import jsonschema
+import msgspec
 import pytest
 
 from headrace.config.node import parse_yaml
 from headrace.errors import ConfigError, InvalidRequest
 from headrace.workflows.workflow import Workflow, find_workflow, parse_workflow, workflow_paths
 
+VALIDATOR = jsonschema.Draft202012Validator(
+    msgspec.json.decode(
+        (Path(__file__).parents[2] / "docs" / "schema" / "workflow.schema.json").read_bytes()
+    )
+)
 STEP = "operation: run, parameters: {command: [x]}"
 
 
@@ -118,6 +125,29 @@ def test_each_ready_workflow_is_sound(name: str, tmp_path: Path) -> None:
     found = find_workflow(name, tmp_path, os.environ)
     assert found.is_builtin
     assert found.file.description
+
+
+@pytest.mark.parametrize("name", sorted(workflow_paths(Path("/nonexistent"))))
+def test_the_published_schema_takes_each_ready_workflow(name: str) -> None:
+    text = workflow_paths(Path("/nonexistent"))[name].read_text("utf-8")
+    VALIDATOR.validate(parse_yaml(text, "w.yaml", {}, root=Path()).value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps: {}",
+        "steps: {a: {operation: rum}}",
+        "steps: {a: {operation: run}}",
+        "steps: {a: {operation: run, parameters: {comand: [x]}}}",
+        "steps: {a: {operation: approve, parameters: {within_s: soon}}}",
+        f"steps: {{a: {{{STEP}, retries: 1.5}}}}",
+    ],
+)
+def test_the_published_schema_refuses_what_load_refuses(text: str) -> None:
+    assert not VALIDATOR.is_valid(parse_yaml(text, "w.yaml", {}, root=Path()).value)
+    with pytest.raises(ConfigError):
+        parse(text)
 
 
 def test_a_file_of_the_folder_stands_over_a_ready_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "schema", "schema_of", "service_sections"]
 
-KINDS = ("service", "prompt", "policy", "catalogue", "suite")
+KINDS = ("service", "prompt", "policy", "catalogue", "suite", "workflow")
 
 
 @click.command(cls=Command)
@@ -28,6 +28,7 @@ def schema(kind: str, as_json: bool) -> None:
     policy     policies/*.yaml
     catalogue  catalogue.yaml
     suite      evals/*.yaml
+    workflow   workflows/*.yaml, with the settings of every installed operation
     """
     del as_json  # a schema is JSON with and without it
     print_json(schema_of(kind))
@@ -53,6 +54,10 @@ def schema_of(kind: str) -> "Schema":
         from headrace.evaluation.suite import SuiteFile
 
         return struct_schema(SuiteFile, "evals/*.yaml")
+    if kind == "workflow":
+        from headrace.workflows.schema import workflow_schema
+
+        return workflow_schema()
     from headrace.models.box import backend_types
     from headrace.pipeline.compile import step_types
 
@@ -70,11 +75,13 @@ def service_sections() -> Mapping[str, object]:
     from headrace.models.cache.settings import CacheSettings
     from headrace.pipeline.tools.settings import ToolsSection
     from headrace.releases.settings import ReleaseSettings
+    from headrace.workflows.tuning.settings import TuningSettings
 
     return {
         "balance": BalanceSettings,
         "cache": CacheSettings,
         "entities": EntitiesSection,
+        "fine_tuning": TuningSettings,
         "knowledge": KnowledgeSection,
         "limits": LimitsSection,
         "tools": ToolsSection,

@@ -14,6 +14,8 @@ from headrace.workflows.batch.log import ResultLog
 from headrace.workflows.batch.runner import Reply
 from tests.workflows.batch.conftest import Bench, failing, line, replies
 
+pytestmark = pytest.mark.engines
+
 
 def ids(rows: list[dict[str, object]]) -> list[object]:
     return [row["custom_id"] for row in rows]
@@ -164,6 +166,7 @@ async def test_a_runner_that_is_ended_goes_on_where_it_was(bench: Bench) -> None
     assert len(set(bench.asked)) == 60
 
 
+@pytest.mark.sqlite
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
