@@ -44,6 +44,7 @@ __all__ = [
     "releases",
     "subject_keys",
     "traces",
+    "tuning_jobs",
     "workflow_approvals",
     "workflow_executors",
     "workflow_results",
@@ -517,3 +518,18 @@ review_decisions = Table(
     Index("ix_review_decisions_review_id", "review_id", "number"),
 )
 """Who decided what, when and why. Only added to; each `digest` covers its row and the digest before."""
+
+tuning_jobs = Table(
+    "tuning_jobs",
+    metadata,
+    Column("id", String(42), primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Index("ix_tuning_jobs_key_id_id", "key_id", "id"),
+    Index("ix_tuning_jobs_is_open_id", "is_open", "id"),
+)
+"""Fine-tuning jobs; `state` (JSON) is all of it. `is_open`: somebody has to work on it, or to see to
+the process that trained for it."""
