@@ -88,6 +88,7 @@ class Service:
         answer: Callable[[Call], Sequence[str]] = lambda _: ["Fine", "."],
         *,
         home: Path | None = None,
+        canary: bool = False,
     ) -> None:
         self.kept = Kept()
         self.backend = Saying(answer)
@@ -98,7 +99,7 @@ class Service:
 
         def screen(side: Side) -> ScreenStep:
             return ScreenStep(
-                ScreenSettings(policy=policy.name),
+                ScreenSettings(policy=policy.name, canary=canary),
                 policy,
                 side=side,
                 restores=side == "output",

@@ -1,7 +1,8 @@
 """Commands that somebody wrote into a document, for the model to find there.
 
-Looked for by the detectors that screening uses for prompts. They know words, not intentions: see
-`screening/detectors/injection.py` for what they do not catch. The fence is the other half.
+Looked for by the detectors of the kind `instruction`: in what is only to be read, any order to the model
+is suspect. They know words, not intentions: see `screening/detectors/instruction.py` for what they do
+not catch. The fence is the other half.
 """
 
 import re
@@ -11,13 +12,16 @@ from typing import Literal, TypeAlias
 
 from headrace.knowledge.passage import Passage
 from headrace.screening.finding import Detector, Finding, Span
+from headrace.screening.registry import detectors
 
-__all__ = ["CUT", "OnInjection", "Screened", "screen_passages"]
+__all__ = ["CUT", "KINDS", "OnInjection", "Screened", "data_detectors", "screen_passages"]
 
 OnInjection: TypeAlias = Literal["drop", "neutralise", "flag"]
 CUT = "[…]"
 """What stands in place of a sentence that was cut out."""
-_KIND = "injection"
+KINDS = frozenset({"injection", "instruction"})
+_FOR_USERS = "injection"
+"""The detector of what users say; all that it finds `instruction` finds too."""
 _MOST_CUTS = 8
 """After so many a passage is all commands, and goes."""
 _SENTENCE_END = re.compile(r"[.!?。！？](?=\s|$)|[。！？]|\n")
@@ -29,6 +33,15 @@ class Screened:
 
     passages: Sequence[Passage]
     findings: Sequence[Finding]
+
+
+def data_detectors() -> list[Detector]:
+    """Those that look for commands in what is only to be read."""
+    return [
+        each
+        for name, (each, _) in detectors().items()
+        if name != _FOR_USERS and KINDS & set(each.kinds)
+    ]
 
 
 def screen_passages(
@@ -69,13 +82,13 @@ def _spans(
         for text in texts
         for detector in detectors
         for span in detector.detect(text)
-        if span.kind == _KIND and span.score >= threshold
+        if span.kind in KINDS and span.score >= threshold
     ]
 
 
 def _finding(span: Span, detector: str, done: OnInjection, message: int) -> Finding:
     return Finding(
-        kind=_KIND,
+        kind=span.kind,
         detector=detector,
         side="input",
         action="flag" if done == "flag" else "mask",
@@ -83,6 +96,7 @@ def _finding(span: Span, detector: str, done: OnInjection, message: int) -> Find
         end=span.end,
         score=span.score,
         message=message,
+        note=span.note,
     )
 
 
