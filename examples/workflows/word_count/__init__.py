@@ -1,0 +1,1 @@
+"""An operation of one's own."""
