@@ -60,7 +60,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Words and phrases of which each one means the topic."""
     examples: list[str] = []
     """Texts about it; what is near one in meaning is about it too (asks the embedding model)."""
-    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.4
     """How near: the cosine from which on a text is about the topic."""
 
 
