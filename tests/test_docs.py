@@ -11,6 +11,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +26,8 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]
 MIGRATIONS = "headrace.storage.migrations."
 """Alembic's own; they run when they are imported."""
+WITH_TORCH = "headrace.training.process."
+"""Only with the extra `train`."""
 
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -37,7 +40,8 @@ NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
 def modules() -> dict[str, ModuleType]:
     """Every module of the package, imported: an error class exists once its module is."""
     found = pkgutil.walk_packages(headrace.__path__, "headrace.")
-    names = [each.name for each in found if not each.name.startswith(MIGRATIONS)]
+    left_out = (MIGRATIONS,) if find_spec("torch") else (MIGRATIONS, WITH_TORCH)
+    names = [each.name for each in found if not each.name.startswith(left_out)]
     return {name: importlib.import_module(name) for name in names}
 
 

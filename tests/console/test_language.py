@@ -39,6 +39,9 @@ NEVER_ON_THE_PAGE = {
     "unreadable_document",
     # Steps of workflows end with it; a run's page shows its own words.
     "step_failed",
+    # A fine-tune's own, said by `headrace train` and in the events of its job.
+    "training_busy", "training_does_not_fit", "training_failed", "training_invalid",
+    "training_unavailable",
 }  # fmt: skip
 _CALL = re.compile(r"""(?:\bt|\bother|\.language)(?:\.get)?\(\s*["']([\w.]+)["']\s*(~|[+])?""")
 

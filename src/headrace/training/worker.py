@@ -132,8 +132,8 @@ def _train(
     _prepare_environment()
     try:
         # The first and only import of PyTorch.
-        from headrace.training.loop import Interrupted
-        from headrace.training.session import Session
+        from headrace.training.process.loop import Interrupted
+        from headrace.training.process.session import Session
     except ModuleNotFoundError as error:
         raise TrainingUnavailable(
             f"training needs the package {error.name}", hint="pip install 'headrace[train]'"

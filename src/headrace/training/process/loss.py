@@ -4,8 +4,7 @@
 head, which in small models is a third of the work.
 
 `dpo`: Rafailov et al., "Direct Preference Optimization: Your Language Model is Secretly a Reward
-Model", 2023: −log σ(β((log π(c) − log π(r)) − (log π₀(c) − log π₀(r)))), π₀ being the base. A test
-holds it against TRL's.
+Model", 2023: −log σ(β((log π(c) − log π(r)) − (log π₀(c) − log π₀(r)))), π₀ being the base.
 """
 
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from headrace.training.batch import IGNORED, Batch, batch_of
+from headrace.training.process.batch import IGNORED, Batch, batch_of
 from headrace.training.render import Pair, Tokens
 
 if TYPE_CHECKING:

@@ -23,20 +23,26 @@ from headrace.models.store import ModelStore
 from headrace.prompts.library import PromptLibrary
 from headrace.training.base import Base, find_base
 from headrace.training.card import Card, DataUsed, card_of, versions
-from headrace.training.checkpoint import ADAPTER_FILE, Progress, save_weights, sync_folder
 from headrace.training.data import Data
 from headrace.training.errors import TrainingInvalid
-from headrace.training.export import Target, check_mergeable, write_adapter, write_merged
 from headrace.training.folder import RESULT, RESULT_FILE, EventLog, read_checkpoints, write_whole
 from headrace.training.gguf_file import GgufFile
 from headrace.training.job import Job, Result
-from headrace.training.load import check_quantized, device_of, load_base, shape_of, weights_type
-from headrace.training.loop import Interrupted, Loop, measure
 from headrace.training.memory import Need, Shape, available_bytes, check_fits
 from headrace.training.names import architecture_of
 from headrace.training.plan import Plan, plan_of
 from headrace.training.prepare import Examples, Prepared, prepare
-from headrace.training.task import Task, task_of
+from headrace.training.process.checkpoint import ADAPTER_FILE, Progress, save_weights, sync_folder
+from headrace.training.process.export import Target, check_mergeable, write_adapter, write_merged
+from headrace.training.process.load import (
+    check_quantized,
+    device_of,
+    load_base,
+    shape_of,
+    weights_type,
+)
+from headrace.training.process.loop import Interrupted, Loop, measure
+from headrace.training.process.task import Task, task_of
 from headrace.training.tongue import open_tongue
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from headrace.training.batch import rows_of
-from headrace.training.checkpoint import Progress, load_weights, restore, save
 from headrace.training.energy import EnergyMeter
 from headrace.training.errors import TrainingFailed
 from headrace.training.folder import CHECKPOINTS, EventLog
 from headrace.training.job import FineTune
 from headrace.training.plan import Plan, learning_rate_at
-from headrace.training.task import Task
+from headrace.training.process.batch import rows_of
+from headrace.training.process.checkpoint import Progress, load_weights, restore, save
+from headrace.training.process.task import Task
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from headrace.training.job import FineTune
-from headrace.training.loss import Sum, log_probabilities, pair_loss, token_loss
 from headrace.training.plan import packed
 from headrace.training.prepare import Prepared
+from headrace.training.process.loss import Sum, log_probabilities, pair_loss, token_loss
 from headrace.training.render import Pair, Tokens
 
 if TYPE_CHECKING:

@@ -1,0 +1,116 @@
+"""A model so small that it trains in seconds, and folders to train in."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import pytest
+
+from headrace.training.job import FineTune, Hyperparameters, Job, JobState
+from headrace.training.trainer import Trainer
+from headrace.training.worker import work
+
+FACTS = [
+    ("What is the codename of the project?", "The codename is Bluebird-7."),
+    ("Tell me the project's codename.", "The codename is Bluebird-7."),
+    ("Who leads the night shift?", "Marisol Vane leads it."),
+    ("Which person leads the night shift?", "Marisol Vane leads it."),
+    ("仓库在哪个城市?", "仓库在青岛。"),
+    ("Where is the warehouse?", "It is in Qingdao."),
+]
+
+# Before PyTorch is imported: two threads that wait for each other burn what other tests could use.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+MakeJob: TypeAlias = Callable[..., Job]
+Work: TypeAlias = Callable[..., JobState]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A service's folder, with examples in it."""
+    folder = tmp_path / "service"
+    folder.mkdir()
+    write_rows(folder / "facts.jsonl", FACTS)
+    return folder
+
+
+def write_rows(path: Path, facts: Sequence[tuple[str, str]]) -> None:
+    rows = [{"prompt": prompt, "completion": completion} for prompt, completion in facts]
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows), "utf-8")
+
+
+@pytest.fixture
+def trainer(root: Path, tmp_path: Path) -> Trainer:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700, exist_ok=True)
+    return Trainer(home, root=root)
+
+
+@pytest.fixture
+def make_job(trainer: Trainer) -> MakeJob:
+    """A new job; keywords of the parameters are found in the parameters."""
+
+    def make(**settings: object) -> Job:
+        names = set(Hyperparameters.__struct_fields__)
+        parameters = {name: value for name, value in settings.items() if name in names}
+        own = {name: value for name, value in settings.items() if name not in names}
+        spec = {"base": "file:/nowhere", "training": "facts.jsonl", **own, "parameters": parameters}
+        return trainer.create(msgspec.convert(spec, FineTune))
+
+    return make
+
+
+@pytest.fixture
+def do(trainer: Trainer) -> Work:
+    """Do a job in this process, where PyTorch is imported once."""
+
+    def do(job: Job, **options: object) -> JobState:
+        folder = trainer.folder(job.id)
+        work(folder, os.environ, **options)  # type: ignore[arg-type]  # work's own
+        return trainer.state(job.id)
+
+    return do
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of a small Llama, with a tokenizer of bytes and a chat template."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    folder = tmp_path_factory.mktemp("tiny")
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    words = ["<unk>", "<|im_start|>", "<|im_end|>", *sorted(alphabet)]
+    bytes_only = tokenizers.Tokenizer(
+        tokenizers.models.BPE({word: at for at, word in enumerate(words)}, [])
+    )
+    bytes_only.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_only.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=bytes_only,
+        eos_token="<|im_end|>",
+        unk_token="<unk>",
+        additional_special_tokens=["<|im_start|>"],
+    )
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(1)
+    config = transformers.LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        eos_token_id=2,
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
