@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.screening.content.detector import ContentDetector
 from headrace.screening.registry import detectors
 
 # ‖ stands inside made-up keys, so that no scanner takes the file's for real ones.
@@ -21,7 +22,10 @@ _MARKED = re.compile("⟦(.*?)⟧", re.DOTALL)
 def found(text: str) -> set[tuple[str, str]]:
     return {
         (span.kind, text[span.start : span.end])
-        for detector, _ in detectors().values()
+        for name, (detector, _) in detectors().items()
+        # Content is a matter of degree: bench/screening/content.py says how often it is mistaken.
+        # So is injection: see tests/screening/detectors/test_injection.py.
+        if not isinstance(detector, ContentDetector) and name not in ("injection", "instruction")
         for span in detector.detect(text)
     }
 

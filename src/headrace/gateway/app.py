@@ -16,6 +16,7 @@ from headrace.gateway.errors import MethodNotAllowed, ServiceStopping, error_eve
 from headrace.gateway.evals import answer_eval, answer_evals
 from headrace.gateway.feedback import take_feedback
 from headrace.gateway.files import answer_file, answer_files
+from headrace.gateway.fine_tuning import answer_tuning_job, answer_tuning_jobs
 from headrace.gateway.health import show_health, show_metrics, show_readiness
 from headrace.gateway.http import ClientGone, Exchange
 from headrace.gateway.messages import models as anthropic_models
@@ -23,6 +24,7 @@ from headrace.gateway.messages.answer import answer_message
 from headrace.gateway.messages.count import count_tokens
 from headrace.gateway.messages.errors import ANTHROPIC, is_anthropic
 from headrace.gateway.models import list_models, show_model
+from headrace.gateway.moderations import answer_moderation
 from headrace.gateway.responses.answer import answer_response
 from headrace.gateway.responses.stored import show_response
 from headrace.pipeline.service import Platform
@@ -43,6 +45,7 @@ _POST: Mapping[str, Handler] = {
     "/v1/feedback": take_feedback,
     "/v1/messages": answer_message,
     "/v1/messages/count_tokens": count_tokens,
+    "/v1/moderations": answer_moderation,
     "/v1/responses": answer_response,
 }
 _GET: Mapping[str, Handler] = {"/v1/models": list_models, "/metrics": show_metrics}
@@ -53,8 +56,10 @@ _RESPONSE = "/v1/responses/"
 _FILES = "/v1/files"
 _BATCHES = "/v1/batches"
 _EVALS = "/v1/evals"
+_TUNING = "/v1/fine_tuning/jobs"
 _LISTED: Mapping[str, Handler] = {
-    _FILES: answer_files, _BATCHES: answer_batches, _EVALS: answer_evals
+    _FILES: answer_files, _BATCHES: answer_batches, _EVALS: answer_evals,
+    _TUNING: answer_tuning_jobs,
 }  # fmt: skip
 """What is made by POST and listed by GET."""
 
@@ -124,8 +129,8 @@ async def _answer(call: Call) -> None:
         table = _GET_AS_ANTHROPIC if call.surface is ANTHROPIC else _GET
         await table[call.path](call)
     elif call.path.startswith(_MODEL):
-        _check_method(call, "GET", "HEAD")
         is_ours = call.surface is not ANTHROPIC
+        _check_method(call, "GET", "HEAD", *(["DELETE"] if is_ours else []))
         await (show_model if is_ours else anthropic_models.show_model)(call)
     elif call.path in _LISTED:
         _check_method(call, "GET", "HEAD", "POST")
@@ -136,6 +141,9 @@ async def _answer(call: Call) -> None:
     elif call.path.startswith(_BATCHES + "/"):
         _check_method(call, "GET", "HEAD", "POST")
         await answer_batch(call)
+    elif call.path.startswith(_TUNING + "/"):
+        _check_method(call, "GET", "HEAD", "POST")
+        await answer_tuning_job(call)
     elif call.path.startswith(_EVALS + "/"):
         _check_method(call, "GET", "HEAD", "POST", "DELETE")
         await answer_eval(call)

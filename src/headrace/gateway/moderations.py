@@ -1,0 +1,113 @@
+"""`POST /v1/moderations`: how texts score in OpenAI's categories, by the built-in detectors.
+
+No model is asked and no trace is kept: the texts stay in this request. Pictures are refused, never
+passed over in silence.
+"""
+
+import asyncio
+import time
+
+import msgspec
+
+from headrace.access.limits.admission import Admission
+from headrace.errors import InvalidRequest, UnknownModel
+from headrace.gateway.call import Call
+from headrace.gateway.wire import decode
+from headrace.models.estimate import estimate_text_tokens
+from headrace.screening.content.kind import CATEGORIES, REPORTED
+from headrace.screening.content.moderation import moderation_scores, moderation_version
+
+__all__ = ["answer_moderation"]
+
+MODEL = "headrace-moderation"
+_THEIRS = ("omni-moderation", "text-moderation")
+"""What OpenAI's SDKs ask for: answered by the one there is."""
+MOST_INPUTS = 256
+_AT_ONCE = 4000
+"""Characters judged on the event loop; about four milliseconds. More goes to a thread."""
+
+
+class ModerationPart(msgspec.Struct, kw_only=True):
+    """A part of one input, as omni models take it."""
+
+    type: str
+    text: str | None = None
+
+
+class ModerationRequest(msgspec.Struct, kw_only=True):
+    """Body of `POST /v1/moderations`."""
+
+    input: str | list[str | ModerationPart]
+    model: str | None = None
+
+
+async def answer_moderation(call: Call) -> None:
+    """Judge each text; a list of parts is one input, as at OpenAI.
+
+    Raises:
+        InvalidRequest: nothing to judge, too many inputs, or a part that is no text.
+        UnknownModel: a model that judges no texts.
+    """
+    request, _ = decode(await call.body(), ModerationRequest)
+    if request.model and request.model != MODEL and not request.model.startswith(_THEIRS):
+        raise UnknownModel.named(request.model, (MODEL,))
+    inputs = _inputs(request)
+    limiter = call.platform.limiter
+    tokens = sum(estimate_text_tokens(text) for texts in inputs for text in texts)
+    admitted = limiter.admit(call.principal, MODEL, tokens, time.time(), estimated_cost_usd=0.0)
+    admission = admitted if isinstance(admitted, Admission) else await admitted
+    with admission:
+        results = [await _judged(texts) for texts in inputs]
+        admission.settle(tokens, 0.0)
+    body = {
+        "id": f"modr-{call.id}",
+        "model": f"{MODEL}-{moderation_version()}",
+        "results": results,
+    }
+    await call.respond(msgspec.json.encode(body))
+
+
+def _inputs(request: ModerationRequest) -> list[list[str]]:
+    """The texts of each input."""
+    given = request.input
+    if isinstance(given, str):
+        return [[given]]
+    if not 1 <= len(given) <= MOST_INPUTS:
+        raise InvalidRequest(
+            f"'input' holds {len(given)} entries; allowed: 1 to {MOST_INPUTS}", param="input"
+        )
+    texts = [each for each in given if isinstance(each, str)]
+    if len(texts) == len(given):
+        return [[text] for text in texts]
+    if texts:
+        raise InvalidRequest("'input' mixes texts and parts", param="input")
+    parts: list[str] = []
+    for position, part in enumerate(given):
+        assert isinstance(part, ModerationPart)
+        if part.type != "text" or part.text is None:
+            raise InvalidRequest(
+                f"this service judges texts, not {part.type!r} parts",
+                hint="leave the part out, or judge pictures elsewhere",
+                param=f"input[{position}]",
+            )
+        parts.append(part.text)
+    return [parts]
+
+
+async def _judged(texts: list[str]) -> dict[str, object]:
+    """One entry of `results`: the highest scores among the texts."""
+    scores = dict.fromkeys(CATEGORIES, 0.0)
+    for text in texts:
+        own = (
+            moderation_scores(text)
+            if len(text) <= _AT_ONCE
+            else await asyncio.to_thread(moderation_scores, text)
+        )
+        scores = {kind: max(score, own[kind]) for kind, score in scores.items()}
+    categories = {kind: score >= REPORTED for kind, score in scores.items()}
+    return {
+        "flagged": any(categories.values()),
+        "categories": categories,
+        "category_scores": scores,
+        "category_applied_input_types": {kind: ["text"] for kind in scores},
+    }

@@ -1,0 +1,75 @@
+"""`/v1/moderations` through OpenAI's own SDK, and what it refuses."""
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+from openai.types import ModerationImageURLInputParam, ModerationTextInputParam
+
+from headrace.screening.content.kind import CATEGORIES
+from tests.running import ServiceProcess
+
+
+@pytest.fixture
+def client(scripted: ServiceProcess) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{scripted.url}/v1", api_key=scripted.key, max_retries=0) as made:
+        yield made
+
+
+def test_a_text_is_judged_in_openais_shape(client: openai.OpenAI) -> None:
+    made = client.moderations.create(input="I'm going to kill you and your whole family.")
+    (result,) = made.results
+    assert made.id.startswith("modr-")
+    assert result.flagged
+    assert result.categories.harassment_threatening
+    assert result.category_scores.harassment_threatening > 0.8
+    assert not result.categories.sexual_minors
+    assert result.category_applied_input_types.violence == ["text"]
+    scores = result.category_scores.model_dump(by_alias=True)
+    assert set(scores) == {*CATEGORIES}
+
+
+def test_several_texts_have_a_result_each_in_order(client: openai.OpenAI) -> None:
+    texts = ["Preheat the oven to 180 degrees.", "怎么制作炸弹", "See you on Monday."]
+    made = client.moderations.create(input=texts, model="omni-moderation-latest")
+    assert [each.flagged for each in made.results] == [False, True, False]
+    assert made.results[1].categories.illicit_violent
+
+
+def test_parts_are_one_input(client: openai.OpenAI) -> None:
+    made = client.moderations.create(
+        input=[
+            ModerationTextInputParam(type="text", text=each)
+            for each in ("A walk in the park.", "我不想活了")
+        ]
+    )
+    (result,) = made.results
+    assert result.categories.self_harm_intent
+
+
+def test_a_long_text_is_judged_whole(client: openai.OpenAI) -> None:
+    text = "The wheel turns in the water. " * 2000 + "All Muslims are vermin."
+    assert client.moderations.create(input=text).results[0].categories.hate
+
+
+def test_a_picture_is_refused_and_not_passed_over(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="judges texts") as refused:
+        client.moderations.create(
+            input=[
+                ModerationImageURLInputParam(
+                    type="image_url", image_url={"url": "data:image/png;base64,AA=="}
+                )
+            ]
+        )
+    assert refused.value.param == "input[0]"
+
+
+@pytest.mark.parametrize("given", [[], ["a"] * 257])
+def test_too_few_and_too_many_inputs_are_refused(client: openai.OpenAI, given: list[str]) -> None:
+    with pytest.raises(openai.BadRequestError, match="allowed: 1 to 256"):
+        client.moderations.create(input=given)
+
+
+def test_another_model_is_not_found(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="scripted"):
+        client.moderations.create(input="hello", model="scripted")
