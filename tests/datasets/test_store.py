@@ -18,6 +18,8 @@ from headrace.datasets.store import FOLDER, DatasetStore
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 
+pytestmark = pytest.mark.engines
+
 
 def example(what: object, *, subject: str = "") -> Example:
     made = parse_object({"prompt": f"Question {what}?", "completion": f"Answer {what}."})
@@ -177,6 +179,7 @@ store.add("faq", rows(), what="endless")
 """
 
 
+@pytest.mark.sqlite
 def test_a_killed_process_leaves_the_version_before(store: DatasetStore, tmp_path: Path) -> None:
     version = store.add("faq", examples(1, 2), what="a").version
     with subprocess.Popen(
@@ -191,6 +194,7 @@ def test_a_killed_process_leaves_the_version_before(store: DatasetStore, tmp_pat
     assert texts(store.rows(added))[-1] == "Question 3?"
 
 
+@pytest.mark.sqlite
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

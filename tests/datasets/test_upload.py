@@ -10,6 +10,8 @@ from headrace.errors import InvalidRequest, NotFound
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 
+pytestmark = pytest.mark.engines
+
 
 @pytest.fixture
 def files(database: Database, vault: Vault, tmp_path: Path) -> FileStore:

@@ -39,6 +39,8 @@ from headrace.storage.tables import conversation_messages, conversations
 from headrace.storage.writer import BatchWriter
 from headrace.types import FunctionCall, Message, ToolCall
 
+pytestmark = pytest.mark.engines
+
 KEY, OTHER_KEY = "key-1", "key-2"
 
 
@@ -165,6 +167,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.sqlite
 async def test_a_turn_survives_kill_9_before_the_database_had_it(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -475,11 +478,13 @@ async def test_what_cannot_be_an_id_is_refused(place: Place, wrong: str) -> None
     assert caught.value.param == "conversation"
 
 
+@pytest.mark.sqlite
 @given(wanted=st.text(min_size=1, max_size=200).filter(str.isprintable))
 def test_any_printable_text_can_be_an_id(wanted: str) -> None:
     check_conversation_id(wanted)
 
 
+@pytest.mark.sqlite
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=st.lists(st.tuples(st.sampled_from("stdn"), st.sampled_from("ab")), max_size=12))
 async def test_records_written_twice_change_nothing(

@@ -12,6 +12,8 @@ from headrace.privacy.consent import Consent, ConsentStore
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 
+pytestmark = pytest.mark.engines
+
 
 class Clock:
     now = 1_000.0

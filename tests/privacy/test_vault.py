@@ -141,6 +141,7 @@ def test_erasing_one_subject_leaves_the_others(vault: Vault) -> None:
     assert vault.unseal("bob", sealed) == "text"
 
 
+@pytest.mark.sqlite
 def test_a_destroyed_key_is_gone_from_the_files(
     vault: Vault, database: Database, tmp_path: Path
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_destroyed_key_is_gone_from_the_files(
         assert wrapped not in path.read_bytes(), path.name
 
 
+@pytest.mark.sqlite
 def test_names_and_keys_are_nowhere_in_clear(
     vault: Vault, database: Database, tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ from headrace.prompts.template import PromptTemplate
 from headrace.storage.database import Database
 from headrace.storage.tables import prompt_versions
 
+pytestmark = pytest.mark.engines
+
 Load = Callable[[str], PromptTemplate]
 
 

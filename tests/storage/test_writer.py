@@ -17,6 +17,8 @@ from headrace.storage.reject import read_rejects
 from headrace.storage.writer import BatchWriter
 from tests.running import wait_for
 
+pytestmark = pytest.mark.engines
+
 MakeWriter = Callable[..., BatchWriter]
 Names = Callable[[], set[str]]
 PAGE = 4096
@@ -143,6 +145,7 @@ def test_a_listener_that_fails_harms_nobody(
     assert "a listener of no importance" in caplog.text
 
 
+@pytest.mark.sqlite
 async def test_records_wait_while_another_process_holds_the_database(
     make_writer: MakeWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Names
 ) -> None:
@@ -167,6 +170,7 @@ async def test_records_wait_while_another_process_holds_the_database(
     impatient.close()
 
 
+@pytest.mark.sqlite
 def test_a_full_journal_sheds_says_so_once_and_recovers(
     make_writer: MakeWriter, names: Names, caplog: pytest.LogCaptureFixture
 ) -> None:

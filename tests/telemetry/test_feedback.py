@@ -11,6 +11,8 @@ from headrace.storage.errors import StateUnusable
 from headrace.storage.writer import BatchWriter
 from headrace.telemetry.feedback import FeedbackStore
 
+pytestmark = pytest.mark.engines
+
 
 async def test_a_rating_is_kept_with_its_comment(
     feedback: FeedbackStore, writer: BatchWriter

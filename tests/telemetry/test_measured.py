@@ -15,6 +15,8 @@ from headrace.telemetry.recorder import TRACE_END
 from headrace.telemetry.store import trace_handlers
 from headrace.telemetry.trace import Trace, TraceStatus
 
+pytestmark = pytest.mark.engines
+
 NOW = 1_800_000_000.0
 DAY = 86_400
 

@@ -112,6 +112,7 @@ async def test_texts_of_an_erased_person_are_gone_and_the_figures_stay(
     assert kept.prompt_tokens == 24
 
 
+@pytest.mark.sqlite
 async def test_a_changed_text_is_noticed(
     keep: Keep,
     make_trace: MakeTrace,
@@ -213,6 +214,7 @@ async def test_old_traces_go_and_their_feedback_with_them(
     assert traces.prune(retention_days=30, max_mb=1024, now=now) == Pruned()
 
 
+@pytest.mark.sqlite
 async def test_beyond_the_size_the_oldest_go(
     keep: Keep,
     make_trace: MakeTrace,
@@ -257,6 +259,7 @@ async def test_others_write_while_traces_are_deleted(
     assert {trace.id for trace in traces.list(limit=500)} == set(meanwhile)
 
 
+@pytest.mark.sqlite
 async def test_deleted_texts_are_gone_from_the_file(
     keep: Keep, make_trace: MakeTrace, writer: BatchWriter, traces: TraceStore, tmp_path: Path
 ) -> None:

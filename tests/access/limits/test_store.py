@@ -26,6 +26,8 @@ from headrace.storage.database import Database
 from headrace.storage.tables import limit_counters
 from tests.access.limits.programs.traffic import open_limiter, totals
 
+pytestmark = pytest.mark.engines
+
 TRAFFIC = Path(__file__).parent / "programs" / "traffic.py"
 REQUESTS = counter_name(Rule(requests_per_minute=5), "requests_per_minute", ("key-a",))
 MONEY = counter_name(Rule(usd_per_day=5), "usd_per_day", ("key-a",))
@@ -43,6 +45,7 @@ def write(database: Database, *records: list[tuple[str, int, float]]) -> None:
         limit_handlers()[LIMIT_USE](connection, [msgspec.msgpack.encode(each) for each in records])
 
 
+@pytest.mark.sqlite
 def test_a_service_killed_in_the_middle_of_traffic_goes_on_where_it_was(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     for life in range(2):

@@ -54,7 +54,7 @@ def server(request: pytest.FixtureRequest) -> str | None:
     """The address of an empty database of its own; None: the index is in files."""
     if request.param == "sqlite":
         return None
-    address: str = request.getfixturevalue("postgres").new_database()
+    address: str = request.getfixturevalue("postgres_database")
     return address
 
 

@@ -32,7 +32,7 @@ NEAREST = 100
 """Rows that are asked for by meaning, and at a time by words."""
 MOST_BY_WORDS = 1600
 """Rows that are asked for by words at most."""
-EXACT_ROWS = 20_000
+EXACT_ROWS = 5_000
 """So few readable rows are all looked at: an index would go through too many that are not."""
 _TERMS_BYTES = 64 * 1024 * 1024
 _COLUMNS = (

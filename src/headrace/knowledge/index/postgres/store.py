@@ -31,7 +31,7 @@ from headrace.knowledge.settings import SourceSettings
 
 __all__ = ["PostgresStore"]
 
-HNSW_FROM = 20_000
+HNSW_FROM = 5_000
 """Chunks from which on vectors are indexed; below, looking at all of them is as fast."""
 PATIENCE_S = 1.0
 
