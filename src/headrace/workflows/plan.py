@@ -8,7 +8,7 @@ from functools import cached_property
 from headrace.workflows.expression import ExpressionError, rendered
 from headrace.workflows.file import Scalar, StepFile
 
-__all__ = ["MOST_STEPS", "Plan", "PlannedStep", "make_plan", "ordered"]
+__all__ = ["MOST_STEPS", "Cycle", "Plan", "PlannedStep", "make_plan", "matching", "ordered"]
 
 MOST_STEPS = 10_000
 """Of one run; a matrix multiplies quickly."""

@@ -20,7 +20,9 @@ from headrace.workflows.plan import Cycle, Plan, make_plan, ordered
 __all__ = [
     "FOLDER",
     "Workflow",
+    "condition",
     "find_workflow",
+    "kept_workflow",
     "parse_workflow",
     "read_workflow",
     "workflow_paths",
