@@ -34,7 +34,7 @@ _IGNORE_ALL = "# Keys, weights and texts: never in git.\n*\n"
 _FOLDERS = ("prompts", "policies")
 _FIELDS = (
     "name", "models", "routes", "pipeline", "region", "residency", "limits", "traces", "server",
-    "cache", "conversations", "knowledge", "entities", "tools",
+    "cache", "conversations", "knowledge", "entities", "tools", "fine_tuning",
     "releases", "database",
 )  # fmt: skip
 _MODEL_FIELDS = ("deployments", "balance", "params", "price")
@@ -81,6 +81,7 @@ def parse_service(node: Node, root: Path, *, builtin: bool) -> ServiceConfig:
         knowledge=_optional(node, "knowledge"),
         entities=_optional(node, "entities"),
         tools=_optional(node, "tools"),
+        fine_tuning=_optional(node, "fine_tuning"),
         database=read_database(node),
         releases=_optional(node, "releases"),
         pipeline=_pipeline(node.child("pipeline")),

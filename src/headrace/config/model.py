@@ -247,6 +247,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Names that the service knows; read by knowledge/entities/settings.py."""
     tools: Node | None = None
     """What the service does for the model when it asks; read by pipeline/tools/settings.py."""
+    fine_tuning: Node | None = None
+    """How much of the machine training may have; read by workflows/tuning/settings.py."""
     releases: Node | None = None
     """What a release must have proved; read by releases/settings.py."""
     database: str | None = None

@@ -87,7 +87,7 @@ def service_schema(
             {"type": "null"},
         ],
     }
-    for name in ("limits", "cache", "knowledge", "entities", "tools", "releases"):
+    for name in ("limits", "cache", "knowledge", "entities", "tools", "releases", "fine_tuning"):
         if name in sections:
             properties[name] = {
                 "description": docs[name],

@@ -1,11 +1,14 @@
-"""`GET /v1/models` and `GET /v1/models/{name}`: what may be asked."""
+"""`/v1/models` and `/v1/models/{name}`: what may be asked."""
 
+import asyncio
 from urllib.parse import unquote
 
 import msgspec
 
-from headrace.errors import UnknownModel
+from headrace.errors import PermissionDenied, UnknownModel
 from headrace.gateway.call import Call
+from headrace.models.model import Target
+from headrace.models.tuned import withdraw_tuned
 
 __all__ = ["list_models", "show_model"]
 
@@ -21,11 +24,32 @@ async def list_models(call: Call) -> None:
 
 
 async def show_model(call: Call) -> None:
-    """One model; UnknownModel names the nearest."""
+    """One model, or the end of a fine-tune under its name; UnknownModel names the nearest."""
     name = unquote(call.path.removeprefix("/v1/models/"))
-    if not call.service.models.get(name).is_open_to(call.principal):
+    model = call.service.models.get(name)
+    if not model.is_open_to(call.principal):
         raise UnknownModel.named(name, ())
+    if call.method == "DELETE":
+        await _delete(call, model)
+        return
     await call.respond(msgspec.json.encode(_model(call, name)))
+
+
+async def _delete(call: Call, model: Target) -> None:
+    """Serve a fine-tune no longer. Its adapter stays, for releases that name its digest.
+
+    Raises:
+        PermissionDenied: it is a model of headrace.yaml, or a colleague's.
+    """
+    owner, principal = model.owner, call.principal
+    if owner is None or not (principal.is_admin or principal.key_id == owner.key_id):
+        raise PermissionDenied(
+            f"the model {model.name!r} is not this key's to delete",
+            hint="only a fine-tune can be, by the key that made it; others are in headrace.yaml",
+        )
+    await asyncio.to_thread(withdraw_tuned, call.platform.home, model.name)
+    body = {"id": model.name, "object": "model", "deleted": True}
+    await call.respond(msgspec.json.encode(body))
 
 
 def _model(call: Call, name: str) -> dict[str, object]:

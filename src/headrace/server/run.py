@@ -22,6 +22,7 @@ from headrace.server.reload import Reloader
 from headrace.server.rollout import Rollout
 from headrace.server.signals import Signals
 from headrace.server.state import RunningService, announce, withdraw
+from headrace.server.tuning import tuning_runner
 from headrace.server.upkeep import kept_up, prune, take_over_keys
 from headrace.server.wanted import Started, Stopped, Wanted
 from headrace.server.workflows import WorkflowProcess
@@ -170,6 +171,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         "watching the service's files": reloader.run,
         "working on batches": batch_runner(platform).run,
         "working on evals": eval_runner(platform, booted.loader.environ).run,
+        "working on fine-tuning jobs": tuning_runner(platform, booted.loader.environ).run,
         "rolling out": Rollout(platform, booted.loader).run,
         "running workflows": WorkflowProcess(
             platform, booted.loader.root, booted.loader.environ

@@ -35,6 +35,7 @@ from headrace.server.http1.server import Handler, HttpServer
 from headrace.server.listen import BACKLOG, allow_connections, shared
 from headrace.server.run import SWITCH_S
 from headrace.server.state import LIMITS_FILE
+from headrace.server.tuning import tuning_runner
 from headrace.server.upkeep import kept_up, prune, take_over_keys
 from headrace.server.workers.handover import HandOver
 from headrace.server.workers.message import (
@@ -202,6 +203,9 @@ class _Worker:
             workflows = WorkflowProcess(platform, booted.loader.root, booted.loader.environ)
             works["running workflows"] = workflows.run
             works["working on evals"] = eval_runner(platform, booted.loader.environ).run
+            works["working on fine-tuning jobs"] = tuning_runner(
+                platform, booted.loader.environ
+            ).run
         if certificate is not None:
             works["watching the certificate"] = certificate.watch
         keeper: LimitKeeper | None = None
