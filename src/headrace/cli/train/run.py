@@ -80,11 +80,12 @@ def watched(trainer: Trainer, job: Job, *, as_json: bool) -> JobState:
     """The state once the process has ended; Ctrl-C pauses it."""
     folder = trainer.folder(job.id)
     try:
-        return watch(folder, silent=as_json, is_alive=lambda: trainer.state(job.id))
+        watch(folder, silent=as_json)
     except KeyboardInterrupt:
         trainer.stop(job.id)
         click.echo("pausing at the end of this step…", err=True)
-        return watch(folder, silent=True, is_alive=lambda: trainer.state(job.id))
+        watch(folder, silent=True)
+    return trainer.wait(job.id)
 
 
 def finish(

@@ -43,19 +43,16 @@ def watch(
     folder: Path,
     *,
     silent: bool = False,
-    is_alive: Callable[[], object] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> JobState:
     """Show a job until its process has ended; gives its state then.
 
     Args:
         silent: only wait.
-        is_alive: called at each look; whoever started the process takes note of its end there.
     """
     shown = _Shown(folder, silent=silent, clock=clock)
     try:
         while True:
-            is_alive()
             state = read_state(folder)
             shown.look(state)
             if state.status != "running":

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -30,17 +31,18 @@ class Batch:
     """Without what was filled up."""
 
 
-def order_of(seed: int, epoch: int, rows: int) -> list[int]:
+@lru_cache(maxsize=2)
+def order_of(seed: int, epoch: int, rows: int) -> Sequence[int]:
     """The order of an epoch (from 0)."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return [int(each) for each in torch.randperm(rows, generator=generator)]
+    return tuple(torch.randperm(rows, generator=generator).tolist())
 
 
 def rows_of(plan: Plan, seed: int, step: int) -> list[int]:
     """Which rows step `step` (from 1) takes."""
     epoch, at = divmod(step - 1, plan.steps_per_epoch)
     order = order_of(seed, epoch, plan.rows)
-    return order[at * plan.batch_size : (at + 1) * plan.batch_size]
+    return list(order[at * plan.batch_size : (at + 1) * plan.batch_size])
 
 
 def batch_of(rows: Sequence[Sequence[Tokens]], device: torch.device, pad: int) -> Batch:
