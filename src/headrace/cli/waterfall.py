@@ -178,6 +178,8 @@ def _findings(trace: Trace) -> Iterator[Text]:
         place = f"{each.get('side', '')} {each.get('start', '')}-{each.get('end', '')}"
         score = each.get("score")
         sure = f", score {score:.2g}" if isinstance(score, float) else ""
+        if note := each.get("note"):
+            sure += f", {printable(str(note))}"
         line.append(f"  {place}, detector {printable(str(each.get('detector', '')))}{sure}", "dim")
         yield line
 

@@ -1,7 +1,7 @@
 """A process for a detector that computes long: it can be ended, whatever the detector does.
 
-A thread cannot be ended, and a pattern that runs wild holds the interpreter. So such a detector runs
-apart; the texts go to it and the spans come back over pipes, each with its length in front.
+A thread cannot be ended: one with a pattern that runs wild would keep a core busy for good. So such a
+detector runs apart; texts go to it and spans come back over pipes, each with its length in front.
 
     python -m headrace.screening.worker NAME
 """

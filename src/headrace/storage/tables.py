@@ -42,6 +42,8 @@ __all__ = [
     "prompt_versions",
     "release_blobs",
     "releases",
+    "review_decisions",
+    "reviews",
     "subject_keys",
     "traces",
     "tuning_jobs",

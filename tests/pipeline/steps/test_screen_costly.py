@@ -193,7 +193,7 @@ class _Quick:
 
 
 class Endless:
-    """Computes for ever at one word, holding the interpreter as a pattern that runs wild does."""
+    """Computes for ever at one word: a pattern that runs wild."""
 
     name = "endless"
     kinds = ("harm",)

@@ -39,7 +39,7 @@ def list_reviews(decided: bool, limit: int, as_json: bool) -> None:
         print_json([msgspec.to_builtins(each) for each in entries])
     elif entries:
         print_table(
-            ["ID", "CREATED (UTC)", "SIDE", "KIND", ">SCORE", "SENT", "DECISION"],
+            ["ID", "CREATED", "SIDE", "KIND", ">SCORE", "SENT", "DECISION"],
             [_row(each) for each in entries],
         )
     else:
@@ -112,7 +112,7 @@ def _row(entry: Review) -> list[str]:
 def _print(entry: Review) -> None:
     click.secho(f"{entry.id}  {entry.kind} ({entry.side})", bold=True)
     told = {
-        "created": f"{as_moment(entry.created_at)} UTC",
+        "created": as_moment(entry.created_at),
         "trace": entry.trace_id,
         "policy": entry.policy,
         "detector": f"{entry.detector}, score {entry.score:.2f}",
@@ -127,5 +127,5 @@ def _print(entry: Review) -> None:
     )
     for each in entry.decisions:
         click.echo()
-        click.echo(printable(f"{as_moment(each.decided_at)} UTC  {each.decision} by {each.who}"))
+        click.echo(printable(f"{as_moment(each.decided_at)}  {each.decision} by {each.who}"))
         click.echo(printable(each.reason, lines=True))

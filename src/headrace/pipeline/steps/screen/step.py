@@ -32,11 +32,12 @@ from headrace.pipeline.steps.screen.secrecy import add_canary, guarded
 from headrace.pipeline.turn import Turn
 from headrace.screening.answer import AnswerScreen
 from headrace.screening.arguments import ArgumentsScreen
-from headrace.screening.finding import STRENGTH, Finding, Side
+from headrace.screening.finding import STRENGTH, CostlyDetector, Finding, Side
 from headrace.screening.injection.leak import new_canary
 from headrace.screening.match import find_matches
 from headrace.screening.policy import Policy
 from headrace.screening.rule import NO_RULES, SideRules
+from headrace.screening.worker import DetectorFailed
 from headrace.types import Deltas, Message
 
 __all__ = ["ScreenSettings", "ScreenStep"]
@@ -119,6 +120,11 @@ class ScreenStep(Step[ScreenSettings]):
 
     async def start(self, home: Path) -> None:
         self._kit.confirmations.open(home)
+        for use in self._costly:
+            if not isinstance(use.detector, CostlyDetector):
+                # A process takes a second to begin, which no turn's budget should pay for.
+                with suppress(DetectorFailed):
+                    await self._kit.worker(use.detector.name).detect("")
 
     async def prepare(self, turn: Turn) -> None:
         """Screen every message; raises PolicyBlocked with the policy's words."""
