@@ -130,6 +130,14 @@ def operations(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     forget_operations()
 
 
+def name_server(root: Path, database: Database) -> None:
+    """Let the commands that are called in a folder find its database, when that is a server's."""
+    url = database.engine.url
+    if url.get_backend_name() != "sqlite":
+        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        (root / "headrace.yaml").write_text(f"database: {address}\n")
+
+
 def forget_operations() -> None:
     _entries.cache_clear()
     operation_type.cache_clear()
@@ -145,6 +153,7 @@ def make_bench(operations: Path) -> Iterator[Callable[[Path], Bench]]:
         home.mkdir(mode=0o700)
         database = Database.open(home / "state.db")
         opened.append(database)
+        name_server(root, database)
         return Bench(root, home, database, RunStore(database))
 
     yield make

@@ -23,7 +23,7 @@ from headrace.workflows.run import Run
 from headrace.workflows.store import RunStore
 from headrace.workflows.workflow import find_workflow
 from tests.running import HEADRACE
-from tests.workflows.conftest import forget_operations, install_operations
+from tests.workflows.conftest import forget_operations, install_operations, name_server
 
 __all__ = ["Endured", "endure"]
 
@@ -72,6 +72,7 @@ def endure(root: Path, *, steps: int, kills: int, seed: int) -> Endured:
     log.touch()
     began = time.monotonic()
     database = Database.open(home / "state.db")
+    name_server(root, database)
     try:
         store = RunStore(database)
         run = store.create(find_workflow("long", root, os.environ), {})

@@ -29,6 +29,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_right(
     assert found.begun <= 60 + KILLS * CHAINS
 
 
+@pytest.mark.engines
 def test_a_stopped_process_is_not_listened_to_when_it_comes_back(
     operations: Path, bench: Bench
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_stopped_process_is_not_listened_to_when_it_comes_back(
         first.wait()
 
 
+@pytest.mark.engines
 def test_only_the_last_who_took_a_run_may_say_what_came_of_it(bench: Bench) -> None:
     bench.write("steps: {a: {operation: tally}}")
     run = bench.create()
@@ -99,6 +101,7 @@ def test_a_process_of_this_machine_is_known_to_be_dead_at_once(bench: Bench) -> 
         assert gone.id not in here.dead()
 
 
+@pytest.mark.engines
 def test_a_moment_counts_once_whoever_sees_it(bench: Bench, tmp_path: Path) -> None:
     other = Database.open(bench.home / "state.db")
     try:

@@ -30,6 +30,7 @@ def running(bench: Bench) -> Iterator[Bench]:
         yield bench
 
 
+@pytest.mark.engines
 def test_values_and_files_pass_from_step_to_step_and_nothing_is_done_twice(running: Bench) -> None:
     run, steps = running.run(DIAMOND)
     assert (run.status, run.error) == ("succeeded", "")
@@ -127,6 +128,7 @@ def test_a_step_past_its_time_is_ended(running: Bench) -> None:
     assert "not done after 0.5 s" in steps["a"].error
 
 
+@pytest.mark.engines
 def test_a_person_decides(running: Bench) -> None:
     running.write(
         "steps:\n  ask: {operation: approve, parameters: {message: 上线吗？}}\n"
@@ -147,6 +149,7 @@ def test_a_person_decides(running: Bench) -> None:
     assert "refused by eve: too early" in found.error
 
 
+@pytest.mark.engines
 def test_runs_of_a_queue_wait_for_each_other_and_steps_for_the_machine(running: Bench) -> None:
     text = """\
 queue: {name: shared, concurrency: 1}

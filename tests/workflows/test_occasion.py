@@ -17,6 +17,8 @@ from headrace.workflows.step import Place
 from headrace.workflows.store import RunStore
 from tests.workflows.conftest import Bench
 
+pytestmark = pytest.mark.engines
+
 START = datetime(2026, 5, 1, 12, 0, tzinfo=UTC).timestamp()
 MINUTE = 60.0
 

@@ -13,7 +13,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     CursorResult,
+    Insert,
     RowMapping,
+    Table,
     delete,
     func,
     insert,
@@ -437,8 +439,7 @@ class RunStore:
         found = Approval(approved=approved, who=who, why=why, at=self._clock())
         values = {"run_id": run_id, "step": step, **msgspec.structs.asdict(found)}
         with self.database.write() as connection:
-            done = connection.execute(insert_or_ignore(connection, workflow_approvals), values)
-            if not cast("CursorResult[object]", done).rowcount:
+            if not _inserted(connection, workflow_approvals, values):
                 raise RunRefused(f"the step {step!r} of {run_id} was decided already")
         return found
 
@@ -477,8 +478,7 @@ class RunStore:
             "workflow": workflow, "occasion": occasion, "moment": moment, "run_id": run_id,
             "at": self._clock(),
         }  # fmt: skip
-        done = connection.execute(insert_or_ignore(connection, workflow_ticks), values)
-        return bool(cast("CursorResult[object]", done).rowcount)
+        return _inserted(connection, workflow_ticks, values)
 
 
 def _has_room(
@@ -496,6 +496,15 @@ def _has_room(
         and memory_gb + needs.memory_gb <= has.memory_gb
         and gpus + needs.gpus <= has.gpus
     )
+
+
+def _inserted(connection: Connection, table: Table, values: dict[str, object]) -> bool:
+    """Insert a row unless there is one of its key; whether it was inserted.
+
+    Asked by RETURNING: the count of rows that drivers give is not always one.
+    """
+    statement = cast("Insert", insert_or_ignore(connection, table)).values(values)
+    return connection.execute(statement.returning(table.c.run_id)).first() is not None
 
 
 def _held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
