@@ -303,3 +303,76 @@ def test_what_has_not_passed_its_suites_is_not_served(running: ServiceProcess) -
     (root / "headrace.yaml").write_text("broken: [")
     running.run("rollback")
     assert temperature(running) == 0.1
+
+
+CONVERSING = """\
+models:
+  scripted:
+    deployments: [{backend: scripted}]
+    params: {temperature: %s}
+pipeline: [ground, generate]
+"""
+
+
+def traced(service: ServiceProcess, operation: str) -> list[dict[str, object]]:
+    told = json.loads(service.run("trace", "list", "--limit", "200", "--json").stdout)
+    return [each for each in told if each["operation"] == operation]
+
+
+def test_a_shadow_answers_copies_that_nobody_sees_and_nothing_remembers(
+    running: ServiceProcess,
+) -> None:
+    root = running.log.parent
+    (root / "headrace.yaml").write_text(CONVERSING % 0.1)
+    first = built(running)
+    running.run("deploy", first)
+    (root / "headrace.yaml").write_text(CONVERSING % 0.9)
+    second = built(running)
+    new = behaviour(running, second)
+    told = running.run("deploy", second, "--shadow", "100", "--every", "1h")
+    assert f"{second} answers copies of 100 % of the turns" in told.stdout
+    wait_for(lambda: f"{second} answers copies of" in running.said())
+
+    seen: list[dict[str, object]] = []
+    with running.client() as client:
+        for number in range(3):
+            body = {
+                "messages": [{"role": "user", "content": f"question {number}"}],
+                "conversation": "weekend",
+            }
+            reply = client.post("/v1/chat/completions", json=body)
+            assert reply.headers["x-headrace-release"] != new
+            seen.append(json.loads(reply.json()["choices"][0]["message"]["content"]))
+            wait_for(lambda: len(traced(running, "shadow")) == len(seen))
+    assert {each["params"]["temperature"] for each in seen} == {0.1}  # type: ignore[index]
+
+    # Each copy saw what its turn saw: no more of the conversation, and no copies in it.
+    copies = traced(running, "shadow")
+    assert {each["release"] for each in copies} == {new}
+    assert {each["conversation"] for each in copies} == {None}
+    assert len(traced(running, "chat")) == 3
+    for original, copy in zip(seen, reversed(copies), strict=True):
+        shown = json.loads(
+            running.run("trace", "show", str(copy["id"]), "--content", "--json").stdout
+        )
+        call = json.loads(shown["output"][0]["text"])
+        assert call["messages"] == original["messages"]
+        assert call["params"]["temperature"] == 0.9
+
+    assert "no longer on trial" in running.run("rollback").stdout
+    assert temperature(running) == 0.1
+
+
+def test_a_shadow_that_fails_is_ended_and_hurts_nobody(running: ServiceProcess) -> None:
+    first = built(running)
+    running.run("deploy", first)
+    (running.log.parent / "headrace.yaml").write_text(BROKEN)
+    second = built(running)
+    new = behaviour(running, second)
+    with Traffic(running) as traffic:
+        running.run("deploy", second, "--shadow", "50", "--every", "1h")
+        wait_for(
+            lambda: f"{second} failed in the shadow: error_rate<1%" in "".join(history(running))
+        )
+    assert not any(new in releases for releases in traffic.releases.values())
+    assert temperature(running) == 0.1

@@ -11,6 +11,7 @@ from headrace.gateway.shown import shown_to
 from headrace.gateway.surface import OPENAI, Surface
 from headrace.ids import new_id
 from headrace.pipeline.service import Platform, Service
+from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
 
 __all__ = ["Call"]
@@ -84,8 +85,20 @@ class Call:
     def settle(self, subject: str) -> None:
         """Choose who answers where a release is on trial: a person always has the same one."""
         candidate = self.platform.candidate
-        if candidate is not None and candidate.takes(subject or self.id):
+        if (
+            candidate is not None
+            and candidate.shadow is None
+            and candidate.takes(subject or self.id)
+        ):
             self.service = candidate.service
+
+    def shadow(self, turn: Turn, subject: str) -> None:
+        """Have a release that answers in the shadow follow the turn, if it gets this person's."""
+        candidate = self.platform.candidate
+        if candidate is None or candidate.shadow is None or self.gives_way:
+            return
+        if candidate.takes(subject or self.id):
+            candidate.shadow.follow(turn)
 
     def _shown_key(self) -> str:
         scheme, _, token = self.headers.get("authorization").partition(" ")

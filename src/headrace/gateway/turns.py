@@ -34,8 +34,9 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
         )
     subject = subject_of(request.safety_identifier or request.user)
     conversation = _conversation(request, call)
-    call.settle(subject or conversation or "")
-    return Turn(
+    person = subject or conversation or ""
+    call.settle(person)
+    turn = Turn(
         principal=call.principal,
         messages=request.messages,
         params=params,
@@ -50,6 +51,8 @@ def chat_turn(call: Call, request: ChatRequest, extra: dict[str, object]) -> Tur
         cache_control=call.headers.get("cache-control"),
         trace=call.trace(),
     )
+    call.shadow(turn, person)
+    return turn
 
 
 def completion_turn(

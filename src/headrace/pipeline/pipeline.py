@@ -112,7 +112,8 @@ class Pipeline:
         try:
             target = self._target(turn)
             turn.model = trace.model = target.name
-            turn.admission = await admit_turn(self._limiter, turn, target)
+            if not turn.is_shadow:
+                turn.admission = await admit_turn(self._limiter, turn, target)
             await self._unlock(turn.subject)
             await self._prepare(turn)
             busy_s = [0.0] * len(self._layers.filters)
@@ -169,6 +170,8 @@ class Pipeline:
         trace.subject = turn.subject
         trace.conversation = turn.conversation
         trace.operation = "chat" if turn.kind == "chat" else "text_completion"
+        if turn.is_shadow:
+            trace.operation, trace.conversation = "shadow", None
         trace.release = self.release
         trace.stream = turn.stream
         trace.model = turn.model or ""
@@ -285,8 +288,10 @@ class Pipeline:
         trace.input = msgspec.json.encode([*turn.received, *turn.consulted]).decode()
         trace.output = msgspec.json.encode(turn.choices).decode()
         self._recorder.record(trace)
-        for entry in turn.escalations:
+        for entry in () if turn.is_shadow else turn.escalations:
             self._recorder.escalate(trace, entry)
+        if turn.then is not None:
+            turn.then()
 
     @staticmethod
     def _observe(turn: Turn, span: Span) -> None:

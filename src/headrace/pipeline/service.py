@@ -16,6 +16,7 @@ from headrace.models.cache.cache import AnswerCache
 from headrace.pipeline.conversation import ConversationStore
 from headrace.pipeline.embedding import Embedder
 from headrace.pipeline.pipeline import Pipeline
+from headrace.pipeline.shadow import Shadow
 from headrace.pipeline.tools.toolbox import Toolbox
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
@@ -63,6 +64,8 @@ class Candidate:
     """Where it was loaded from."""
     share: float
     """Of the turns, from 0 to 1."""
+    shadow: Shadow | None = None
+    """Where it answers copies only."""
 
     def takes(self, subject: str) -> bool:
         """Whether it answers this one: whoever has it keeps it while the share grows."""

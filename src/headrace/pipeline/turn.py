@@ -88,6 +88,12 @@ class Turn:
     """For steps of one's own: whatever one step wants to tell a later one. Key: the step's name."""
     trace: Trace = field(default_factory=Trace)
     observe: TurnObserver | None = None
+    is_shadow: bool = False
+    """Whether it is a copy that nobody sees: it is traced, and not remembered or counted."""
+    remembered_until: str = ""
+    """Position of the last turn that its conversation had when it began; a copy sees no later one."""
+    then: Callable[[], None] | None = None
+    """Called once, when the turn has ended and is recorded."""
 
     @property
     def id(self) -> str:

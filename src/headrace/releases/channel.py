@@ -41,6 +41,8 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
     watch: list[str]
     """Rules, as they were written."""
     who: str
+    is_shadow: bool = False
+    """It answers copies of turns, which nobody sees, and is never served for it."""
     stage: int = 0
     since: float = 0.0
     """When this stage began; 0: it waits to be loaded."""

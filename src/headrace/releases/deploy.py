@@ -106,21 +106,26 @@ class Deployer:
         rules: Sequence[Rule],
         *,
         who: str,
+        is_shadow: bool = False,
         is_unproved: bool = False,
     ) -> None:
         """Put it on trial beside what is served.
+
+        Args:
+            is_shadow: it answers copies of turns, and nobody sees what it says. That needs no proof.
 
         Raises: as `serve`.
         """
         canary = Canary(
             release=release.digest,
             name=release.name,
-            folder=str(self._checked(release, is_unproved=is_unproved)),
+            folder=str(self._checked(release, is_unproved=is_unproved or is_shadow)),
             behaviour=release.manifest.behaviour,
             shares=shares,
             every_s=every_s,
             watch=[each.text for each in rules],
             who=who,
+            is_shadow=is_shadow,
         )
         with moving(self._home):
             serving = read_serving(self._home) or Serving(release="", name=FILES, folder="")

@@ -8,12 +8,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from headrace.errors import HeadraceError
 from headrace.pipeline.service import Candidate, Platform
+from headrace.pipeline.shadow import Shadow
 from headrace.releases.channel import (
     PRODUCTION,
     Canary,
@@ -71,15 +73,15 @@ class Rollout:
         if canary is None:
             if candidate is not None:
                 self._platform.candidate = None
+                if candidate.shadow is not None:
+                    candidate.shadow.stop()
                 await retire(self._platform.service, candidate.service)
             return
         if candidate is None or candidate.folder != Path(canary.folder):
             await self._load(canary)
             return
         if candidate.share != canary.share:
-            self._platform.candidate = Candidate(
-                service=candidate.service, folder=candidate.folder, share=canary.share
-            )
+            self._platform.candidate = replace(candidate, share=canary.share)
         if self._clock() - self._judged_at >= JUDGE_EVERY_S:
             self._judged_at = self._clock()
             await self._judge(canary)
@@ -94,13 +96,17 @@ class Rollout:
             await asyncio.to_thread(self._end, canary, f"it cannot be loaded: {error.message}")
             return
         platform.candidate = Candidate(
-            service=service, folder=Path(canary.folder), share=canary.share
+            service=service,
+            folder=Path(canary.folder),
+            share=canary.share,
+            shadow=Shadow(service.pipeline) if canary.is_shadow else None,
         )
         if not canary.since:
             now = self._clock()
             begun = msgspec.structs.replace(canary, since=now, began=now)
             await asyncio.to_thread(self._write, canary, begun)
-        _log.info("%s is on trial with %g %% of the turns", canary.name, 100 * canary.share)
+        how = "answers copies of" if canary.is_shadow else "is on trial with"
+        _log.info("%s %s %g %% of the turns", canary.name, how, 100 * canary.share)
 
     async def _judge(self, canary: Canary) -> None:
         await self._platform.flush()
@@ -120,6 +126,8 @@ class Rollout:
             further = msgspec.structs.replace(canary, stage=canary.stage + 1, since=self._clock())
             await asyncio.to_thread(self._write, canary, further)
             _log.info("%s gets %g %% of the turns now", canary.name, 100 * further.share)
+        elif canary.is_shadow:
+            await asyncio.to_thread(self._passed, canary, turns, _said(whole))
         else:
             await asyncio.to_thread(self._promote, canary, _said(whole))
 
@@ -134,13 +142,23 @@ class Rollout:
 
     def _end(self, canary: Canary, why: str) -> None:
         """Back to what was served all along."""
+        ended = "failed in the shadow" if canary.is_shadow else "was rolled back"
         if self._write(canary, None):
             serving = read_serving(self._home)
             digest = "" if serving is None else serving.release
             self._store.move(
-                PRODUCTION, digest, who="headrace", why=f"{canary.name} was rolled back: {why}"
+                PRODUCTION, digest, who="headrace", why=f"{canary.name} {ended}: {why}"
             )
-            _log.error("%s was rolled back: %s", canary.name, why)
+            _log.error("%s %s: %s", canary.name, ended, why)
+
+    def _passed(self, canary: Canary, turns: int, why: str) -> None:
+        """A shadow has answered long enough. What is served stays what it was."""
+        if self._write(canary, None):
+            serving = read_serving(self._home)
+            digest = "" if serving is None else serving.release
+            said = f"{canary.name} passed {turns:,} turns in the shadow: {why}"
+            self._store.move(PRODUCTION, digest, who=canary.who, why=said)
+            _log.info("%s", said)
 
     def _promote(self, canary: Canary, why: str) -> None:
         with moving(self._home):

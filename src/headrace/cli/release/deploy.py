@@ -37,6 +37,12 @@ TAKE_OVER_S = 20.0
     help="Give it such shares of the turns, in percent, one after the other; a person stays with one.",
 )
 @click.option(
+    "--shadow",
+    type=Stages(),
+    metavar="20",
+    help="Let it answer copies of such a share of the turns, in percent, which nobody sees.",
+)
+@click.option(
     "--every",
     "every_s",
     type=Duration(),
@@ -61,6 +67,7 @@ def deploy(
     name: str | None,
     why: str,
     shares: list[float] | None,
+    shadow: list[float] | None,
     every_s: float,
     watch: str,
     unproved: bool,
@@ -72,24 +79,37 @@ def deploy(
     A service that runs here takes it over without dropping an answer: turns that began with the
     release before end with it. One that is started later serves it too. Everything that serving
     it needs is checked before. With --canary it is tried on a share of the turns first, and rolled
-    back by itself when it breaks a rule of --watch; `headrace rollback` ends a trial at once.
+    back by itself when it breaks a rule of --watch; `headrace rollback` ends a trial at once. With --shadow
+    it is watched alike and never served: the history says how it fared.
     """
     if history:
         _print_history(as_json=as_json)
         return
     if name is None:
         raise click.UsageError("name a release, such as r3; `headrace release list` shows them")
+    if shares is not None and shadow is not None:
+        raise click.UsageError("a trial is either --canary or --shadow")
     if unproved and not why:
         raise click.UsageError("--unproved is for the history to explain: say --why")
     with store() as (place, releases):
         release = None if name == FILES else releases.get(name)
         work = deployer(place, releases)
-        if shares is not None:
+        if (stages := shares or shadow) is not None:
             if release is None:
                 raise click.UsageError("only a release can be tried, not the folder's files")
             rules = [Rule.parse(each) for each in watch.split(",")]
-            work.try_out(release, shares, every_s, rules, who=_who(), is_unproved=unproved)
-            _tell_trial(release, shares, every_s, rules, as_json=as_json)
+            work.try_out(
+                release,
+                stages,
+                every_s,
+                rules,
+                who=_who(),
+                is_shadow=shadow is not None,
+                is_unproved=unproved,
+            )
+            _tell_trial(
+                release, stages, every_s, rules, is_shadow=shadow is not None, as_json=as_json
+            )
             return
         move = work.serve(release, who=_who(), why=why, is_unproved=unproved)
     _tell(place, release, move, as_json=as_json)
@@ -110,16 +130,24 @@ def rollback(why: str, as_json: bool) -> None:
 
 
 def _tell_trial(
-    release: Release, shares: list[float], every_s: float, rules: list[Rule], *, as_json: bool
+    release: Release,
+    shares: list[float],
+    every_s: float,
+    rules: list[Rule],
+    *,
+    is_shadow: bool,
+    as_json: bool,
 ) -> None:
     if as_json:
         texts = [each.text for each in rules]
         told = {"release": release.digest, "shares": shares, "every_s": every_s, "watch": texts}
+        told["shadow"] = is_shadow
         print_json(told)
         return
     stages = ", ".join(f"{100 * each:g} %" for each in shares)
+    how = "answers copies of" if is_shadow else "is tried on"
     click.echo(
-        f"{release.name} is tried on {stages} of the turns, {every_s:g} s each, "
+        f"{release.name} {how} {stages} of the turns, {every_s:g} s each, "
         f"watched for {', '.join(each.text for each in rules)}"
     )
 

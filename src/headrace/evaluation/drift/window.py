@@ -100,5 +100,10 @@ def _kinds(detail: bytes) -> str:
 
 
 def _within(query: Select[Any], window: Window) -> Select[Any]:
-    query = query.where(traces.c.started_at >= window.since, traces.c.started_at < window.until)
+    query = query.where(
+        traces.c.started_at >= window.since,
+        traces.c.started_at < window.until,
+        # What a release answers in the shadow is no traffic.
+        traces.c.operation != "shadow",
+    )
     return query if window.model is None else query.where(traces.c.model == window.model)

@@ -157,10 +157,14 @@ class GroundStep(Step[GroundSettings]):
                 await self._lookup.ground(turn, _previous(turn.received[:-1]))
             return
         history = await self._conversations.history(turn.principal.key_id, turn.conversation)
+        if not turn.is_shadow:
+            turn.remembered_until = history.turns[-1].position if history.turns else ""
         usable = [
             each
             for each in history.turns
-            if each.is_usable and each.position not in history.withheld
+            if each.is_usable
+            and each.position not in history.withheld
+            and each.position <= turn.remembered_until
         ]
         ahead = _ahead(turn)
         said = _without_system(turn.received)
@@ -195,6 +199,7 @@ class GroundStep(Step[GroundSettings]):
         first = len(turns)
         if chosen.blocks:
             first = next(i for i, each in enumerate(turns) if each is chosen.blocks[0].turns[0])
+        if chosen.blocks and not turn.is_shadow:
             history.starts[model.name] = chosen.blocks[0].position
         looked_up = turn.state.get(self.name)
         turn.state[self.name] = {
@@ -247,7 +252,7 @@ class GroundStep(Step[GroundSettings]):
     def ended(self, turn: Turn) -> None:
         """Remember what was said: the question and as much of the answer as the user got."""
         memory = turn.state.pop(_MEMORY, None)
-        if not isinstance(memory, _Memory) or not memory.lines:
+        if not isinstance(memory, _Memory) or not memory.lines or turn.is_shadow:
             return
         if turn.trace.status == "blocked":
             _withhold(turn, memory)
