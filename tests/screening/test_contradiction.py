@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ConfigError
+from headrace.screening.finding import Span
 from headrace.screening.rule import Whom
 from tests.screening.test_policy import load
 
@@ -123,8 +124,6 @@ def test_a_file_of_cases_is_no_policy(tmp_path: Path) -> None:
 def test_an_audience_sets_what_content_is_stopped(
     tmp_path: Path, audience: str, score: float, action: str
 ) -> None:
-    from headrace.screening.finding import Span
-
     policy = load(tmp_path, f"audience: {audience}")
     assert policy.output.action(Span("sexual", 0, 1, score), "x") == action
     own = load(tmp_path, f"audience: {audience}\nboth: {{sexual: flag}}")
@@ -133,5 +132,5 @@ def test_an_audience_sets_what_content_is_stopped(
 
 def test_minors_are_stopped_for_every_audience(tmp_path: Path) -> None:
     for audience in ("children", "general", "adult"):
-        rules = load(tmp_path, f"audience: {audience}").output.rules["sexual/minors"]
-        assert [(each.action, each.threshold) for each in rules] == [("block", 0.5)]
+        policy = load(tmp_path, f"audience: {audience}")
+        assert policy.output.action(Span("sexual/minors", 0, 1, 0.5), "x") == "block"

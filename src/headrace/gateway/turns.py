@@ -68,7 +68,7 @@ def completion_turn(
         stream=bool(request.stream),
         gives_way=call.gives_way,
         subject=subject_of(request.safety_identifier or request.user),
-        metadata=request.metadata or {},
+        metadata=_confirmed(request.metadata or {}, call),
         cache_control=call.headers.get("cache-control"),
         trace=trace,
     )
@@ -104,9 +104,7 @@ def _metadata(request: ChatRequest, call: Call) -> dict[str, str]:
     Raises:
         InvalidRequest: there is no such time zone.
     """
-    metadata = request.metadata or {}
-    if confirmed := _text(call, CONFIRM_HEADER):
-        metadata = {**metadata, CONFIRM: confirmed}
+    metadata = _confirmed(request.metadata or {}, call)
     name = _text(call, TIMEZONE_HEADER)
     if not name:
         return metadata
@@ -115,6 +113,12 @@ def _metadata(request: ChatRequest, call: Call) -> dict[str, str]:
             f"the header {TIMEZONE_HEADER} names no time zone", hint=f"such as {EXAMPLES}"
         )
     return {"timezone": name, **metadata}
+
+
+def _confirmed(metadata: dict[str, str], call: Call) -> dict[str, str]:
+    """The metadata with what a header confirms."""
+    confirmed = _text(call, CONFIRM_HEADER)
+    return {**metadata, CONFIRM: confirmed} if confirmed else metadata
 
 
 def _text(call: Call, header: str) -> str:

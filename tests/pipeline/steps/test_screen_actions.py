@@ -274,3 +274,14 @@ async def test_every_action_comes_to_the_same_however_the_answer_is_cut(
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Service:
     return Service(policy_of(tmp_path_factory.mktemp("all"), EVERYTHING))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "unit", ["mud", "mud ", "dose ", "bang ", "blue ", "kim@", "Ask a doctor", "<EMAIL_1"]
+)
+async def test_a_hostile_answer_takes_linear_time(everything: Service, unit: str) -> None:
+    text = unit * (60_000 // len(unit))
+    pieces = [text[at : at + 16] for at in range(0, len(text), 16)]
+    everything.backend.say(lambda _: pieces)
+    await everything.say("kim@example.org, hi")
