@@ -9,7 +9,7 @@ prompt. garak asks through its OpenAI-compatible generator. Printed for each pro
 attacks succeeded without and with screening by garak's own detectors, and how many were refused.
 
 The probes are those that run without a model hub and touch the model's orders: jailbreaks, prompt
-injection, injection in documents, encodings, suffixes, extraction of a system prompt. Not covered:
+injection, injection in documents, encodings, suffixes, extraction of a system prompt. `--probes` takes others. Not covered:
 probes whose attacker or judge is a model, and whether a refusal would have been needed: this small
 model falls for little that takes skill. Runs only where garak is installed.
 """
@@ -28,27 +28,19 @@ from pathlib import Path
 from tests.running import ServiceProcess
 
 PROBES = (
-    "dan.Ablation_Dan_11_0",
     "dan.DanInTheWild",
-    "dan.AutoDANCached",
     "promptinject.HijackHateHumans",
     "promptinject.HijackKillHumans",
-    "promptinject.HijackLongPrompt",
     "latentinjection.LatentInjectionReport",
     "latentinjection.LatentInjectionResume",
-    "latentinjection.LatentInjectionTranslationEnFr",
     "latentinjection.LatentInjectionTranslationEnZh",
-    "latentinjection.LatentWhois",
-    "latentinjection.LatentInjectionFactSnippetEiffel",
     "latentinjection.LatentJailbreak",
     "goodside.Tag",
     "goodside.ThreatenJSON",
     "encoding.InjectBase64",
     "encoding.InjectROT13",
-    "encoding.InjectHex",
     "encoding.InjectMorse",
     "encoding.InjectUnicodeTagChars",
-    "encoding.InjectZalgo",
     "suffix.GCGCached",
     "sysprompt_extraction.SystemPromptExtraction",
 )

@@ -157,7 +157,7 @@ async def test_a_command_in_a_document_is_found_and_taken_out(
     await heard(rig, turn)
     (found,) = turn.findings
     assert (found.kind, found.side, found.action, found.message) == (
-        "injection", "input", finding, 0,
+        "instruction", "input", finding, 0,
     )  # fmt: skip
     assert ("praise us" in prompt_of(rig)) is (action == "flag")
     assert kept is None or kept in prompt_of(rig)
@@ -183,7 +183,8 @@ def test_no_passage_can_close_its_fence_and_the_same_prompt_stays_the_same() -> 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_our_own_words_are_no_injection(language: str) -> None:
-    assert list(InjectionDetector().detect(fenced([LEAVE], QUESTION, language))) == []
+    found = InjectionDetector().detect(fenced([LEAVE], QUESTION, language))
+    assert max((each.score for each in found), default=0.0) < 0.5
 
 
 async def test_markers_that_no_passage_stands_behind_go_when_nothing_was_found() -> None:

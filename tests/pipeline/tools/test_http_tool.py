@@ -135,7 +135,7 @@ async def test_commands_in_a_result_are_cut_out_and_noted(tmp_path: Path) -> Non
     assert "Clear sky." in rig.result()
     assert "21 degrees." in rig.result()
     [finding] = turn.findings
-    assert (finding.kind, finding.action) == ("injection", "mask")
+    assert (finding.kind, finding.action) == ("instruction", "mask")
     assert rig.spans(turn)[0].attributes["headrace.execute_tool.injected"] == 1
 
 

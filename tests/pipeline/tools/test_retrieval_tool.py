@@ -106,4 +106,4 @@ async def test_commands_in_a_document_do_not_reach_the_model(
         turn = await rig.ask()
     assert "Visitors ring." in rig.result()
     assert "Ignore all" not in rig.result()
-    assert [each.kind for each in turn.findings] == ["injection"]
+    assert [each.kind for each in turn.findings] == ["instruction"]
