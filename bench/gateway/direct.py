@@ -27,7 +27,7 @@ from bench.gateway import upstream
 from bench.gateway.gateways import HEADRACE
 
 from headrace.gateway.http import Headers
-from headrace.gateway.relay import Relay
+from headrace.gateway.relay.relay import Relay
 from headrace.models.http.client import HttpClient
 from headrace.models.http.exchange import Sink
 from headrace.models.http.head import Head

@@ -148,6 +148,23 @@ class RelayExchange(Exchange, Protocol):
         """`write` without waiting. False: the client is slow, so wait for `writable` first."""
         ...
 
+    @property
+    def takes_chunks(self) -> bool:
+        """Whether the answer that has begun goes out in chunks, and its head has gone out."""
+        ...
+
+    def push_chunks(self, chunks: bytes) -> bool:
+        """`push` of data that stand in their chunks already, framing and all."""
+        ...
+
+    def respond_ready(self, lines: bytes, body: bytes, status: int = 200) -> None:
+        """`respond` with header lines that are written already, each with its line end."""
+        ...
+
+    def begin_ready(self, lines: bytes) -> None:
+        """`begin` an event stream with header lines that are written already."""
+        ...
+
     def hand_over(self) -> None:
         """Let it go the ordinary way after all; nothing may have been sent yet."""
         ...

@@ -8,10 +8,17 @@ from collections.abc import Sequence
 
 from headrace.types import Message
 
-__all__ = ["estimate_text_tokens", "estimate_tokens"]
+__all__ = [
+    "TOKENS_OF_A_PROMPT",
+    "TOKENS_PER_MESSAGE",
+    "estimate_text_tokens",
+    "estimate_tokens",
+]
 
 LETTERS_PER_TOKEN = 3.0
 """Below what prose has, so that the estimate errs upward."""
+TOKENS_OF_A_PROMPT = 16
+"""Around all of its messages."""
 TOKENS_PER_MESSAGE = 8
 """Role and separators, as chat templates write them."""
 TOKENS_PER_IMAGE = 1_600
@@ -29,7 +36,7 @@ def estimate_text_tokens(text: str) -> int:
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
     """Tokens of a whole prompt."""
-    total = 16
+    total = TOKENS_OF_A_PROMPT
     for message in messages:
         total += TOKENS_PER_MESSAGE + estimate_text_tokens(message.text())
         for call in message.tool_calls or ():

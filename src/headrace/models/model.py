@@ -19,11 +19,11 @@ from headrace.models.hedge import HedgedAsk
 from headrace.models.tuned import Tuned
 from headrace.types import Message, Params, TextKind
 
-__all__ = ["Model", "Route", "Target", "prefix_of"]
+__all__ = ["PREFIX_CHARS", "Model", "Route", "Target", "prefix_of"]
 
 _ANSWER_TOKENS = 256
 """Length of an answer of which nobody says how long it may be."""
-_PREFIX_CHARS = 1024
+PREFIX_CHARS = 1024
 """So much of the beginning decides to which deployment's cache a prompt belongs."""
 
 
@@ -325,10 +325,10 @@ def prefix_of(messages: Sequence[Message]) -> int:
     beginning: list[str] = []
     taken = 0
     for message in messages:
-        text = message.text()[:_PREFIX_CHARS]
+        text = message.text()[:PREFIX_CHARS]
         beginning.append(text)
         taken += len(text)
-        if message.role == "user" or taken >= _PREFIX_CHARS:
+        if message.role == "user" or taken >= PREFIX_CHARS:
             break
     # Not hash(): several gateways have to agree.
     return zlib.crc32("\0".join(beginning).encode("utf-8", "surrogatepass"))

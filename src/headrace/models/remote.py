@@ -210,7 +210,7 @@ class RemoteBackend:
 
     def saw(self, head: Head) -> None:
         """Learn from a response that somebody else has asked for."""
-        if any(name[:11].lower() == b"x-ratelimit" for name, _ in head.raw):
+        if head.tells_limits:
             self.rate_limits = self.wire.rate_limits(head.headers) or self.rate_limits
 
     def relay(self) -> "RelayTarget | None":

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from headrace.config.model import ServerConfig
 from headrace.console.app import console_routes
 from headrace.gateway.app import Gateway
-from headrace.gateway.relay import Relay
+from headrace.gateway.relay.relay import Relay
 from headrace.pipeline.service import Platform
 from headrace.server.http1.asgi import AsgiPages
 from headrace.server.http1.certificate import Certificate

@@ -21,6 +21,8 @@ class TraceEnd(msgspec.Struct, array_like=True):
     trace: Trace
     input_sealed: bytes | None
     output_sealed: bytes | None
+    was_noted: bool = True
+    """Whether a `TraceBegin` came before it; short turns have none."""
 
 
 class Detail(msgspec.Struct, array_like=True):

@@ -53,7 +53,15 @@ class TraceRecorder:
 
     def started(self, trace: Trace) -> None:
         """Note that a turn has begun: if the process dies, it is found as `interrupted`."""
+        self.began()
+        self.note(trace)
+
+    def began(self) -> None:
+        """Count a turn that begins; whoever calls this has to `note` it if it lasts."""
         self._metrics.turn_started()
+
+    def note(self, trace: Trace) -> None:
+        """Write down that a turn has begun; once is enough."""
         if trace.id in self._begun:
             # Passed on: noted twice, the second might be written after the end of the first.
             return
@@ -90,6 +98,19 @@ class TraceRecorder:
             trace, subject=self._vault.subject_id(trace.subject), input="", output=""
         )
         self._writer.append(TRACE_END, _encode(TraceEnd(bare, input_sealed, output_sealed)))
+
+    def record_last(self, trace: Trace) -> None:
+        """`record` by whoever has no more use for the trace: it need not be copied."""
+        if self.content:
+            self.record(trace)
+            return
+        self._metrics.observe_turn(trace)
+        was_noted = trace.id in self._begun
+        if was_noted:
+            self._begun.remove(trace.id)
+        trace.subject = self._vault.subject_id(trace.subject)
+        trace.input = trace.output = ""
+        self._writer.append(TRACE_END, _encode(TraceEnd(trace, None, None, was_noted)))
 
     def escalate(self, trace: Trace, entry: Escalation) -> None:
         """Put something of a turn into the review queue. Its text is kept as those of traces are."""

@@ -5,12 +5,22 @@ is what the writer has committed; a turn that has just ended appears within a te
 (`BatchWriter.flush` waits for it).
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from operator import attrgetter
 
 import msgspec
-from sqlalchemy import Connection, Dialect, RowMapping, Select, delete, func, select
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    func,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -55,7 +65,12 @@ _EndTrace = msgspec.defstruct(
 """A `Trace` whose spans and findings stay as they came: the column takes them so."""
 _End = msgspec.defstruct(
     "_End",
-    [("trace", _EndTrace), ("input_sealed", bytes | None), ("output_sealed", bytes | None)],
+    [
+        ("trace", _EndTrace),
+        ("input_sealed", bytes | None),
+        ("output_sealed", bytes | None),
+        ("was_noted", bool, True),
+    ],
     array_like=True,
 )
 _decode_begin_id = msgspec.msgpack.Decoder(_BeginId).decode
@@ -239,9 +254,15 @@ def joint_trace_handlers() -> dict[tuple[str, ...], JointHandler]:
     return {(TRACE_BEGIN, TRACE_END): _write_turns}
 
 
+# Made once: making a statement costs more than running it.
+_FORGET_OPEN = delete(open_traces).where(open_traces.c.id.in_(bindparam("ids", expanding=True)))
+_WHICH_ENDED = select(traces.c.id).where(traces.c.id.in_(bindparam("ids", expanding=True)))
+
+
 def _write_turns(connection: Connection, groups: Sequence[Sequence[bytes]]) -> None:
     begun = [_begin_id(payload) for payload in groups[0]]
-    rows = [_row_of(payload) for payload in groups[1]]
+    ends = [_decode_end(payload) for payload in groups[1]]
+    rows = [_row_of(end) for end in ends]
     ended = {row[0] for row in rows}
     still_open = [
         payload for each, payload in zip(begun, groups[0], strict=True) if each not in ended
@@ -250,13 +271,18 @@ def _write_turns(connection: Connection, groups: Sequence[Sequence[bytes]]) -> N
         _write_begins(connection, still_open)
     if rows:
         _insert_ends(connection, rows)
-        begun_before = ended.difference(begun)
-        if begun_before:
-            connection.execute(delete(open_traces).where(open_traces.c.id.in_(begun_before)))
+        noted = {row[0] for row, end in zip(rows, ends, strict=True) if _was_noted(end)}
+        noted.difference_update(begun)
+        if noted:
+            connection.execute(_FORGET_OPEN, {"ids": list(noted)})
 
 
 def _begin_id(payload: bytes) -> str:
     return str(_decode_begin_id(payload).id)  # type: ignore[attr-defined]
+
+
+def _was_noted(end: msgspec.Struct) -> bool:
+    return bool(end.was_noted)  # type: ignore[attr-defined]
 
 
 def _write_begins(connection: Connection, payloads: Sequence[bytes]) -> None:
@@ -273,10 +299,9 @@ def _write_begins(connection: Connection, payloads: Sequence[bytes]) -> None:
 
 
 def _write_ends(connection: Connection, payloads: Sequence[bytes]) -> None:
-    rows = [_row_of(payload) for payload in payloads]
+    rows = [_row_of(_decode_end(payload)) for payload in payloads]
     _insert_ends(connection, rows)
-    ids = [row[0] for row in rows]
-    connection.execute(delete(open_traces).where(open_traces.c.id.in_(ids)))
+    connection.execute(_FORGET_OPEN, {"ids": [row[0] for row in rows]})
 
 
 def _insert_ends(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
@@ -285,29 +310,37 @@ def _insert_ends(connection: Connection, rows: Sequence[tuple[object, ...]]) -> 
 
         copy_or_ignore(connection, traces, _ROW_NAMES, rows)
         return
-    sql, names = _insertion(connection.dialect)
-    # Past SQLAlchemy's handling of each value, which costs more than the database does.
-    order = _order(tuple(names))
-    connection.exec_driver_sql(sql, [tuple([row[at] for at in order]) for row in rows])
+    # Past SQLAlchemy's handling of each value, which costs more than the database does. And some
+    # dozen rows at a time: with each statement the driver lets go of Python's lock, and has to wait
+    # until whoever answers requests meanwhile gives it back.
+    at = 0
+    for size in _TOGETHER:
+        sql, order = _insertion(connection.dialect, size)
+        while at + size <= len(rows):
+            some = rows[at : at + size]
+            connection.exec_driver_sql(sql, tuple([row[each] for row in some for each in order]))
+            at += size
+
+
+_TOGETHER = (64, 8, 1)
+"""Rows of one statement: few sizes, so that the driver keeps each prepared."""
 
 
 @cache
-def _order(names: tuple[str, ...]) -> tuple[int, ...]:
-    """Where in a row each of the statement's parameters stands."""
-    return tuple(_ROW_NAMES.index(name) for name in names)
-
-
-@cache
-def _insertion(dialect: Dialect) -> tuple[str, Sequence[str]]:
-    """The statement as SQLite's driver takes it, and its parameters' names in order."""
+def _insertion(dialect: Dialect, size: int) -> tuple[str, Sequence[int]]:
+    """The statement for so many rows as the driver takes it, and where in a row its values stand."""
     compiled = sqlite.insert(traces).on_conflict_do_nothing().compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)
     assert compiled.positiontup is not None
-    return str(compiled), compiled.positiontup
+    before, values, after = re.split(r"(?<=VALUES )(\([?, ]+\))", str(compiled))
+    return (
+        f"{before}{', '.join([values] * size)}{after}",
+        [_ROW_NAMES.index(name) for name in compiled.positiontup],
+    )
 
 
 def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
-    return set(connection.execute(select(traces.c.id).where(traces.c.id.in_(ids))).scalars())
+    return set(connection.execute(_WHICH_ENDED, {"ids": list(ids)}).scalars())
 
 
 def _delete_rows(connection: Connection, ids: Sequence[str]) -> int:
@@ -320,9 +353,9 @@ def _delete_rows(connection: Connection, ids: Sequence[str]) -> int:
     return freed
 
 
-def _row_of(payload: bytes) -> tuple[object, ...]:
-    """The row of an ended turn, as `_ROW_NAMES` orders it; the id comes first."""
-    trace, asked, answered = msgspec.structs.astuple(_decode_end(payload))
+def _row_of(end: msgspec.Struct) -> tuple[object, ...]:
+    """The row of an ended turn (`_End`), as `_ROW_NAMES` orders it; the id comes first."""
+    trace, asked, answered, _ = msgspec.structs.astuple(end)
     detail = b"".join((_PAIR, trace.spans, trace.findings))
     size = len(detail) + len(asked or b"") + len(answered or b"")
     return (*_figures(trace), detail, asked, answered, size)

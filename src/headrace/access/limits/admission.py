@@ -46,6 +46,13 @@ class Admission:
             self._settler.settle(self._entry, 0, 0.0)
             self._settler.leave(self._entry)
 
+    def end(self, usage_tokens: int, cost_usd: float) -> None:
+        """`settle` and `release` in one."""
+        entry, settler = self._entry, self._settler
+        if entry is not None and settler is not None:
+            settler.settle(entry, usage_tokens, cost_usd)
+            settler.leave(entry)
+
     def __enter__(self) -> Self:
         return self
 

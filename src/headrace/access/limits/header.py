@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from headrace.access.limits.plan import Plan, Rate, Seen
-from headrace.access.limits.window import SLOT_S, SLOTS
+from headrace.access.limits.window import SLOT_S, SLOTS, Window
 
-__all__ = ["Headers", "as_duration", "headers_of"]
+__all__ = ["Headers", "as_duration", "headers_of", "lines_of"]
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -54,6 +54,38 @@ def headers_of(plan: Plan, slot: int) -> Headers:
             (b"x-ratelimit-reset-tokens", reset),
         )
     return found
+
+
+_LINES = (
+    b"x-ratelimit-limit-requests: %d\r\nx-ratelimit-remaining-requests: %d\r\n"
+    b"x-ratelimit-reset-requests: %b\r\n"
+    b"x-ratelimit-limit-tokens: %d\r\nx-ratelimit-remaining-tokens: %d\r\n"
+    b"x-ratelimit-reset-tokens: %b\r\n"
+)
+
+
+def lines_of(plan: Plan, slot: int) -> bytes:
+    """The same, as they stand in an answer's head."""
+    requests, tokens = plan.requests, plan.tokens
+    if plan.seen is not None or len(requests) != 1 or len(tokens) != 1:
+        return b"".join([b"%b: %b\r\n" % each for each in headers_of(plan, slot)])
+    # As most services have it; each figure here is one that every answer waits for.
+    _, calls, most_calls = requests[0]
+    _, used, most_used = tokens[0]
+    return _LINES % (
+        most_calls,
+        max(0, most_calls - calls.total),
+        _RESETS[_reset(calls, slot)],
+        most_used,
+        max(0, most_used - used.total),
+        _RESETS[_reset(used, slot)],
+    )
+
+
+def _reset(window: Window, slot: int) -> int:
+    """How many slots it takes until the window is empty, if nobody comes meanwhile."""
+    newest = window.newest()
+    return 0 if newest is None else min(SLOTS, max(0, newest + SLOTS - slot))
 
 
 def _tightest(

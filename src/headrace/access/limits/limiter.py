@@ -13,7 +13,7 @@ from typing import Protocol
 from headrace.access.limits.admission import FREE, Admission
 from headrace.access.limits.calendar import Calendar
 from headrace.access.limits.config import Limits
-from headrace.access.limits.header import Headers, headers_of
+from headrace.access.limits.header import Headers, headers_of, lines_of
 from headrace.access.limits.ledger import Ledger, Stored
 from headrace.access.limits.notes import LIMIT_USE, Notes
 from headrace.access.limits.plan import Entry
@@ -185,6 +185,11 @@ class MemoryLimiter:
         """See `Limiter`."""
         plan = self.ledger.known_plan(principal, model)
         return [] if plan is None else headers_of(plan, self.ledger.slot)
+
+    def lines(self, admission: Admission) -> bytes:
+        """The headers of the answer to a call that was let in, as they stand in its head."""
+        entry = admission.entry
+        return b"" if entry is None else lines_of(entry.plan, self.ledger.slot)
 
     def change(self, limits: Limits) -> None:
         """See `Limiter`."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Executable, bindparam, delete, select
 
 from headrace.access.limits.ledger import Change
 from headrace.access.limits.limiter import LIMIT_USE
@@ -29,6 +29,21 @@ _ASKED = 500
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Change]).decode
 _decode_slots = msgspec.msgpack.Decoder(dict[int, float]).decode
+
+
+# Made once: making a statement costs more than running it.
+_SLOTS = select(limit_counters.c.name, limit_counters.c.slots).where(
+    limit_counters.c.name.in_(bindparam("names", expanding=True))
+)
+_upserts: dict[str, Executable] = {}
+
+
+def _upsert(connection: Connection) -> Executable:
+    dialect = connection.dialect.name
+    found = _upserts.get(dialect)
+    if found is None:
+        found = _upserts[dialect] = upsert(connection, limit_counters, ["slots", "updated_at"])
+    return found
 
 
 def limit_handlers() -> dict[str, RecordHandler]:
@@ -78,15 +93,14 @@ def _write(connection: Connection, payloads: Sequence[bytes]) -> None:
         }
         for name, slots in changed.items()
     ]
-    connection.execute(upsert(connection, limit_counters, ["slots", "updated_at"]), rows)
+    connection.execute(_upsert(connection), rows)
 
 
 def _stored(connection: Connection, names: Sequence[str]) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
     for at in range(0, len(names), _ASKED):
-        asked = limit_counters.c.name.in_(names[at : at + _ASKED])
-        query = select(limit_counters.c.name, limit_counters.c.slots).where(asked)
-        found.update({row.name: _decode_slots(row.slots) for row in connection.execute(query)})
+        asked = connection.execute(_SLOTS, {"names": names[at : at + _ASKED]})
+        found.update({name: _decode_slots(slots) for name, slots in asked})
     return found
 
 

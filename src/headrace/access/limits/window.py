@@ -71,7 +71,9 @@ class Window:
     def newest(self) -> int | None:
         """The newest slot that holds anything; None when the window is empty."""
         if self.total:
-            for slot in range(self.head, self.head - SLOTS, -1):
+            if self._ring[self.head % SLOTS]:
+                return self.head
+            for slot in range(self.head - 1, self.head - SLOTS, -1):
                 if self._ring[slot % SLOTS]:
                     return slot
         return None

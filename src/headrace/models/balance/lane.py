@@ -212,13 +212,15 @@ class Lane:
     def _home(self, demand: Demand, prefix: int, size: float, now: float) -> MemberState | None:
         if self._ring is None:
             self._ring = Ring(self.states)
+        is_free = not demand.exclude and demand.regions is None
         for home in self._ring.homes(prefix):
-            if home.slot < 0 or not permits(demand, home) or home.is_silent(now):
+            if home.slot < 0 or not (is_free or permits(demand, home)) or home.is_silent(now):
                 continue
             if home.outstanding + 1 > _BOUND * (self.outstanding + 1) * home.share + 1:
                 continue
             bearable = home.cost(size, now, self._pool) / _HOME_COST
-            for rival in self._sample(_HOME_RIVALS):
+            free = self.free
+            for rival in free if len(free) <= _HOME_RIVALS else self._sample(_HOME_RIVALS):
                 if rival is not home and rival.cost(size, now, self._pool) < bearable:
                     return None
             self.why = "prefix"

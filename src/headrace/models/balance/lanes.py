@@ -98,7 +98,8 @@ class Lanes:
             return  # no longer a member
         lane = self._lane_of[state.member.key]
         lane.outstanding -= 1
-        lane.settle(state, now)
+        if not state.is_at_ease(now):
+            lane.settle(state, now)
         if doubtful and state.slot >= 0:
             lane.doubt(state)
 

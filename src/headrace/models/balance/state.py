@@ -137,6 +137,16 @@ class MemberState:
             and self.paused_until <= now
         )
 
+    def is_at_ease(self, now: float) -> bool:
+        """Whether it stands where it belongs: free before, and free now."""
+        return (
+            self.slot >= 0
+            and self.is_counted
+            and self.outstanding < self.limit.value
+            and self.health.state is HealthState.HEALTHY
+            and self.paused_until <= now
+        )
+
     def opens_at(self, now: float) -> float | None:
         """When it may be looked at again although nothing happens there; None: not by itself."""
         if self.health.state is HealthState.EJECTED:

@@ -6,6 +6,7 @@ Not covered: pipelining, `HEAD`, switching protocols.
 import asyncio
 import ssl
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol, cast
 
 import httptools
@@ -14,6 +15,7 @@ from headrace.errors import ModelUnavailable
 from headrace.models.errors import DeploymentTimeout
 from headrace.models.http.decoding import Decoder, decoder_of
 from headrace.models.http.exchange import Exchange
+from headrace.models.http.framing import chunks_in, size_of
 from headrace.models.http.head import Head
 from headrace.models.http.peer import Peer
 
@@ -25,6 +27,20 @@ STALE_WITHIN_S = 1.0
 """A used connection that breaks off this soon was closed before it had read the request. Later,
 the server had it, and died of it for all we know."""
 NEVER = float("inf")
+_CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+"""Puts the parser to where a chunked body begins."""
+
+
+class _Way(Enum):
+    """Who reads the response that is coming in."""
+
+    NOBODY_YET = 0
+    PARSER = 1
+    FRAMING = 2
+    """Its head was known; its chunks come whole, so that only their sizes have to be read."""
+
+
+_NOBODY_YET, _PARSER, _FRAMING = _Way
 
 
 class Owner(Protocol):
@@ -59,6 +75,10 @@ class Connection(asyncio.Protocol):
         # Serves all responses of the connection: making one costs as much as a piece of body.
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
+        self._way = _NOBODY_YET
+        self._heads = peer.heads
+        response_s = peer.timeouts.response_s
+        self._response_s = NEVER if response_s is None else response_s
         self._was_used = False
         self._is_reading = True
         self._raw: list[tuple[bytes, bytes]] = []
@@ -106,7 +126,69 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             # Nothing was asked: whatever this is, it must not become the next response.
             self.close()
+        elif self._way is _FRAMING:
+            self._since = self.now()
+            self._unframe(exchange, data)
+        elif self._way is _PARSER or not self._read_known(exchange, data):
+            self._parse(exchange, data)
+
+    def _read_known(self, exchange: Exchange, data: bytes) -> bool:
+        """Read the beginning of a response whose head was seen before; False: it was not."""
+        found = self._heads.find(data)
+        if found is None:
+            return False
+        known, begin, length = found
+        if not known.is_chunked and begin + length != len(data):
+            return False
+        self._has_begun = True
+        self._head = known.head
+        exchange.data = b""
+        if known.is_chunked:
+            self._way = _FRAMING
+            self._since = self.now()
+            if self._peer.timeouts.idle_s is not None:
+                self._watch()
+            exchange.sink.began(known.head)
+            if begin < len(data) and self._exchange is exchange:
+                self._unframe(exchange, data[begin:])
+            return True
+        exchange.sink.began(known.head)
+        if length and self._exchange is exchange:
+            exchange.sink.received(data[begin:])
+        self._complete(exchange)
+        return True
+
+    def _unframe(self, exchange: Exchange, data: bytes) -> None:
+        """Pass on chunks that came whole; the parser gets whatever is not so simple, and its rest."""
+        begin = data.find(b"\r\n", 0, 20) + 2
+        size = size_of(data[: begin - 2]) if begin > 1 else 0
+        if size and begin + size + 2 == len(data) and data.endswith(b"\r\n"):
+            on_chunks = exchange.on_chunks
+            if on_chunks is None or not on_chunks(data, ((begin, begin + size),)):
+                exchange.sink.received(data[begin:-2])
             return
+        spans, at, is_last = chunks_in(data)
+        if spans:
+            on_chunks = exchange.on_chunks if at == len(data) else None
+            if on_chunks is None or not on_chunks(data, spans):
+                exchange.sink.received(b"".join([data[begin:end] for begin, end in spans]))
+        if self._exchange is not exchange:
+            return
+        if is_last:
+            self._complete(exchange)
+        elif at < len(data):
+            self._way = _PARSER
+            self._parser.feed_data(_CHUNKED_HEAD)
+            self._parse(exchange, data[at:])
+
+    def _complete(self, exchange: Exchange) -> None:
+        """All of a response is here that the parser has not seen."""
+        if self._exchange is exchange:
+            self._is_complete = self._may_stay = True
+            self._finish(exchange)
+
+    def _parse(self, exchange: Exchange, data: bytes) -> None:
+        is_first, self._way = self._way is _NOBODY_YET, _PARSER
         failure: str | None = None
         try:
             self._parser.feed_data(data)
@@ -117,6 +199,8 @@ class Connection(asyncio.Protocol):
         if self._has_begun:
             self._since = self.now()
         elif self._head is not None:
+            if is_first and failure is None:
+                self._heads.learn(data, self._head)
             self._begin(exchange, self._head)
         if self._pieces:
             self._deliver(exchange)
@@ -165,6 +249,7 @@ class Connection(asyncio.Protocol):
         """Send its request; from now on it is told what comes."""
         self._exchange = exchange
         exchange.carrier = self
+        self._way = _NOBODY_YET
         self._raw = []
         self._head = None
         self._has_begun = False
@@ -172,10 +257,11 @@ class Connection(asyncio.Protocol):
         self._is_complete = False
         self._idle_bytes = 0
         self._transport.write(exchange.data)
-        self._since = self.now()
+        self._since = since = self.now()
         if exchange.is_paused:
             self.set_paused(paused=True)
-        self._watch()
+        if since + self._response_s < self._timer_at or exchange.deadline is not None:
+            self._watch()
 
     def set_paused(self, *, paused: bool) -> None:
         if self.is_open and paused == self._is_reading:

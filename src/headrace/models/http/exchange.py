@@ -4,12 +4,17 @@ This is the way of the gateway's fast path: a packet of the body costs one call,
 a generator or a task. `HttpClient.request` is built on it.
 """
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from headrace.errors import ModelUnavailable
 from headrace.models.http.head import Head, RequestHead
 
-__all__ = ["Carrier", "Exchange", "Sink"]
+__all__ = ["Carrier", "Exchange", "OnChunks", "Sink", "Spans"]
+
+Spans: TypeAlias = Sequence[tuple[int, int]]
+"""Where in a packet the data of its chunks begin and end."""
+OnChunks: TypeAlias = Callable[[bytes, Spans], bool]
 
 
 class Sink(Protocol):
@@ -47,7 +52,16 @@ class Carrier(Protocol):
 class Exchange:
     """The caller's hold on a request under way."""
 
-    __slots__ = ("carrier", "data", "deadline", "is_paused", "keep_alive", "resend", "sink")
+    __slots__ = (
+        "carrier",
+        "data",
+        "deadline",
+        "is_paused",
+        "keep_alive",
+        "on_chunks",
+        "resend",
+        "sink",
+    )
 
     def __init__(
         self, head: RequestHead, body: bytes, sink: Sink, *, deadline: float | None
@@ -58,6 +72,9 @@ class Exchange:
         self.resend = head.resend
         self.deadline = deadline
         self.is_paused = False
+        self.on_chunks: OnChunks | None = None
+        """Asked first where a packet is nothing but whole chunks of the body, framing and all: who
+        passes them on need not frame them anew. It says whether it has taken the packet."""
         self.carrier: Carrier | None = None
         """None before it is submitted and once it is over."""
 

@@ -27,13 +27,21 @@ class RequestHead:
 class Head:
     """A response's status and headers."""
 
-    __slots__ = ("_headers", "raw", "status")
+    __slots__ = ("_headers", "_tells_limits", "raw", "status")
 
     def __init__(self, status: int, raw: Sequence[tuple[bytes, bytes]]) -> None:
         self.status = status
         self.raw = raw
         """Name and value as they came."""
         self._headers: Mapping[str, str] | None = None
+        self._tells_limits: bool | None = None
+
+    @property
+    def tells_limits(self) -> bool:
+        """Whether one of the headers is about rate limits."""
+        if self._tells_limits is None:
+            self._tells_limits = any(name[:11].lower() == b"x-ratelimit" for name, _ in self.raw)
+        return self._tells_limits
 
     @property
     def headers(self) -> Mapping[str, str]:

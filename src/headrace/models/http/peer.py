@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from headrace.errors import ModelUnavailable
 from headrace.models.http.address import Address
+from headrace.models.http.known_head import KnownHeads
 from headrace.models.http.proxy import Proxy
 from headrace.models.http.settings import Timeouts
 from headrace.models.http.tls import TlsSettings, explained
@@ -20,6 +21,8 @@ class Peer:
     timeouts: Timeouts = field(default_factory=Timeouts)
     tls: TlsSettings = field(default_factory=TlsSettings)
     proxy: Proxy | None = None
+    heads: KnownHeads = field(default_factory=KnownHeads, compare=False, repr=False)
+    """How its responses begin."""
 
     def __str__(self) -> str:
         return str(self.address)

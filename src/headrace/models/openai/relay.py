@@ -11,6 +11,7 @@ import msgspec
 
 from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.http import HttpClient
+from headrace.models.http.exchange import Spans
 from headrace.models.http.head import RequestHead
 from headrace.models.openai.choice import Chunk
 from headrace.models.openai.errors import Site
@@ -74,25 +75,24 @@ class RelayTarget:
             renamed.add("seed")
         self.fields = _FIELDS - renamed - set(quirks.unsupported) - set(quirks.left_out)
         """Fields of a request that mean the same there."""
-        self._model = msgspec.json.encode(site.model)
+        self._name = site.model
+        self._model = b'"model":%b' % msgspec.json.encode(site.model)
 
-    def body(self, body: bytes, model: bytes, *, asks_for_usage: bool) -> bytes | None:
+    def body(self, body: bytes, model: str, *, asks_for_usage: bool) -> bytes | None:
         """The request as it goes out; None where it cannot be changed without a doubt.
 
         Args:
-            model: the model's name as it stands in the body, quotes and all.
+            model: the model's name as the client has it.
             asks_for_usage: whether usage has to be asked for, which the client did not do.
         """
-        if model != self._model:
-            pattern = rb'"model"\s*:\s*' + re.escape(model)
-            found = list(re.finditer(pattern, body))
-            if len(found) != 1:
+        if body.count(b'"model"') != 1:
+            return None  # which of them counts is for each reader to say
+        if model != self._name:
+            pattern = rb'"model"\s*:\s*' + re.escape(msgspec.json.encode(model))
+            found = re.search(pattern, body)
+            if found is None:
                 return None
-            body = b'%b"model":%b%b' % (
-                body[: found[0].start()],
-                self._model,
-                body[found[0].end() :],
-            )
+            body = b"%b%b%b" % (body[: found.start()], self._model, body[found.end() :])
         if asks_for_usage:
             at = body.index(b"{") + 1
             body = b"%b%b%b" % (body[:at], _USAGE, body[at:])
@@ -151,6 +151,29 @@ class StreamTap:
         """Whether nothing of the answer is missing, as far as it has come."""
         return (self.is_done or self.finish is not None) and self.failure is None
 
+    def lets_pass(self, packet: bytes, spans: Spans) -> bool:
+        """Whether a packet may be sent on as it is.
+
+        Args:
+            spans: where in it events stand. All of them must differ from one that was looked at in
+                their text alone.
+        """
+        before, after = self._before, self._after
+        if not before or self._held:
+            return False
+        for begin, end in spans:
+            if not packet.startswith(before, begin) or not packet.endswith(after, begin, end):
+                return False
+            text, stop = begin + len(before), end - len(after)
+            if (
+                text > stop
+                or packet.find(b'"', text, stop) >= 0
+                or packet.find(b"\n", text, stop) >= 0
+            ):
+                return False
+        self.pieces += len(spans)
+        return True
+
     def feed(self, data: bytes) -> bytes:
         """What may be sent on now: the events that are whole."""
         if self._held:
@@ -184,6 +207,8 @@ class StreamTap:
             self.finish = _REASONS.get(found[1], "stop")
         if b"[DONE]" in data and _DONE.search(data) is not None:
             self.is_done = True
+            self._before = b""
+            self._lessons = 0
         if self.has_begun:
             if self._lessons and self.failure is None:
                 self._learn(data)

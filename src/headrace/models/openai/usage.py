@@ -44,6 +44,9 @@ class WireUsage(msgspec.Struct):
     reasoning_tokens: int | None = None
 
 
+_NO_DETAILS = _PromptDetails()
+
+
 def usage_of(wire: WireUsage) -> Usage:
     """Tokens in OpenAI's buckets.
 
@@ -52,7 +55,7 @@ def usage_of(wire: WireUsage) -> Usage:
     """
     prompt = wire.prompt_tokens or 0
     completion = wire.completion_tokens or 0
-    details = wire.prompt_tokens_details or _PromptDetails()
+    details = wire.prompt_tokens_details or _NO_DETAILS
     thought = wire.completion_tokens_details
     reasoning = (thought.reasoning_tokens if thought is not None else None) or wire.reasoning_tokens
     if reasoning and wire.total_tokens == prompt + completion + reasoning:

@@ -1,17 +1,52 @@
 """Reading an answer that came in one piece: a chat, or a bare completion."""
 
+from typing import Literal
+
 import msgspec
 
 from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.dialect.reading import UNREADABLE
 from headrace.models.openai.choice import Chunk, WireToolCall, delta_of
 from headrace.models.openai.errors import Site, error_for, failure_in, failure_of
-from headrace.models.openai.usage import usage_of
-from headrace.types import Delta, FunctionDelta, ToolCallDelta
+from headrace.models.openai.usage import WireUsage, usage_of
+from headrace.types import Delta, FunctionDelta, ToolCallDelta, Usage
 
-__all__ = ["deltas_of_whole"]
+__all__ = ["deltas_of_whole", "figures_of_whole"]
+
+
+class _UsualChoice(msgspec.Struct):
+    message: msgspec.Raw
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    usage: None = None
+    error: None = None
+
+
+class _Usual(msgspec.Struct):
+    """A whole answer as most are; what it says is not decoded."""
+
+    choices: list[_UsualChoice]
+    usage: WireUsage
+    error: None = None
+    x_groq: None = None
+
 
 _decode = msgspec.json.Decoder(Chunk).decode
+_decode_usual = msgspec.json.Decoder(_Usual).decode
+
+
+def figures_of_whole(body: bytes) -> tuple[Usage, list[str]] | None:
+    """Usage and finish reasons of a whole answer; None where it is not as most are: read it then."""
+    try:
+        read = _decode_usual(body)
+    except UNREADABLE:
+        return None
+    choices = read.choices
+    if len(choices) == 1:
+        choice = choices[0]
+        if bytes(choice.message)[:1] != b"{":
+            return None
+        return usage_of(read.usage), [choice.finish_reason]
+    return None
 
 
 def deltas_of_whole(body: bytes, site: Site) -> list[Delta]:

@@ -232,9 +232,10 @@ class Connection(asyncio.Protocol):
         """Go on with what has come beyond the last request, or wait for more."""
         if self._outflow.is_paused:
             return
-        self._resume_reading()
-        if data := self._unread.take():
-            self._advance(data)
+        if self._is_reading_paused:
+            self._resume_reading()
+        if self._unread:
+            self._advance(self._unread.take())
         elif self._eof:
             self._close()
         else:

@@ -7,7 +7,7 @@ from typing import Protocol
 from headrace.gateway.http import ClientGone, Headers, Relayed
 from headrace.server.http1.body import Body, too_large
 from headrace.server.http1.request import Request
-from headrace.server.http1.response import HeaderList, has_no_body, response_head
+from headrace.server.http1.response import HeaderList, has_no_body, response_head, status_line
 from headrace.telemetry.trace import Trace
 
 __all__ = ["HttpExchange", "Line"]
@@ -160,6 +160,42 @@ class HttpExchange:
             line.send(self._framed(data))
             return not line.is_write_paused
         return True
+
+    @property
+    def takes_chunks(self) -> bool:
+        """Whether the answer that has begun goes out in chunks, and its head has gone out."""
+        return self._is_chunked and not self._head
+
+    def push_chunks(self, chunks: bytes) -> bool:
+        """`push` of data that stand in their chunks already, framing and all."""
+        line = self._line
+        if line is None:
+            return True
+        line.send(chunks)
+        return not line.is_write_paused
+
+    def respond_ready(self, lines: bytes, body: bytes, status: int = 200) -> None:
+        """`respond` with header lines that are written already, each with its line end."""
+        self._check_fresh()
+        self.has_begun = self.has_ended = True
+        line = self._line
+        if line is None:
+            return
+        ending = self._ending(line, b"content-length: %d\r\n" % len(body))
+        line.send(b"%b%b%b%b" % (status_line(status), lines, ending, body))
+        self._finish(line)
+
+    def begin_ready(self, lines: bytes) -> None:
+        """`begin` an event stream with header lines that are written already."""
+        self._check_fresh()
+        self.has_begun = self.is_event_stream = True
+        line = self._line
+        if line is None:
+            return
+        self._is_chunked = self.request.is_http_1_1
+        framing = _CHUNKED if self._is_chunked else b""
+        ending = self._ending(line, framing, is_unframed=not self._is_chunked)
+        self._head = b"%b%b%b" % (status_line(200), lines, ending)
 
     def hand_over(self) -> None:
         """What was relayed goes the ordinary way after all."""

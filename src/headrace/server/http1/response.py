@@ -5,7 +5,14 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TypeAlias
 
-__all__ = ["HeaderList", "date_header", "has_no_body", "last_response", "response_head"]
+__all__ = [
+    "HeaderList",
+    "date_header",
+    "has_no_body",
+    "last_response",
+    "response_head",
+    "status_line",
+]
 
 HeaderList: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -24,7 +31,12 @@ def response_head(status: int, headers: HeaderList, ending: bytes) -> bytes:
     fields = b"".join([b"%b: %b\r\n" % header for header in headers])
     if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers):
         raise ValueError("a header of the answer holds a line end")
-    return (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + fields + ending
+    return status_line(status) + fields + ending
+
+
+def status_line(status: int) -> bytes:
+    """The first line, with its end."""
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def last_response(status: int, body: bytes, date: bytes) -> bytes:

@@ -123,7 +123,7 @@ class HttpServer:
     def start(self, exchange: HttpExchange) -> "asyncio.Task[None] | None":
         """Let the handler answer; None: it is relayed, without a task."""
         if self._relay is not None:
-            if self._waits_for_body(exchange):
+            if not exchange.has_whole_body and self._waits_for_body(exchange):
                 return None
             if self._relay(exchange):
                 return None
@@ -132,7 +132,7 @@ class HttpServer:
     def _waits_for_body(self, exchange: HttpExchange) -> bool:
         """Most clients send head and body apart: a short one is waited for before the relay is asked."""
         wants = self._relay_wants_body
-        if wants is None or exchange.has_whole_body or exchange.expects_continue:
+        if wants is None or exchange.expects_continue:
             return False
         if not wants(exchange):
             return False
