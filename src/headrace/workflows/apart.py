@@ -274,7 +274,9 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not by `sys.stdin`: the interpreter could not end while a thread holds it.
+    while os.read(0, 1024):
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

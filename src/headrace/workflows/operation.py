@@ -110,6 +110,10 @@ class Operation(Protocol):
         """
         return ""
 
+    def still_holds(self, values: Mapping[str, object], context: Context) -> bool:
+        """Whether what an earlier run gave is still there, where it lies outside the step's files."""
+        return True
+
     def run(self, settings: msgspec.Struct, context: Context) -> Mapping[str, object]:
         """Do it; gives small values for later steps, as JSON can hold them.
 

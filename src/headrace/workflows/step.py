@@ -34,6 +34,8 @@ __all__ = ["Place", "StepEnd", "StepRunner"]
 ROOM_EVERY_S = 0.25
 LONGEST_WAIT_S = 600.0
 SAY_EVERY_S = 0.5
+NOWHERE = Path("/nonexistent")
+"""The folder of a step that does not run yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +145,7 @@ class StepRunner:
             given = self._given(step)
             settings = self._settings(step, operation, given)
             key = self._key(step, operation, settings, given)
-            found = self._unchanged(key)
+            found = self._unchanged(key, operation, self._context(step, given, NOWHERE, attempt=0))
             if found is not None:
                 for each in found.artifacts.values():
                     self._workspace.touch(each)
@@ -268,7 +270,7 @@ class StepRunner:
         """Of everything that the result depends on; empty when it cannot be known."""
         if not (operation.is_repeatable and step.file.cache):
             return ""
-        context = self._context(step, given, Path("/nonexistent"), attempt=0)
+        context = self._context(step, given, NOWHERE, attempt=0)
         typed = msgspec.convert(settings, operation.Settings)
         paths = {str(path): f"input:{given.digests[name]}" for name, path in given.inputs.items()}
         whole = (
@@ -281,14 +283,15 @@ class StepRunner:
         )
         return hashlib.sha256(msgspec.json.encode(whole, order="sorted")).hexdigest()
 
-    def _unchanged(self, key: str) -> Outcome | None:
+    def _unchanged(self, key: str, operation: Operation, context: Context) -> Outcome | None:
         """What came of the same before, if all its files are still there."""
         if not key or self._run.forced:
             return None
         found = self._store.result(key)
         if found is None:
             return None
-        if not all(self._workspace.has(each) for each in found.artifacts.values()):
+        whole = all(self._workspace.has(each) for each in found.artifacts.values())
+        if not whole or not operation.still_holds(found.values, context):
             self._store.forget_result(key)
             return None
         return found

@@ -66,7 +66,9 @@ def _work(orders: Orders, ending: threading.Event) -> None:
 
 
 def _end_with_parent(ending: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not by `sys.stdin`: the interpreter could not end while a thread holds it.
+    while os.read(0, 1024):
+        pass
     ending.set()
 
 

@@ -28,7 +28,7 @@ __all__ = ["LOCAL", "Desk"]
 
 LOCAL = Principal("local", "local", "admin")
 """Whoever may read the folder."""
-_SHARED = ("models", "knowledge")
+_SHARED = ("models", "adapters", "knowledge")
 """Folders and files of the home that a trial uses too; by how their names begin."""
 
 

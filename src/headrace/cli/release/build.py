@@ -20,7 +20,7 @@ from headrace.server.state import DATABASE_FILE
 
 __all__ = ["build", "built"]
 
-_SHARED = ("models", "knowledge", "master.key")
+_SHARED = ("models", "adapters", "knowledge", "master.key")
 """What of the real home decides what is answered."""
 
 

@@ -11,6 +11,8 @@ from headrace.cli.place import Place
 from headrace.cli.train.place import raise_failure, trainer_of
 from headrace.cli.train.recipe import Recipe
 from headrace.datasets.store import DatasetStore
+from headrace.errors import NotFound
+from headrace.models.adapter import AdapterStore
 from headrace.privacy.vault import Vault
 from headrace.training.declared import base_of
 from headrace.training.job import FineTune, Job, JobState
@@ -41,6 +43,14 @@ class Train(Operation):
         assert isinstance(settings, Recipe)
         sources = (settings.training, settings.validation or "", *settings.evaluations)
         return "\n".join(_content(each, context) for each in sources)
+
+    def still_holds(self, values: Mapping[str, object], context: Context) -> bool:
+        """An adapter may have been deleted, with the person that it learned from."""
+        try:
+            AdapterStore(context.home).get(str(values["digest"]))
+        except NotFound:
+            return False
+        return True
 
     def run(self, settings: msgspec.Struct, context: Context) -> Mapping[str, object]:
         assert isinstance(settings, Recipe)
