@@ -2,6 +2,7 @@
 
 A module with `pytestmark = pytest.mark.engines` runs twice: once as it is, on SQLite, and once with
 every `Database.open(FILE)` opening a database of the server instead, the same for the same file.
+With `HEADRACE_TEST_ENGINE=postgresql` every other test of this process does, too.
 """
 
 import itertools
@@ -138,7 +139,7 @@ def engine_of_the_test(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """`sqlite` or `postgresql`: what `Database.open` of a file opens in this test."""
-    engine: str = getattr(request, "param", ENGINES[0])
+    engine: str = getattr(request, "param", os.environ.get("HEADRACE_TEST_ENGINE", ENGINES[0]))
     if engine == "sqlite":
         yield engine
         return

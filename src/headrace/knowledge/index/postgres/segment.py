@@ -1,7 +1,7 @@
 """Segments: the terms of the chunks that one version brought, as arrays in a few rows.
 
-A version brings one more segment; when there are many, the smallest become one. Which of a
-segment's chunks still count is known from their documents.
+A version brings one more segment; when there are many, the smallest become one, and so do those of
+which less than half is left. Which of a segment's chunks still count is known from their documents.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ _MERGED = 8
 """How many become one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """Whose chunks they are, and how long."""
 
@@ -66,11 +66,12 @@ def write_segment(
 ) -> None:
     """Add a version's new chunks; merge the smallest segments if there are too many."""
     fresh = Postings.empty().changed(np.zeros(0, np.int64), texts)
-    merged = _to_merge(database, version) if len(chunks) else []
+    living = _living(database, version)
+    merged = _to_merge(read_segments(database, version), living)
     for each in merged:
         database.execute("UPDATE segment SET died = %s WHERE id = %s", (version, each.number))
     if merged:
-        fresh, chunks, documents = _joined(database, version, merged, fresh, chunks, documents)
+        fresh, chunks, documents = _joined(database, living, merged, fresh, chunks, documents)
     if not len(chunks):
         return
     database.execute(
@@ -92,24 +93,29 @@ def write_segment(
             copy.write_row((number, term, rows[4 * begin : 4 * end], times[begin:end]))
 
 
-def _to_merge(database: Connection, version: int) -> list[Segment]:
-    known = read_segments(database, version)
-    if len(known) < MOST_SEGMENTS:
-        return []
-    return sorted(known, key=lambda each: len(each.chunks))[:_MERGED]
+def _living(database: Connection, version: int) -> NDArray[np.int64]:
+    rows = database.execute(f"SELECT id FROM document WHERE {ALIVE}", {"version": version})
+    return np.array([row[0] for row in rows], np.int64)
+
+
+def _to_merge(known: Sequence[Segment], living: NDArray[np.int64]) -> list[Segment]:
+    left = {each.number: int(np.isin(each.documents, living).sum()) for each in known}
+    merged = [each for each in known if 2 * left[each.number] < len(each.chunks)]
+    rest = [each for each in known if each not in merged]
+    if len(rest) >= MOST_SEGMENTS:
+        merged += sorted(rest, key=lambda each: left[each.number])[:_MERGED]
+    return merged
 
 
 def _joined(
     database: Connection,
-    version: int,
+    living: NDArray[np.int64],
     merged: Sequence[Segment],
     fresh: Postings,
     chunks: NDArray[np.int64],
     documents: NDArray[np.int64],
 ) -> tuple[Postings, NDArray[np.int64], NDArray[np.int64]]:
     """What is left of some segments, and the new chunks behind it, as one."""
-    alive = database.execute(f"SELECT id FROM document WHERE {ALIVE}", {"version": version})
-    living = np.array([row[0] for row in alive], np.int64)
     owners, rows, times, lengths = [], [], [], []
     kept_chunks, kept_documents = [], []
     first = 0
