@@ -8,6 +8,7 @@ from headrace.config.node import Node
 from headrace.errors import did_you_mean
 from headrace.screening.audience import audience_rules
 from headrace.screening.compliance import NamedTerms, TopicJudge
+from headrace.screening.content.floor import FLOOR_DETECTOR
 from headrace.screening.detectors.term import TermDetector
 from headrace.screening.finding import CostlyDetector, Detector, Side
 from headrace.screening.form import SECTIONS, PolicyFile, as_rules, section
@@ -59,6 +60,8 @@ def check_names(node: Node, resolved: PolicyFile) -> None:
         if name not in names:
             hint = did_you_mean(name, names, kind="detectors")
             raise node.error("there is no such detector", "detectors", name, hint=hint)
+        if resolved.detectors[name] == "off" and name == FLOOR_DETECTOR:
+            raise node.error("this detector cannot be switched off", "detectors", name)
         if resolved.detectors[name] == "in_doubt" and name not in costly:
             raise node.error("only costly detectors wait for doubt", "detectors", name)
     for at, kind in enumerate(resolved.residency.kinds if resolved.residency else ()):

@@ -12,6 +12,7 @@ from operator import attrgetter
 
 import msgspec
 
+from headrace.screening.content.kind import FLOOR_KIND
 from headrace.screening.finding import STRENGTH, Action, Detector, Finding, Side
 from headrace.screening.rule import Rule, SideRules
 
@@ -99,7 +100,7 @@ def matched(
 ) -> Match:
     """What comes of a span to which a rule applies."""
     action = rule.action
-    if rules.observes and action not in ("allow", "flag"):
+    if rules.observes and action not in ("allow", "flag") and kind != FLOOR_KIND:
         return Match(start, end, kind, detector, "flag", score, acts=False, note=f"would {action}")
     if action == "ask" and kind in rules.confirmed:
         return Match(start, end, kind, detector, "flag", score, acts=False, note="confirmed")

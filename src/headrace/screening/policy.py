@@ -23,6 +23,8 @@ from headrace.screening.assembly import (
     detectors_of,
     rules_of,
 )
+from headrace.screening.content.floor import with_floor
+from headrace.screening.content.kind import FLOOR_KIND
 from headrace.screening.contradiction import check_policy
 from headrace.screening.finding import Action, Detector, Side
 from headrace.screening.form import AllowEntry, PolicyFile, read_policy
@@ -141,8 +143,8 @@ class Policy:
         return sided(
             side,
             self.quick,
-            rules,
-            self.allowed,
+            with_floor(rules),
+            {kind: each for kind, each in self.allowed.items() if kind != FLOOR_KIND},
             observes=self.observes,
             on_error=self.file.on_error or "closed",
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from headrace.access.principal import RoleName
+from headrace.screening.content.kind import FLOOR_KIND
 from headrace.screening.finding import (
     LOOKBEHIND,
     Action,
@@ -222,7 +223,8 @@ def sided(
     holding: list[Detector] = []
     for detector in detectors:
         said = [rule for kind in detector.kinds for rule in rules.get(kind, ())]
-        if observes and any(rule.action != "allow" for rule in said):
+        always = FLOOR_KIND in detector.kinds
+        if observes and not always and any(rule.action != "allow" for rule in said):
             noting.append(detector)
             continue
         if any(rule.holds for rule in said):

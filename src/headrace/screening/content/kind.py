@@ -3,9 +3,18 @@
 Names are OpenAI's moderation categories where it has one, letter by letter; the others are ours.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-__all__ = ["CATEGORIES", "HEADS", "LEVELS", "REPORTED", "TOPICS", "Level", "level_of"]
+__all__ = [
+    "CATEGORIES",
+    "FLOOR_KIND",
+    "HEADS",
+    "LEVELS",
+    "REPORTED",
+    "TOPICS",
+    "Level",
+    "level_of",
+]
 
 CATEGORIES = (
     "harassment",
@@ -23,6 +32,9 @@ CATEGORIES = (
     "violence/graphic",
 )
 """OpenAI's, in its order."""
+
+FLOOR_KIND: Final = "sexual/minors"
+"""What no policy lets pass, see floor.py."""
 
 TOPICS = ("medical_advice", "legal_advice", "financial_advice", "elections")
 """What a policy may want a source or a disclaimer for."""

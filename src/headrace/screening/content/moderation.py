@@ -1,13 +1,23 @@
 """How a whole text scores in each of OpenAI's moderation categories."""
 
 from functools import cache
+from typing import Protocol, runtime_checkable
 
 from headrace.screening.content.classifier import ContentClassifier
-from headrace.screening.content.detector import ContentDetector
 from headrace.screening.content.kind import CATEGORIES
 from headrace.screening.registry import detectors
 
 __all__ = ["moderation_scores", "moderation_version"]
+
+
+@runtime_checkable
+class Scoring(Protocol):
+    """A detector that can say how far a text goes in each of its kinds."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]: ...
+
+    def scores(self, text: str) -> dict[str, float]: ...
 
 
 def moderation_scores(text: str) -> dict[str, float]:
@@ -26,10 +36,10 @@ def moderation_version() -> str:
 
 
 @cache
-def _moderators() -> tuple[ContentDetector, ...]:
+def _moderators() -> tuple[Scoring, ...]:
     wanted = {*CATEGORIES}
     return tuple(
         each
         for each, _ in detectors().values()
-        if isinstance(each, ContentDetector) and wanted & {*each.kinds}
+        if isinstance(each, Scoring) and wanted & {*each.kinds}
     )
