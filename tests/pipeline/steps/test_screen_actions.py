@@ -281,7 +281,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Service:
     "unit", ["mud", "mud ", "dose ", "bang ", "blue ", "kim@", "Ask a doctor", "<EMAIL_1"]
 )
 async def test_a_hostile_answer_takes_linear_time(everything: Service, unit: str) -> None:
-    text = unit * (60_000 // len(unit))
+    text = unit * (20_000 // len(unit))
     pieces = [text[at : at + 16] for at in range(0, len(text), 16)]
     everything.backend.say(lambda _: pieces)
     await everything.say("kim@example.org, hi")
