@@ -299,3 +299,34 @@ async def test_a_turn_that_was_passed_on_is_not_left_open(
     writer.close()
     assert traces.get(trace.id).status == "ok"
     assert traces.close_unfinished("another process") == 0
+
+
+async def test_turns_that_end_together_are_all_kept(
+    make_trace: MakeTrace, recorder: TraceRecorder, writer: BatchWriter, traces: TraceStore
+) -> None:
+    made = [make_trace() for _ in range(64 + 8 + 3)]
+    for trace in made:
+        recorder.started(trace)
+        recorder.record(trace)
+    await writer.flush()
+    kept = {trace.id: trace for trace in traces.list(limit=100)}
+    assert kept.keys() == {trace.id for trace in made}
+    for trace in made:
+        assert kept[trace.id].duration_s == trace.duration_s
+        assert kept[trace.id].spans == trace.spans
+
+
+async def test_a_turn_too_short_to_be_noted_is_kept(
+    make_trace: MakeTrace, vault: Vault, writer: BatchWriter, traces: TraceStore
+) -> None:
+    recorder = TraceRecorder(writer, vault, Metrics(), content=False)
+    short, noted = make_trace(), make_trace()
+    recorder.began()
+    recorder.began()
+    recorder.note(noted)
+    await writer.flush()
+    for trace in (short, noted):
+        recorder.record_last(trace)
+    await writer.flush()
+    assert {trace.id for trace in traces.list()} == {short.id, noted.id}
+    assert traces.close_unfinished("another boot") == 0

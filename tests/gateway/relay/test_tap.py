@@ -123,3 +123,37 @@ def test_half_an_event_waits_for_its_other_half() -> None:
     data = chunk("a", "\n")
     assert tap.feed(data[:-1]) == b""
     assert tap.feed(data[-1:]) == data
+
+
+def framed(*events: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """A packet of whole chunks, and where the events stand in it."""
+    packet, spans = b"", []
+    for each in events:
+        packet += b"%x\r\n" % len(each)
+        spans.append((len(packet), len(packet) + len(each)))
+        packet += each + b"\r\n"
+    return packet, spans
+
+
+def test_only_events_like_those_before_pass_unread() -> None:
+    tap = StreamTap(hides_usage=True)
+    usual, other = chunk("one", "\n"), chunk("x", "\n", "stop")
+    assert not tap.lets_pass(*framed(usual))
+    assert tap.feed(usual) == usual
+    assert tap.feed(usual) == usual  # the first has begun the answer; this one teaches
+    assert tap.lets_pass(*framed(chunk("水", "\n")))
+    assert tap.lets_pass(*framed(usual, chunk("two", "\n")))
+    assert tap.pieces == 5
+    assert not tap.lets_pass(*framed(usual, other))
+    assert not tap.lets_pass(*framed(chunk('a"finish_reason":"stop', "\n")))
+    assert tap.pieces == 5
+
+
+def test_after_the_end_nothing_passes_unread() -> None:
+    tap = StreamTap(hides_usage=True)
+    usual = chunk("one", "\n")
+    tap.feed(usual)
+    tap.feed(usual)
+    assert tap.lets_pass(*framed(usual))
+    tap.feed(b"data: [DONE]\n\n")
+    assert not tap.lets_pass(*framed(usual))
