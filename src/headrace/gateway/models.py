@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from headrace.errors import PermissionDenied, UnknownModel
+from headrace.errors import PermissionDenied
 from headrace.gateway.call import Call
 from headrace.models.model import Target
 from headrace.models.tuned import withdraw_tuned
@@ -16,9 +16,9 @@ __all__ = ["list_models", "show_model"]
 async def list_models(call: Call) -> None:
     """Every model of the service; the built-in ones, which embed only, last."""
     models = call.service.models
-    names = [*models.names(), *models.embedding_names()]
     # A fine-tune is there for those alone whose it is.
-    listed = [_model(call, n) for n in names if models.get(n).is_open_to(call.principal)]
+    names = [*models.names_for(call.principal), *models.embedding_names()]
+    listed = [_model(call, name) for name in names]
     body = {"object": "list", "data": listed}
     await call.respond(msgspec.json.encode(body))
 
@@ -26,9 +26,7 @@ async def list_models(call: Call) -> None:
 async def show_model(call: Call) -> None:
     """One model, or the end of a fine-tune under its name; UnknownModel names the nearest."""
     name = unquote(call.path.removeprefix("/v1/models/"))
-    model = call.service.models.get(name)
-    if not model.is_open_to(call.principal):
-        raise UnknownModel.named(name, ())
+    model = call.service.models.get_for(name, call.principal)
     if call.method == "DELETE":
         await _delete(call, model)
         return

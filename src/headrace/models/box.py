@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, TypeAlias
 
 import msgspec
 
+from headrace.access.principal import Principal
 from headrace.config.model import (
     DeploymentConfig,
     ModelConfig,
@@ -91,7 +92,8 @@ def backend_types() -> Mapping[str, BackendType]:
 
 
 Adapted: TypeAlias = Callable[
-    [msgspec.Struct, AdapterSource, Sequence[AdapterSource]], tuple[BackendType, msgspec.Struct]
+    [msgspec.Struct, AdapterSource, Sequence[AdapterSource]],
+    tuple[BackendType, msgspec.Struct] | None,
 ]
 """What serves a deployment's model with an adapter on it: `BackendType.adapted`, where there is one."""
 
@@ -231,6 +233,17 @@ class ModelBox:
     def names(self) -> Collection[str]:
         """What a chat may ask for: models, then routes."""
         return [*self._models, *self._routes]
+
+    def names_for(self, principal: Principal) -> Collection[str]:
+        """What somebody's chat may ask for: all but other keys' fine-tunes."""
+        return [name for name in self.names() if self.get(name).is_open_to(principal)]
+
+    def get_for(self, name: str | None, principal: Principal) -> Target:
+        """`get`; what is not open to somebody is not there."""
+        found = self.get(name)
+        if not found.is_open_to(principal):
+            raise UnknownModel.named(found.name, ())
+        return found
 
     def embedding_names(self) -> Collection[str]:
         """The built-in models, which make embeddings and answer no chat."""
@@ -375,14 +388,15 @@ class _Builder:
         settings = self._completed(kind, declared.settings.convert(kind.Settings), config, position)
         if config.adapter is not None:
             adapted: Adapted | None = getattr(kind, "adapted", None)
-            if adapted is None:
+            source, beside = self._sources[config.name], self._beside[config.adapter.base]
+            made_of = None if adapted is None else adapted(settings, source, beside)
+            if made_of is None:
                 raise config.node.error(
                     f"the backend {declared.backend!r} of {config.adapter.base!r} takes no adapters",
                     "base",
-                    hint="`embedded` does, and the backends of OpenAI-compatible servers (vLLM)",
+                    hint="`embedded` and `vllm` do",
                 )
-            beside = self._beside[config.adapter.base]
-            kind, settings = adapted(settings, self._sources[config.name], beside)
+            kind, settings = made_of
         key = msgspec.json.encode([declared.backend, settings])
         runner = self.runners.get(key) or self._running.get(key)
         if runner is None:

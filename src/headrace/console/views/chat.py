@@ -46,7 +46,7 @@ async def show_chat(visit: Visit) -> Response:
         exchanges=shown,
         blank=Exchange(is_new=True),
         reader=visit.principal,
-        models=list(visit.platform.service.models.names()),
+        models=list(visit.platform.service.models.names_for(visit.principal)),
     )
 
 

@@ -18,7 +18,7 @@ async def count_tokens(call: Call) -> None:
     Tools count as the JSON that describes them, which is how chat templates write them.
     """
     request, _ = decode(await call.body(), CountRequest)
-    model = call.service.models.get(request.model)
+    model = call.service.models.get_for(request.model, call.principal)
     messages = [*system_of(request.system), *messages_of(request.messages)]
     if tools := tools_of(request.tools):
         described = msgspec.json.encode(tools).decode()

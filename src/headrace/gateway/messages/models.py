@@ -13,7 +13,7 @@ __all__ = ["list_models", "show_model"]
 
 async def list_models(call: Call) -> None:
     """Every model of the service, on one page."""
-    names = list(call.service.models.names())
+    names = list(call.service.models.names_for(call.principal))
     body: Json = {
         "data": [_model(call, name) for name in names],
         "has_more": False,
@@ -26,7 +26,9 @@ async def list_models(call: Call) -> None:
 async def show_model(call: Call) -> None:
     """One model; UnknownModel names the nearest."""
     name = unquote(call.path.removeprefix("/v1/models/"))
-    await call.respond(msgspec.json.encode(_model(call, call.service.models.get(name).name)))
+    await call.respond(
+        msgspec.json.encode(_model(call, call.service.models.get_for(name, call.principal).name))
+    )
 
 
 def _model(call: Call, name: str) -> Json:

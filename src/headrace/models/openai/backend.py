@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from headrace.errors import ConfigError
+from headrace.models.adapted import AdapterSource
 from headrace.models.backend import Embeddings
 from headrace.models.openai.errors import Site
 from headrace.models.openai.preset import PRESETS, Preset
@@ -24,6 +25,9 @@ from headrace.models.openai.wire import OpenAIWire
 from headrace.models.openai_responses.wire import ResponsesWire
 from headrace.models.remote import RemoteBackend, RemoteSettings
 from headrace.types import TextKind
+
+if TYPE_CHECKING:
+    from headrace.models.openai.adapted import AdaptedVllmBackend, AdaptedVllmSettings
 
 __all__ = ["CompatibleBackend", "CompatibleSettings", "OpenAIBackend", "OpenAISettings"]
 
@@ -57,6 +61,8 @@ class CompatibleBackend(RemoteBackend):
 
     Settings: ClassVar[type[msgspec.Struct]] = CompatibleSettings
     preset: ClassVar[Preset] = PRESETS["openai_compatible"]
+    reads_folder = True
+    """Of an adapter, a server loads PEFT's files."""
     key_variable: ClassVar[str] = ""
     """The environment variable that holds the key where the settings name none."""
 
@@ -101,6 +107,22 @@ class CompatibleBackend(RemoteBackend):
         if any(self._prefixes.values()):
             made_by = f"{self.digest}\n{settings.query_prefix}\n{settings.passage_prefix}"
             self.digest = hashlib.sha256(made_by.encode()).hexdigest()
+
+    @classmethod
+    def adapted(
+        cls,
+        settings: CompatibleSettings,
+        adapter: AdapterSource,
+        beside: Sequence[AdapterSource],
+    ) -> "tuple[type[AdaptedVllmBackend], AdaptedVllmSettings] | None":
+        """What serves the same model with an adapter on it; None: the server takes none."""
+        del beside
+        if not cls.preset.loads_adapters:
+            return None
+        from headrace.models.openai.adapted import AdaptedVllmBackend, AdaptedVllmSettings
+
+        fields = msgspec.structs.asdict(settings)
+        return AdaptedVllmBackend, AdaptedVllmSettings(**fields, adapter=adapter)
 
     async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         prefix = self._prefixes.get(kind, "")

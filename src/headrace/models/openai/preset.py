@@ -27,6 +27,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     api: Literal["chat", "responses"] = "chat"
     """Which of OpenAI's two protocols it is asked in, unless a deployment says otherwise."""
     quirks: Quirks = Quirks()
+    loads_adapters: bool = False
+    """Whether it can be told to load LoRA adapters while it runs, as vLLM can."""
     page: str = ""
     """Where this is documented."""
 
@@ -48,6 +50,7 @@ PRESETS: dict[str, Preset] = {
         title="vLLM",
         provider="vllm",
         base_url="http://localhost:8000/v1",
+        loads_adapters=True,
         quirks=msgspec.structs.replace(_OWN, thoughts_back="reasoning"),
         page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     ),
