@@ -376,3 +376,41 @@ def test_a_shadow_that_fails_is_ended_and_hurts_nobody(running: ServiceProcess) 
         )
     assert not any(new in releases for releases in traffic.releases.values())
     assert temperature(running) == 0.1
+
+
+def test_several_workers_share_a_trial_out_and_all_take_it_over(
+    running: ServiceProcess,
+) -> None:
+    assert running.stop() == 0
+    environ = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+    two = ServiceProcess.start(
+        running.log.parent, running.home, args=("--workers", "2"), environ=environ
+    )
+    try:
+        first = built(two)
+        two.run("deploy", first)
+        write(two, 0.9)
+        second = built(two)
+        old, new = behaviour(two, first), behaviour(two, second)
+        seen: dict[str, list[str]] = {}
+        two.run("deploy", second, "--canary", "50", "--every", "3s")
+        for number in itertools.count():
+            # A connection of its own each: either worker may answer.
+            user = f"user-{number % 20}"
+            body = {"messages": [{"role": "user", "content": "Hello"}], "user": user}
+            with two.client() as client:
+                told = client.post("/v1/chat/completions", json=body).headers
+            seen.setdefault(user, []).append(told["x-headrace-release"])
+            if number % 20 == 19 and all(each[-1] == new for each in seen.values()):
+                break
+            assert number < 4_000
+        # Workers load it within a second of one another; after that nobody was sent back.
+        for answers in seen.values():
+            assert {*answers} <= {old, new}
+            if new in answers:
+                assert {*answers[answers.index(new) + len(seen) :]} <= {new}
+        assert "passed its stages" in "".join(history(two))
+        shown = json.loads(two.run("release", "inspect", "production", "--json").stdout)
+        assert shown["name"] == second
+    finally:
+        two.stop()

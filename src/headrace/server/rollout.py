@@ -41,16 +41,23 @@ _log = logging.getLogger(__name__)
 
 
 class Rollout:
-    """Sees to the release that is on trial, if one is. One process of a home runs it."""
+    """Sees to the release that is on trial, if one is."""
 
     def __init__(
         self,
         platform: Platform,
         loader: ServiceLoader,
         *,
+        judges: bool = True,
         clock: Callable[[], float] = time.time,
         least_turns: int = LEAST_TURNS,
     ) -> None:
+        """
+        Args:
+            judges: decide what becomes of it. Of several processes of a home one does, and the others
+                load it and share out.
+        """
+        self._judges = judges
         self._platform = platform
         self._loader = loader
         self._clock = clock
@@ -71,7 +78,10 @@ class Rollout:
         canary = None if serving is None else serving.canary
         candidate = self._platform.candidate
         if canary is None:
-            if candidate is not None:
+            if candidate is not None and self._is_coming(candidate, serving):
+                # Promoted, and about to be what everybody loads: until then it has all turns.
+                self._platform.candidate = replace(candidate, share=1.0)
+            elif candidate is not None:
                 self._platform.candidate = None
                 if candidate.shadow is not None:
                     candidate.shadow.stop()
@@ -82,9 +92,18 @@ class Rollout:
             return
         if candidate.share != canary.share:
             self._platform.candidate = replace(candidate, share=canary.share)
-        if self._clock() - self._judged_at >= JUDGE_EVERY_S:
+        if self._judges and self._clock() - self._judged_at >= JUDGE_EVERY_S:
             self._judged_at = self._clock()
             await self._judge(canary)
+
+    def _is_coming(self, candidate: Candidate, serving: Serving | None) -> bool:
+        """Whether what was on trial is served from now on, and not loaded as that yet."""
+        return (
+            candidate.shadow is None
+            and serving is not None
+            and candidate.folder == Path(serving.folder)
+            and self._platform.service.release != candidate.service.release
+        )
 
     async def _load(self, canary: Canary) -> None:
         platform = self._platform
@@ -93,7 +112,8 @@ class Rollout:
                 reuse=platform.service.models, root=Path(canary.folder)
             )
         except HeadraceError as error:
-            await asyncio.to_thread(self._end, canary, f"it cannot be loaded: {error.message}")
+            if self._judges:
+                await asyncio.to_thread(self._end, canary, f"it cannot be loaded: {error.message}")
             return
         platform.candidate = Candidate(
             service=service,
@@ -101,7 +121,7 @@ class Rollout:
             share=canary.share,
             shadow=Shadow(service.pipeline) if canary.is_shadow else None,
         )
-        if not canary.since:
+        if not canary.since and self._judges:
             now = self._clock()
             begun = msgspec.structs.replace(canary, since=now, began=now)
             await asyncio.to_thread(self._write, canary, begun)

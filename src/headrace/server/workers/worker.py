@@ -33,6 +33,7 @@ from headrace.server.front import certificate_of, front_of, limits_of, until
 from headrace.server.http1.certificate import Certificate
 from headrace.server.http1.server import Handler, HttpServer
 from headrace.server.listen import BACKLOG, allow_connections, shared
+from headrace.server.rollout import Rollout
 from headrace.server.run import SWITCH_S
 from headrace.server.state import LIMITS_FILE
 from headrace.server.tuning import tuning_runner
@@ -195,6 +196,7 @@ class _Worker:
             "taking over keys": lambda: take_over_keys(platform),
             "deleting what is old": lambda: prune(platform),
             "asking which models end": lambda: booted.retirements.run(platform),
+            "rolling out": Rollout(platform, booted.loader, judges=self._begin.slot == 0).run,
         }
         if self._begin.slot == 0:
             follower = Follower(platform.database, booted.loader.root, home)
