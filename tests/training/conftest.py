@@ -84,9 +84,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizers = pytest.importorskip("tokenizers")
     folder = tmp_path_factory.mktemp("tiny")
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
-    words = ["<unk>", "<|im_start|>", "<|im_end|>", *sorted(alphabet)]
+    words = ["<unk>", "<|im_start|>", "<|im_end|>", *sorted(alphabet), "th"]
     bytes_only = tokenizers.Tokenizer(
-        tokenizers.models.BPE({word: at for at, word in enumerate(words)}, [])
+        tokenizers.models.BPE({word: at for at, word in enumerate(words)}, [("t", "h")])
     )
     bytes_only.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_only.decoder = tokenizers.decoders.ByteLevel()
@@ -114,3 +114,43 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tiny: Path) -> Path:
+    """The same weights and tokenizer as a GGUF file, which llama.cpp serves."""
+    gguf = pytest.importorskip("gguf")
+    from safetensors.numpy import load_file
+
+    from headrace.training.names import gguf_name, permuted
+
+    path = tiny.parent / f"{tiny.name}.gguf"
+    words = json.loads((tiny / "tokenizer.json").read_bytes())["model"]["vocab"]
+    template = (tiny / "chat_template.jinja").read_text("utf-8")
+    kinds = [3 if word.startswith("<|") else 1 for word in words]  # control, normal
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(512)
+    writer.add_embedding_length(64)
+    writer.add_feed_forward_length(128)
+    writer.add_block_count(2)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_dimension_count(16)
+    writer.add_vocab_size(len(words))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(list(words))
+    writer.add_token_types(kinds)
+    writer.add_token_merges(["t h"])
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(template)
+    for name, rows in load_file(tiny / "model.safetensors").items():
+        writer.add_tensor(gguf_name("llama", 2, name), permuted("llama", name, rows, 4, 2))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -21,6 +21,12 @@ def test_few_examples_are_gone_through_more_often() -> None:
     assert (many.batch_size, many.epochs, many.total_steps) == (8, 3, 1500)
 
 
+def test_steps_win_over_epochs_that_nobody_gave() -> None:
+    assert plan_of(spec(max_steps=250), 1, has_held_out=False).total_steps == 250
+    both = plan_of(spec(max_steps=250, epochs=2), 40, has_held_out=False)
+    assert (both.total_steps, both.epochs) == (20, 2)
+
+
 def test_early_stopping_needs_something_held_out() -> None:
     with pytest.raises(TrainingInvalid, match="held-out"):
         plan_of(spec(early_stopping_patience=2), 10, has_held_out=False)

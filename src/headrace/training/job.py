@@ -65,7 +65,7 @@ class Hyperparameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     epochs: Annotated[int, Meta(ge=1, le=1000)] | None = None
     """Passes over the data; by default as many as make about 60 steps, at least 3, at most 25."""
     max_steps: Annotated[int, Meta(ge=1)] | None = None
-    """Ends there, whatever the epochs say."""
+    """Ends there; without `epochs`, exactly so many steps."""
     batch_size: Annotated[int, Meta(ge=1, le=4096)] | None = None
     """Examples between two updates; by default 4, 8 from a thousand examples on."""
     micro_batch_size: Annotated[int, Meta(ge=1, le=4096)] | None = None

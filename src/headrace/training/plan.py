@@ -54,11 +54,12 @@ def plan_of(spec: FineTune, rows: int, *, has_held_out: bool) -> Plan:
     asked = spec.parameters
     batch_size = min(asked.batch_size or (4 if rows < LARGE else 8), rows)
     per_epoch = math.ceil(rows / batch_size)
-    wanted = math.ceil(WANTED_STEPS / per_epoch)
-    epochs = asked.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, wanted))
-    total = per_epoch * epochs
-    if asked.max_steps is not None:
-        total = min(total, asked.max_steps)
+    if asked.epochs is None and asked.max_steps is not None:
+        epochs = math.ceil(asked.max_steps / per_epoch)
+    else:
+        wanted = math.ceil(WANTED_STEPS / per_epoch)
+        epochs = asked.epochs or max(FEWEST_EPOCHS, min(MOST_EPOCHS, wanted))
+    total = min(per_epoch * epochs, asked.max_steps or per_epoch * epochs)
     if asked.early_stopping_patience is not None and not has_held_out:
         raise TrainingInvalid(
             "early stopping looks at held-out examples, and there are none",
