@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from headrace.storage.database import Database
+from headrace.workflows.claim import RunLost
 from headrace.workflows.lease import Lease
-from headrace.workflows.store import RunLost, RunStore
+from headrace.workflows.store import RunStore
 from tests.running import HEADRACE, wait_for
 from tests.workflows.conftest import Bench
 from tests.workflows.killed import CHAINS, endure

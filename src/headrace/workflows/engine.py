@@ -21,12 +21,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.errors import HeadraceError
 from headrace.storage.database import Database
+from headrace.workflows.claim import Claim, RunLost
 from headrace.workflows.lease import Lease
 from headrace.workflows.plan import PlannedStep
 from headrace.workflows.run import Run
 from headrace.workflows.state import ENDED, Progress, RunStatus
 from headrace.workflows.step import Place, StepEnd, StepRunner
-from headrace.workflows.store import Claim, RunLost, RunStore
+from headrace.workflows.store import RunStore
 from headrace.workflows.workflow import kept_workflow
 
 __all__ = ["DBOS_FILE", "Engine", "open_engine"]

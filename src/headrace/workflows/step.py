@@ -17,6 +17,7 @@ from headrace.errors import HeadraceError
 from headrace.storage.database import Database
 from headrace.workflows.apart import run_apart
 from headrace.workflows.artifact import Artifact, Workspace, digest_of
+from headrace.workflows.claim import Claim, RunLost
 from headrace.workflows.errors import StepFailed, StepStopped
 from headrace.workflows.expression import ExpressionError, rendered
 from headrace.workflows.file import Resources
@@ -26,7 +27,7 @@ from headrace.workflows.operation import Context, Operation, operation_type
 from headrace.workflows.plan import Plan, PlannedStep, matching
 from headrace.workflows.run import Outcome, Run
 from headrace.workflows.state import StepStatus
-from headrace.workflows.store import Claim, RunLost, RunStore
+from headrace.workflows.store import RunStore
 from headrace.workflows.workflow import Workflow, condition
 
 __all__ = ["Place", "StepEnd", "StepRunner"]
