@@ -9,6 +9,11 @@ __all__ = ["screen"]
 _HERE = "headrace.cli.screen"
 
 COMMANDS: dict[str, Lazy] = {
+    "bias": Lazy(
+        f"{_HERE}.bias",
+        "bias",
+        "Ask the same about people of different groups, and test whether the answers differ.",
+    ),
     "run": Lazy(
         f"{_HERE}.run",
         "run",
