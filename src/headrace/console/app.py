@@ -24,6 +24,7 @@ from headrace.console.views.prompts import run_cases, show_prompt, show_prompts
 from headrace.console.views.reviews import decide_review, show_review, show_reviews
 from headrace.console.views.sign_in import show_sign_in, sign_in, sign_out
 from headrace.console.views.trace import rate, show_outcome, show_trace
+from headrace.console.views.tuning import act_on_job, show_job, show_jobs, show_losses
 from headrace.console.views.workflows import (
     act_on_run,
     show_run,
@@ -99,6 +100,10 @@ def console_routes(platform: Platform) -> list[BaseRoute]:
         get("/reviews", show_reviews),
         get("/reviews/{review}", show_review),
         post("/reviews/{review}/decide", decide_review),
+        get("/fine-tuning", show_jobs),
+        get("/fine-tuning/{job}", show_job),
+        get("/fine-tuning/{job}/losses", show_losses),
+        post("/fine-tuning/{job}", act_on_job),
         get("/workflows", show_workflows),
         get("/workflows/{name}", show_workflow),
         post("/workflows/{name}/run", start_run),
