@@ -104,6 +104,7 @@ class AdapterStore:
             )
             (part / _ABOUT).write_bytes(msgspec.json.encode(stored))
             for file in part.iterdir():
+                file.chmod(0o600)
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
             part.replace(target)

@@ -70,6 +70,7 @@ class _Shown:
         self._console = console(err=True)
         self._said = -1
         self._line_at = float("-inf")
+        self._step = 0
         self._live: Live | None = None
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -93,8 +94,10 @@ class _Shown:
             return
         if self._console.is_terminal:
             self._draw(state, events)
-        elif self._clock() - self._line_at >= LINE_EVERY_S or state.status != "running":
-            self._line_at = self._clock()
+        elif state.step > self._step and (
+            self._clock() - self._line_at >= LINE_EVERY_S or state.status != "running"
+        ):
+            self._line_at, self._step = self._clock(), state.step
             click.echo(_line(state), err=True)
 
     def close(self) -> None:
