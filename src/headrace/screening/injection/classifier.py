@@ -6,6 +6,8 @@ of ten other languages. Does not understand what a text is for: talk about attac
 people give to a model, come close to attacks.
 """
 
+import itertools
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -21,6 +23,15 @@ __all__ = ["WINDOW", "Classifier", "Model", "classifier", "windows"]
 WINDOW = 2000
 """Characters that are judged at once; a longer text counts as its worst part."""
 _STEP = 1500
+_ENDS = 8
+"""Windows at either end of a long text that are always judged."""
+_MIDDLE = 16
+"""Others that are judged at most: the first ones in which a word of attacks stands."""
+_WORDS = re.compile(
+    r"ignor|disregard|forget|instruct|prompt|system|assistant|you are|pretend|secret|passw|reply|respond"
+    r"|\b(?:ai|llm|dan)\b|忽略|无视|指令|提示词|助手|扮演|密码",
+    re.IGNORECASE,
+)
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +64,7 @@ class Classifier:
     def score(self, text: str) -> tuple[float, int, int]:
         """The score of the worst window, and where it is."""
         worst, start, end = max(
-            (self.raw(text[begin:stop]), -begin, stop) for begin, stop in windows(len(text))
+            (self.raw(text[begin:stop]), -begin, stop) for begin, stop in _looked_at(text)
         )
         return float(np.interp(worst, self._raw, self._scores)), -start, end
 
@@ -64,6 +75,16 @@ def windows(size: int) -> Sequence[tuple[int, int]]:
         return [(0, size)]
     begins = [*range(0, size - WINDOW, _STEP), size - WINDOW]
     return [(begin, begin + WINDOW) for begin in begins]
+
+
+def _looked_at(text: str) -> Sequence[tuple[int, int]]:
+    """The windows that are judged: all of a page or ten; of a longer text both ends, and between
+    them those that have a word of attacks. Named rules look at all of it."""
+    every = windows(len(text))
+    if len(every) <= 2 * _ENDS:
+        return every
+    between = (each for each in every[_ENDS:-_ENDS] if _WORDS.search(text, *each))
+    return [*every[:_ENDS], *itertools.islice(between, _MIDDLE), *every[-_ENDS:]]
 
 
 @cache

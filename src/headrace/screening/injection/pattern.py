@@ -82,12 +82,13 @@ ENGLISH: Sequence[_Rule] = (
     _rule(
         "extraction",
         0.6,
-        "you told|you given|you instructed|told to|given at|'you are",
+        "you told|you given|you instructed|told to|given at|you are|your",
         r"\b(?:what|everything|all) (?:\w{1,10} ){0,4}?(?:were|was|are) you (?:\w{1,9} )?(?:told|given|instructed)\b"
         r"[^.\n]{0,24}?\b(?:not to|to (?:do|say|keep|hide)|before|at the (?:start|beginning)|initially|above)\b"
         r"|\b(?:instructions?|words|text|message) (?:that )?you were (?:\w{1,9} )?(?:given|told)\b"
         r"[^.\n]{0,24}?\b(?:before|at the (?:start|beginning)|initially|above|in full)\b"
-        r"|\b(?:starting|start|starts|begins?|beginning) (?:with|from) [\"'“‘]you are\b",
+        r"|\b(?:starting|start|starts|begins?|beginning) (?:with|from) [\"'“‘]you are\b"
+        r"|\b(?:translate|summari[sz]e) your (?:\w{1,12} )?(?:prompt|instructions)\b",
     ),
     _rule(
         "role",
@@ -102,11 +103,14 @@ ENGLISH: Sequence[_Rule] = (
         "jailbreak",
         0.65,
         "do anything now|developer mode|dan mode|jailbreak|god mode|debug mode|sudo mode|admin mode"
-        "|maintenance mode|unrestricted mode|opposite mode",
+        "|maintenance mode|unrestricted mode|opposite mode|safe_mode|safety|filter|content policy",
         r"\b(?:do anything now|(?:developer|dan|god|debug|sudo|jailbreak|admin|unrestricted|opposite) mode"
         r"(?: is)?(?: now)? (?:enabled?|on|activated?|output)|(?:enable|enter|activate|switch to|you are in"
         r"|turn on)[^\w\n]{1,3}(?:developer|dan|god|debug|sudo|jailbreak|admin|unrestricted|maintenance) mode"
-        r"(?! on (?:my|the|an?) )|jailbreak prompt|\[?🔓jailbreak\]?)",
+        r"(?! on (?:my|the|an?) )|jailbreak prompt|\[?🔓jailbreak\]?)"
+        r"|\b(?:safe_?mode|safety|content_?(?:policy|filter)s?)\s{0,2}[:=]\s{0,2}(?:false|off|disabled)\b"
+        r"|\b(?:disable|turn off|deactivate|remove) (?:your|all) (?:\w{1,10} )?(?:filters?|guidelines|safeguards"
+        r"|content polic(?:y|ies)|safety \w{3,12})\b",
     ),
     _rule(
         "refusal",

@@ -43,7 +43,9 @@ _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{8,}")
 _MARKS = re.compile("[\u0300-\u036f]{2,}")
 _APART = re.compile(r"(?:(?<![^\W_])[^\W_][ .\-_*|/+]{1,3}){7,}[^\W_](?![^\W_])")
 _LEET: Final = str.maketrans("013457@$!|", "oieastasii")
-_LEET_WORD = re.compile(r"\b(?=[a-z013457@$!|]*[g-z])(?=[a-z]*[013457@$!|])[a-z013457@$!|]{3,14}\b")
+_LEET_WORD = re.compile(
+    r"\b(?=[a-z013457@$!|]{0,13}[g-z])(?=[a-z]{0,13}[013457@$!|])[a-z013457@$!|]{3,14}\b"
+)
 _LEET_WORDS = 3
 """From so many on it is a way of writing, not a name or a version."""
 _BACKWARDS = re.compile(
