@@ -9,6 +9,7 @@ from headrace.errors import did_you_mean
 from headrace.screening.audience import audience_rules
 from headrace.screening.compliance import NamedTerms, TopicJudge
 from headrace.screening.content.floor import FLOOR_DETECTOR
+from headrace.screening.detectors.judge import JudgeDetector
 from headrace.screening.detectors.term import TermDetector
 from headrace.screening.finding import CostlyDetector, Detector, Side
 from headrace.screening.form import SECTIONS, PolicyFile, as_rules, section
@@ -39,6 +40,7 @@ def _own_kinds(resolved: PolicyFile) -> set[str]:
         "term",
         *(f"term.{name}" for name in resolved.terms),
         *(f"topic.{name}" for name in resolved.topics),
+        *(f"judge.{name}" for name in resolved.judges),
     }
 
 
@@ -88,6 +90,7 @@ def detectors_of(resolved: PolicyFile) -> tuple[tuple[Detector, ...], tuple[Cost
     ]
     if resolved.allowed_topics or any(each.examples for each in resolved.topics.values()):
         costly.append(CostlyUse(TopicJudge(resolved.topics, resolved.allowed_topics)))
+    costly += [CostlyUse(JudgeDetector(name, each)) for name, each in resolved.judges.items()]
     return tuple(quick), tuple(costly)
 
 

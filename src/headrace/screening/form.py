@@ -15,6 +15,7 @@ from headrace.access.principal import RoleName
 from headrace.config.node import Node
 from headrace.errors import did_you_mean
 from headrace.screening.contradiction import check_rules
+from headrace.screening.detectors.judge import JudgeSettings
 from headrace.screening.finding import Action, Side
 from headrace.screening.rule import FailMode, Rule
 from headrace.types import Role
@@ -128,6 +129,8 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Names of competitors: the finding kind `competitor`."""
     topics: dict[str, Topic] = {}
     """What texts may be about; a topic NAME is the finding kind `topic.NAME`."""
+    judges: dict[str, JudgeSettings] = {}
+    """Models that judge texts by a policy in words; a judge NAME is the finding kind `judge.NAME`."""
     allowed_topics: list[str] = []
     """Names of `topics`; a question about none of them is the finding kind `off_topic`."""
     audience: Audience | None = None
