@@ -14,14 +14,18 @@ import msgspec
 from sqlalchemy import (
     Connection,
     Dialect,
+    Executable,
+    LargeBinary,
     RowMapping,
     Select,
+    String,
     bindparam,
     delete,
+    exists,
     func,
     select,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from headrace.errors import NotFound
@@ -51,8 +55,8 @@ _COLUMNS = tuple(traces.c[name] for name in _FIELDS)
 _ROW_NAMES = (*_FIELDS, "detail", "input_sealed", "output_sealed", "size_bytes")
 _figures = attrgetter(*_FIELDS)
 
-_BeginId = msgspec.defstruct("_BeginId", [("id", str)], array_like=True)
-"""The first field of a `TraceBegin`; what follows is skipped, which costs far less."""
+_Begun = msgspec.defstruct("_Begun", [("id", str), ("boot", str)], array_like=True)
+"""The first fields of a `TraceBegin`; what follows is skipped, which costs far less."""
 _EndTrace = msgspec.defstruct(
     "_EndTrace",
     [
@@ -73,7 +77,7 @@ _End = msgspec.defstruct(
     ],
     array_like=True,
 )
-_decode_begin_id = msgspec.msgpack.Decoder(_BeginId).decode
+_decode_begun = msgspec.msgpack.Decoder(_Begun).decode
 _decode_end = msgspec.msgpack.Decoder(_End).decode
 _PAIR = b"\x92"
 """MessagePack's head of an array of two, which a `Detail` is."""
@@ -255,12 +259,23 @@ def joint_trace_handlers() -> dict[tuple[str, ...], JointHandler]:
 
 
 # Made once: making a statement costs more than running it.
-_FORGET_OPEN = delete(open_traces).where(open_traces.c.id.in_(bindparam("ids", expanding=True)))
-_WHICH_ENDED = select(traces.c.id).where(traces.c.id.in_(bindparam("ids", expanding=True)))
+_FORGET_OPEN = delete(open_traces).where(open_traces.c.id == bindparam("ended"))
+
+
+@cache
+def _opening(dialect: str) -> Executable:
+    """Notes a turn as begun, unless its end is stored: after a crash a begin may come again."""
+    values = (("id", String), ("boot", String), ("record", LargeBinary))
+    ended = exists().where(traces.c.id == bindparam("new_id", type_=String))
+    new = select(*(bindparam(f"new_{name}", type_=kind) for name, kind in values)).where(~ended)
+    names = [name for name, _ in values]
+    if dialect == "sqlite":
+        return sqlite.insert(open_traces).from_select(names, new).on_conflict_do_nothing()
+    return postgresql.insert(open_traces).from_select(names, new).on_conflict_do_nothing()
 
 
 def _write_turns(connection: Connection, groups: Sequence[Sequence[bytes]]) -> None:
-    begun = [_begin_id(payload) for payload in groups[0]]
+    begun = [_begun(payload)[0] for payload in groups[0]]
     ends = [_decode_end(payload) for payload in groups[1]]
     rows = [_row_of(end) for end in ends]
     ended = {row[0] for row in rows}
@@ -274,11 +289,13 @@ def _write_turns(connection: Connection, groups: Sequence[Sequence[bytes]]) -> N
         noted = {row[0] for row, end in zip(rows, ends, strict=True) if _was_noted(end)}
         noted.difference_update(begun)
         if noted:
-            connection.execute(_FORGET_OPEN, {"ids": list(noted)})
+            connection.execute(_FORGET_OPEN, [{"ended": each} for each in noted])
 
 
-def _begin_id(payload: bytes) -> str:
-    return str(_decode_begin_id(payload).id)  # type: ignore[attr-defined]
+def _begun(payload: bytes) -> tuple[str, str]:
+    """A turn's id, and the process it began in."""
+    turn, boot = msgspec.structs.astuple(_decode_begun(payload))
+    return turn, boot
 
 
 def _was_noted(end: msgspec.Struct) -> bool:
@@ -286,22 +303,17 @@ def _was_noted(end: msgspec.Struct) -> bool:
 
 
 def _write_begins(connection: Connection, payloads: Sequence[bytes]) -> None:
-    begins = [(_decode_begin(payload), payload) for payload in payloads]
-    # After a crash a begin may come again although its turn's end is stored; it must not reopen.
-    ended = _known(connection, [begin.id for begin, _ in begins])
-    rows = [
-        {"id": begin.id, "boot": begin.boot, "record": payload}
-        for begin, payload in begins
-        if begin.id not in ended
-    ]
-    if rows:
-        connection.execute(insert_or_ignore(connection, open_traces), rows)
+    rows = []
+    for payload in payloads:
+        turn, boot = _begun(payload)
+        rows.append({"new_id": turn, "new_boot": boot, "new_record": payload})
+    connection.execute(_opening(connection.dialect.name), rows)
 
 
 def _write_ends(connection: Connection, payloads: Sequence[bytes]) -> None:
     rows = [_row_of(_decode_end(payload)) for payload in payloads]
     _insert_ends(connection, rows)
-    connection.execute(_FORGET_OPEN, {"ids": [row[0] for row in rows]})
+    connection.execute(_FORGET_OPEN, [{"ended": row[0]} for row in rows])
 
 
 def _insert_ends(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
@@ -310,9 +322,9 @@ def _insert_ends(connection: Connection, rows: Sequence[tuple[object, ...]]) -> 
 
         copy_or_ignore(connection, traces, _ROW_NAMES, rows)
         return
-    # Past SQLAlchemy's handling of each value, which costs more than the database does. And some
-    # dozen rows at a time: with each statement the driver lets go of Python's lock, and has to wait
-    # until whoever answers requests meanwhile gives it back.
+    # Past SQLAlchemy's handling of each value, which costs more than the database does. And many
+    # rows at a time: with each statement the driver lets go of Python's lock, and has to wait until
+    # whoever answers requests meanwhile gives it back.
     at = 0
     for size in _TOGETHER:
         sql, order = _insertion(connection.dialect, size)
@@ -320,9 +332,12 @@ def _insert_ends(connection: Connection, rows: Sequence[tuple[object, ...]]) -> 
             some = rows[at : at + size]
             connection.exec_driver_sql(sql, tuple([row[each] for row in some for each in order]))
             at += size
+    if at < len(rows):
+        sql, order = _insertion(connection.dialect, 1)
+        connection.exec_driver_sql(sql, [tuple([row[each] for each in order]) for row in rows[at:]])
 
 
-_TOGETHER = (64, 8, 1)
+_TOGETHER = (64, 16)
 """Rows of one statement: few sizes, so that the driver keeps each prepared."""
 
 
@@ -337,10 +352,6 @@ def _insertion(dialect: Dialect, size: int) -> tuple[str, Sequence[int]]:
         f"{before}{', '.join([values] * size)}{after}",
         [_ROW_NAMES.index(name) for name in compiled.positiontup],
     )
-
-
-def _known(connection: Connection, ids: Sequence[str]) -> set[str]:
-    return set(connection.execute(_WHICH_ENDED, {"ids": list(ids)}).scalars())
 
 
 def _delete_rows(connection: Connection, ids: Sequence[str]) -> int:
