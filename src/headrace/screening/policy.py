@@ -30,7 +30,7 @@ from headrace.screening.finding import Action, Detector, Side
 from headrace.screening.form import AllowEntry, PolicyFile, read_policy
 from headrace.screening.registry import costly_detectors, detectors
 from headrace.screening.rule import SideRules, When, Whom, sided
-from headrace.screening.words import DEFAULT_WORDS, in_language
+from headrace.screening.words import CARE, DEFAULT_WORDS, in_language
 from headrace.types import Role
 
 __all__ = ["AllowEntry", "CostlyUse", "Policy", "PolicyFile", "PolicyLibrary"]
@@ -127,6 +127,8 @@ class Policy:
         for key in (kind, kind.split("/")[0], kind.split(".")[0], action):
             if texts := self.file.words.get(key):
                 return in_language(texts, language)
+        if care := CARE.get(kind.split("/")[0]):
+            return in_language(care, language)
         if action in DEFAULT_WORDS and action != "block":
             return in_language(DEFAULT_WORDS[action], language)
         return in_language(self.file.messages or DEFAULT_WORDS["block"], language)

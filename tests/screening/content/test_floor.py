@@ -133,3 +133,19 @@ def test_an_ordinary_answer_is_not_held_back(empty: Policy) -> None:
 def test_hostile_text_takes_linear_time() -> None:
     for unit in ("child sex ", "child ", "sex ", "14 ", "a", "小学生", "性", "sex. ", "young "):
         list(DETECTOR.detect(unit * (50_000 // len(unit)), 40))
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "988"), ("zh", "12356"), ("fr", "988")])
+def test_self_harm_is_answered_with_help_in_the_users_language(
+    tmp_path: Path, language: str, said: str
+) -> None:
+    made = policy(tmp_path, "both: {self-harm/intent: block}\nmessages: {en: 'No.'}\n")
+    assert said in made.message(language, "self-harm/intent")
+    assert made.message(language, "hate") == "No."
+
+
+def test_a_policys_own_words_of_help_win(tmp_path: Path) -> None:
+    made = policy(
+        tmp_path, "both: {self-harm: block}\nwords: {self-harm: {en: 'Call us: 0800 1.'}}\n"
+    )
+    assert made.message("en", "self-harm") == "Call us: 0800 1."
