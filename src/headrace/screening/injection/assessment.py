@@ -13,8 +13,6 @@ __all__ = ["Assessment", "assess"]
 
 _HIDDEN = 0.15
 """What a sign counts more where somebody hid it."""
-_BY_SIGNS = frozenset({"leetspeak"})
-"""Readings that ordinary text often has, too: the classifier is not asked about them."""
 _WORTH_A_PLACE = 0.4
 """Below, nobody asks where."""
 _MOST_KNOWN = 1024
@@ -83,7 +81,7 @@ def _hidden(text: str) -> list[_Evidence]:
             score = min(0.95, hit.sign.score + _HIDDEN)
             why = f"{hit.sign.family} in {view.how}: {hit.sign.why}"
             found.append(_Evidence(hit.sign.family, score, view.start, view.end, why))
-        if view.how not in _BY_SIGNS and len(view.text) > 11:
+        if len(view.text) > 11:
             learnt = classifier().score(view.text)[0]
             if learnt >= 0.5:
                 why = f"classifier {learnt:.2f} in {view.how}: is like known attacks"

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from headrace.screening.detectors.term import fold
+
 __all__ = ["View", "views"]
 
 MOST_RUNS = 16
@@ -40,6 +42,14 @@ _INVISIBLE = re.compile(
 )
 _TAGS = re.compile("[\U000e0020-\U000e007e]{4,}")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{8,}")
+_ALIKES = "гпуһԛɑɐɓƄƅɕɖɗəɛƒɠɢɦɩɪƙʟɯɱɴɲոɾʀʁʂƨʈʊʋѵʏʐᴀʙᴄᴅᴇꜰʜᴊᴋᴍᴏᴘꜱᴛᴜᴠᴡᴢϝհցօսքյᎪᏴᏟᎠᎬᎳᎻᎥᎫᏦᏞᎷᏢᎡᏚᎢᏙᎽᏃ"
+_ALIKE: Final = str.maketrans(
+    _ALIKES,
+    "rnyhqaabbbcddeefgghiiklmmnnnrrrsstuvvyzabcdefhjkmopstuvwzfhgoupjabcdewhijklmprstvyz",
+)
+"""Letters that read as Latin ones, beyond those that `fold` knows."""
+_MIXED = re.compile(rf"[a-z][{_ALIKES}]|[{_ALIKES}][a-z]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _MARKS = re.compile("[\u0300-\u036f]{2,}")
 _APART = re.compile(r"(?:(?<![^\W_])[^\W_][ .\-_*|/+]{1,3}){7,}[^\W_](?![^\W_])")
 _LEET: Final = str.maketrans("013457@$!|", "oieastasii")
@@ -136,6 +146,13 @@ def _cleaned(text: str) -> Iterator[View]:
         plain = "".join(char for char in parts if not unicodedata.combining(char))
     if plain != text:
         yield View("invisible characters", plain, 0, len(text))
+    folded = fold(plain)
+    if _MIXED.search(folded):
+        latin = folded.translate(_ALIKE)
+        if sum(map(str.isalpha, _NOT_ASCII.sub("", latin))) * 10 >= 9 * sum(
+            map(str.isalpha, latin)
+        ):
+            yield View("look-alike letters", latin, 0, len(text))
 
 
 def _inner(text: str) -> Iterator[View]:
