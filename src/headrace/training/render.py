@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from headrace.datasets.example import Example
 from headrace.prompts.template import PromptTemplate
-from headrace.prompts.variable import Value
 from headrace.training.tongue import Tongue
 from headrace.types import Message
 
@@ -56,7 +55,7 @@ def words_of(
     """
     if template is None:
         return lambda messages, language: messages
-    values: dict[str, Value] = template.variables.fill(variables, {})
+    values = template.variables.fill(variables, {})
 
     def around(messages: Sequence[Message], language: str | None) -> Sequence[Message]:
         # Without the chain of thought: it is not in the answers that are to be learned.

@@ -41,7 +41,7 @@ from headrace.training.trainer import LOCK_FD, take_lock
 __all__ = ["main", "work"]
 
 MEMORY_MB = "HEADRACE_TRAINING_MEMORY_MB"
-FAILED, STOPPED, BUSY = 1, 0, 75
+FAILED, ENDED, BUSY = 1, 0, 75
 _SPACE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _MEMORY_WORDS = ("can't allocate memory", "out of memory", "bad_alloc", "Cannot allocate memory")
 _SPACE_WORDS = (
@@ -107,7 +107,7 @@ def work(
     (folder / ERROR).unlink(missing_ok=True)
     try:
         if (folder / RESULT).exists() or (folder / CANCEL).exists():
-            return STOPPED
+            return ENDED
         return _train(folder, job, log, environ, asked, memory_limit)
     except Exception as error:  # noqa: BLE001  # the edge: nothing above would report it
         traceback.print_exception(error)
@@ -153,9 +153,9 @@ def _train(
     except Interrupted:
         words = "cancelled" if (folder / CANCEL).exists() else "paused; resume goes on from here"
         log.add("message", words)
-        return STOPPED
+        return ENDED
     log.add("message", f"made {result.name} ({result.digest})", {"digest": result.digest})
-    return STOPPED
+    return ENDED
 
 
 def _prepare_environment() -> None:
