@@ -10,7 +10,9 @@ from headrace.datasets.store import DatasetStore
 from headrace.privacy.vault import Vault
 from headrace.workflows.artifact import Workspace
 from headrace.workflows.errors import StepFailed
+from headrace.workflows.operation import Context
 from headrace.workflows.operations.candidate import put
+from headrace.workflows.operations.gate import Gate, GateSettings
 from tests.workflows.conftest import Bench
 
 SERVICE = """\
@@ -75,12 +77,17 @@ def test_data_becomes_a_version_and_a_candidate_differs_in_what_is_changed(bench
     assert (bench.root / "headrace.yaml").read_text("utf-8") == SERVICE
 
 
-def test_a_gate_says_what_does_not_hold(bench: Bench) -> None:
-    (bench.root / "rows.jsonl").write_text('{"prompt": "a", "completion": "x"}\n')
-    with bench.engine():
-        run, steps = bench.run(WORKFLOW)
-    assert run.error == "enough: the gate is not passed: only 1 rows"
-    assert steps["candidate"].status == "blocked"
+def test_a_gate_says_what_does_not_hold(tmp_path: Path) -> None:
+    context = Context(
+        root=tmp_path, home=tmp_path, environ={}, run_id="r", workflow="w", step="s", attempt=1,
+        folder=tmp_path,
+    )  # fmt: skip
+    assert Gate().run(GateSettings(passed=[True, True]), context) == {}
+    why: list[object] = ["exact: 0.2 is below 0.5", ["a", "b", "c", "d", "e"]]
+    with pytest.raises(StepFailed, match=r"0\.2 is below 0\.5; a; b; c; d; and 1"):
+        Gate().run(GateSettings(passed=[True, False], because=why), context)
+    with pytest.raises(StepFailed):
+        Gate().run(GateSettings(passed=[]), context)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.workflows.file import ScheduleFile
@@ -35,6 +35,7 @@ def test_a_time_that_comes_twice_is_taken_once() -> None:
     assert len(times("30 2 * * *", "Europe/Zurich", datetime(2026, 10, 25, tzinfo=UTC), 20)) == 1
 
 
+@settings(max_examples=40)
 @given(
     start=st.integers(1_735_689_600, 1_798_761_600),
     minutes=st.lists(st.integers(1, 2000), min_size=1, max_size=5),

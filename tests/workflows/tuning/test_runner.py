@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headrace.datasets.upload import FileStore
-from headrace.errors import InvalidRequest, NotFound
+from headrace.errors import InvalidRequest
 from headrace.models.tuned import read_tuned
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
@@ -272,22 +272,3 @@ def test_a_process_that_dies_between_any_two_steps_of_the_end_leaves_one_result_
     ended = home.until(job, "succeeded")
     found, _ = home.files.page("key", purpose="fine-tune-results")
     assert [each.id for each in found] == ended.result_files
-
-
-def test_another_key_neither_sees_nor_ends_a_job(home: Home) -> None:
-    job = home.job()
-    for act in (home.store.get, home.store.cancel, home.store.pause, home.store.resume):
-        with pytest.raises(NotFound):
-            act(job.id, "stranger")
-
-
-def test_jobs_are_listed_newest_first_and_by_their_metadata(home: Home) -> None:
-    jobs = [home.job(metadata={"n": str(i % 2)} if i else None) for i in range(5)]
-    first, more = home.store.page("key", limit=2)
-    assert ([each.id for each in first], more) == ([jobs[4].id, jobs[3].id], True)
-    rest, more = home.store.page("key", after=first[-1].id)
-    assert ([each.id for each in rest], more) == ([each.id for each in jobs[2::-1]], False)
-    found, _ = home.store.page("key", metadata={"n": "1"})
-    assert [each.id for each in found] == [jobs[3].id, jobs[1].id]
-    found, _ = home.store.page("key", without_metadata=True)
-    assert [each.id for each in found] == [jobs[0].id]

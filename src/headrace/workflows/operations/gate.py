@@ -8,7 +8,7 @@ import msgspec
 from headrace.workflows.errors import StepFailed
 from headrace.workflows.operation import Context, Operation, Settings
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "GateSettings"]
 
 MOST_SAID = 5
 

@@ -10,7 +10,7 @@ from headrace.cli.place import Place
 from headrace.workflows.errors import StepFailed
 from headrace.workflows.operation import Context, Operation, Settings
 
-__all__ = ["KnowledgeSync"]
+__all__ = ["KnowledgeSync", "KnowledgeSyncSettings"]
 
 
 class KnowledgeSyncSettings(Settings, frozen=True):
