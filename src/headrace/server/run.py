@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headrace.config.load import home_dir, load_service
 from headrace.models.progress import Progress
+from headrace.server.alone import alone
 from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
 from headrace.server.evals import eval_runner
@@ -163,6 +164,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
     """What the service does by itself while it runs."""
     platform = booted.platform
     reloader = Reloader(platform, booted.loader)
+    evals = eval_runner(platform, booted.loader.environ)
     follower = Follower(platform.database, booted.loader.root, platform.home)
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "taking over keys": lambda: take_over_keys(platform),
@@ -170,7 +172,7 @@ async def _background(booted: Booted, certificate: Certificate | None) -> AsyncI
         "asking which models end": lambda: booted.retirements.run(platform),
         "watching the service's files": reloader.run,
         "working on batches": batch_runner(platform).run,
-        "working on evals": eval_runner(platform, booted.loader.environ).run,
+        "working on evals": lambda: alone(platform.database, "evals", evals.run),
         "working on fine-tuning jobs": tuning_runner(platform, booted.loader.environ).run,
         "rolling out": Rollout(platform, booted.loader).run,
         "running workflows": WorkflowProcess(

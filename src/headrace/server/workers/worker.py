@@ -25,6 +25,7 @@ from headrace.config.load import load_service
 from headrace.errors import HeadraceError
 from headrace.gateway.http import Exchange
 from headrace.models.embedded.runtime import use_runtimes
+from headrace.server.alone import alone
 from headrace.server.batches import batch_runner
 from headrace.server.boot import Booted, boot
 from headrace.server.evals import eval_runner
@@ -204,7 +205,8 @@ class _Worker:
             works["working on batches"] = batch_runner(platform).run
             workflows = WorkflowProcess(platform, booted.loader.root, booted.loader.environ)
             works["running workflows"] = workflows.run
-            works["working on evals"] = eval_runner(platform, booted.loader.environ).run
+            evals = eval_runner(platform, booted.loader.environ)
+            works["working on evals"] = lambda: alone(platform.database, "evals", evals.run)
             works["working on fine-tuning jobs"] = tuning_runner(
                 platform, booted.loader.environ
             ).run

@@ -113,7 +113,9 @@ class BatchRunner:
         """Look for batches and work on them, until cancelled."""
         while True:
             for batch in await asyncio.to_thread(self._store.unended):
-                await self.work(batch.id)
+                # Another gateway's on the same server has its file, and works on it.
+                if not self._store.is_shared or self._files.is_here(batch.input_file_id):
+                    await self.work(batch.id)
             await asyncio.to_thread(self._files.expire)
             await asyncio.sleep(LOOK_EVERY_S)
 

@@ -24,6 +24,8 @@ class BatchStore:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self.clock = clock
+        self.is_shared = database.is_postgres
+        """Whether other homes' batches may be among them."""
 
     def create(
         self,
