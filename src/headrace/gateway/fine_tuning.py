@@ -5,6 +5,7 @@ listed, and its last one is the model.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 
@@ -30,6 +31,8 @@ __all__ = ["answer_tuning_job", "answer_tuning_jobs", "tuning_body"]
 _PATH = "/v1/fine_tuning/jobs/"
 _LOOK_EVERY_S = 0.25
 """While events are streamed."""
+
+_log = logging.getLogger(__name__)
 
 
 async def answer_tuning_jobs(call: Call) -> None:
@@ -72,7 +75,9 @@ async def answer_tuning_job(call: Call) -> None:
     acts = {"cancel": store.cancel, "pause": store.pause, "resume": store.resume}
     if rest in acts:
         _check_method(call, "POST")
-        await _respond(call, await asyncio.to_thread(acts[rest], job_id, _owner(call)))
+        job = await asyncio.to_thread(acts[rest], job_id, _owner(call))
+        _log.info("%s is to %s, says the key %s", job.id, rest, call.principal.key_id)
+        await _respond(call, job)
         return
     job = await asyncio.to_thread(store.get, job_id, _owner(call))
     if rest == "":
@@ -117,6 +122,7 @@ def _create(call: Call, store: TuningStore, request: CreateJob) -> TuningJob:
     ]
     if job.validation_file is not None:
         first.append(Said(at=now, message=f"Validating validation file: {job.validation_file}"))
+    _log.info("%s is made by the key %s", job.id, job.key_id)
     return store.add(msgspec.structs.replace(job, said=first))
 
 

@@ -53,7 +53,7 @@ BUILTIN: Mapping[str, str] = {
 """Models that every service has without declaring them, and their backends."""
 RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
-RETIRE_WITHIN_S = 60.0
+RETIRE_WITHIN_S = 600.0
 """Answers that run longer on such a model break off."""
 
 Judge: TypeAlias = Callable[[RequireConfig], Mapping[str, Sequence[str]]]
