@@ -25,6 +25,12 @@ __all__ = ["Need", "Shape", "available_bytes", "check_fits", "memory_of", "train
 _PROGRAM = 700_000_000
 _UPDATE_BYTES = 12
 _MARGIN = 1.1
+_CGROUP = Path("/sys/fs/cgroup")
+_CGROUPS = (
+    ("memory.current", "memory.max", "memory.stat"),
+    ("memory/memory.usage_in_bytes", "memory/memory.limit_in_bytes", "memory/memory.stat"),
+)
+"""Of version 2 and version 1: what is used, its bound, and what it is used for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +104,27 @@ def memory_of(shape: Shape, spec: FineTune, need: Need) -> int:
 def available_bytes(limit: int | None = None) -> int:
     """Memory that this process may still take: what is free, within its container's bound."""
     found = _meminfo()
-    for usage, bound in (
-        ("memory.current", "memory.max"),
-        ("memory/memory.usage_in_bytes", "memory/memory.limit_in_bytes"),
-    ):
+    for usage, bound, statistics in _CGROUPS:
         try:
-            root = Path("/sys/fs/cgroup")
-            most = int((root / bound).read_text("ascii"))
-            found = min(found, max(0, most - int((root / usage).read_text("ascii"))))
+            most = int((_CGROUP / bound).read_text("ascii"))
+            used = int((_CGROUP / usage).read_text("ascii"))
+            used -= _cached_bytes(_CGROUP / statistics)
+            found = min(found, max(0, most - used))
         except (OSError, ValueError):
             continue  # no control groups of this version, or no bound
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         found = min(found, soft)
     return min(found, limit) if limit is not None else found
+
+
+def _cached_bytes(statistics: Path) -> int:
+    """File contents that count as used and are given up when memory is wanted."""
+    for line in statistics.read_text("ascii").splitlines():
+        name, _, value = line.partition(" ")
+        if name in ("inactive_file", "total_inactive_file"):
+            return int(value)
+    return 0
 
 
 def _meminfo() -> int:
