@@ -64,6 +64,8 @@ class Engine:
         self._only = only
         self._active: dict[str, _Active] = {}
         self._submitted: set[tuple[str, int]] = set()
+        self._idle: set[tuple[str, int]] = set()
+        """Runs of this process that nothing in it worked on when it looked last."""
         self._closing = threading.Event()
         self.launched = False
         self._looking = threading.Thread(target=self._look, name="workflow-engine", daemon=True)
@@ -99,6 +101,7 @@ class Engine:
                 if waited >= TAKE_OVER_EVERY_S:
                     waited = 0.0
                     self._take_over()
+                    self._begin_idle_again()
                 failing = False
             except (SQLAlchemyError, HeadraceError, error.DBOSException):
                 if not failing:
@@ -148,6 +151,16 @@ class Engine:
             if found:
                 _log.warning("%d runs are taken over from the executor %s", len(found), executor)
             self.lease.forget(executor)
+
+    def _begin_idle_again(self) -> None:
+        """Runs whose end could not be noted, the database being sick, are taken up again."""
+        idle: set[tuple[str, int]] = set()
+        for run in self.store.runs(statuses=("running",), oldest_first=True):
+            if run.executor == self.lease.id and run.id not in self._active:
+                idle.add((run.id, run.epoch))
+                if (run.id, run.epoch) in self._idle:
+                    self.store.begin_again(run)
+        self._idle = idle
 
     # ---- from DBOS's event loop
 
@@ -312,7 +325,7 @@ class _Drive:
         return ""
 
 
-@DBOS.workflow(name="headrace.run")
+@DBOS.workflow(name="headrace.run", max_recovery_attempts=None)
 async def _run_in_engine(run_id: str) -> str:
     assert _current is not None
     return await _current.work(run_id)

@@ -35,6 +35,8 @@ __all__ = ["Place", "StepEnd", "StepRunner"]
 ROOM_EVERY_S = 0.25
 LONGEST_WAIT_S = 600.0
 SAY_EVERY_S = 0.5
+MOST_BEGINNINGS = 50
+"""Of one step, beside its retries: what kills its process each time must not do so for ever."""
 NOWHERE = Path("/nonexistent")
 """The folder of a step that does not run yet."""
 
@@ -317,6 +319,11 @@ class StepRunner:
                 has=has,
                 living=self._living() if has is not None else living,
             )
+            if attempt is not None and attempt > step.file.retries + MOST_BEGINNINGS:
+                raise StepFailed(
+                    f"{step.id}: it was begun {attempt} times and its process always died",
+                    hint="the log of the service, or of the kernel, may say why",
+                )
             if attempt is not None:
                 return attempt
             if self._stopping.wait(ROOM_EVERY_S):

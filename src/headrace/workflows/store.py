@@ -174,6 +174,19 @@ class RunStore(StepStore):
             )
             _check_held(changed)
 
+    def begin_again(self, run: Run) -> None:
+        """Let a run that nobody works on any more, although nobody died, be taken again."""
+        with self.database.write() as connection:
+            connection.execute(
+                update(workflow_runs)
+                .where(
+                    workflow_runs.c.id == run.id,
+                    workflow_runs.c.status == "running",
+                    workflow_runs.c.epoch == run.epoch,
+                )
+                .values(status="queued", executor="", attempt=workflow_runs.c.attempt + 1)
+            )
+
     def ask_cancel(self, run_id: str) -> Run:
         """End a run: one that waits at once, one under way as soon as its steps have been ended.
 

@@ -36,7 +36,7 @@ class Approve(Operation):
     def run(self, settings: msgspec.Struct, context: Context) -> Mapping[str, object]:
         assert isinstance(settings, ApproveSettings)
         store = RunStore(context.database())
-        until = None if settings.within_s is None else time.time() + settings.within_s
+        until = _until(settings.within_s, context)
         context.say(settings.message or "waits for approval")
         while True:
             context.check()
@@ -48,3 +48,14 @@ class Approve(Operation):
             if until is not None and time.time() > until:
                 raise StepFailed(f"nobody decided within {settings.within_s:g} s")
             time.sleep(LOOK_EVERY_S)
+
+
+def _until(within_s: float | None, context: Context) -> float | None:
+    """When the time is up: counted from the first attempt, whoever was killed since."""
+    if within_s is None:
+        return None
+    if not context.memo.exists():
+        part = context.memo.with_suffix(".part")
+        part.write_text(repr(time.time() + within_s), "ascii")
+        part.replace(context.memo)
+    return float(context.memo.read_text("ascii"))
