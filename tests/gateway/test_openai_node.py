@@ -32,7 +32,14 @@ def node() -> str:
 @pytest.mark.timeout(240)
 def test_the_node_sdk_passes_its_suite(node: str, service: ServiceProcess) -> None:
     done = subprocess.run(
-        [node, "--test", "--test-reporter=spec", "openai.test.mjs", "responses.test.mjs"],
+        [
+            node,
+            "--test",
+            "--test-reporter=spec",
+            "openai.test.mjs",
+            "responses.test.mjs",
+            "fine_tuning.test.mjs",
+        ],
         cwd=FOLDER,
         env={**os.environ, "HEADRACE_TEST_URL": service.url, "HEADRACE_TEST_KEY": service.key},
         capture_output=True,
