@@ -50,10 +50,11 @@ def run(
     wanted: Wanted | None = None,
     consents: Mapping[str, str] | None = None,
     scores: Mapping[str, int] | None = None,
+    corrections: Mapping[str, str] | None = None,
 ) -> tuple[list[Example], Harvest]:
     report = Harvest()
     held = {"s_ann": "c1"} if consents is None else consents
-    made = harvest(turns, held, scores or {}, mask, wanted or Wanted(), report)
+    made = harvest(turns, held, scores or {}, corrections or {}, mask, wanted or Wanted(), report)
     return list(made), report
 
 
@@ -99,3 +100,32 @@ def test_what_is_wanted_is_taken() -> None:
     made, report = run(Turn(), Turn(id="t2"), wanted=wanted, scores={"t1": 1, "t2": -1})
     assert [each.provenance.trace for each in made] == ["t1"]
     assert (report.looked_at, report.taken) == (2, 1)
+
+
+def test_a_correction_is_learned_instead_of_the_answer_and_masked_alike() -> None:
+    wanted = Wanted(least_score=1)
+    made, report = run(
+        Turn(), wanted=wanted, scores={"t1": -1}, corrections={"t1": "Sent to ann@example.org."}
+    )
+    assert [each.messages[-1].text() for each in made] == ["Sent to [EMAIL]."]
+    assert report.masked == {"email": 2}
+
+
+def test_a_correction_needs_consent_too() -> None:
+    made, report = run(Unreadable(subject="s_bob"), corrections={"t1": "Better."})
+    assert made == []
+    assert report.left_out == {"no consent": 1}
+
+
+def test_corrected_answers_become_pairs() -> None:
+    wanted = Wanted(as_pairs=True)
+    made, report = run(Turn(), Turn(id="t2"), wanted=wanted, corrections={"t2": "Done."})
+    (pair,) = made
+    assert (pair.kind, pair.provenance.trace) == ("preference", "t2")
+    assert [each.text() for each in pair.chosen] == ["Done."]
+    assert [each.text() for each in pair.rejected] == ["I wrote to [EMAIL]."]
+    assert report.left_out == {"not corrected": 1}
+    only, _ = run(
+        Turn(), Turn(id="t2"), wanted=Wanted(only_corrected=True), corrections={"t2": "x"}
+    )
+    assert [each.provenance.trace for each in only] == ["t2"]

@@ -9,7 +9,8 @@ from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 from headrace.storage.errors import StateUnusable
 from headrace.storage.writer import BatchWriter
-from headrace.telemetry.feedback import FeedbackStore
+from headrace.telemetry.feedback import FeedbackStore, corrections
+from headrace.telemetry.trace import Trace
 
 pytestmark = pytest.mark.engines
 
@@ -42,6 +43,39 @@ async def test_comments_are_sealed_on_the_disk_and_go_with_their_author(
     assert b"555-0199" not in on_disk()
     vault.destroy("key-1")
     assert [each.comment for each in feedback.for_trace("trace-1")] == [""]
+
+
+async def test_a_correction_is_sealed_for_whom_the_answer_is_about_and_goes_with_them(
+    feedback: FeedbackStore,
+    writer: BatchWriter,
+    vault: Vault,
+    database: Database,
+    keep: Callable[[Trace], Trace],
+    make_trace: Callable[..., Trace],
+    on_disk: Callable[[], bytes],
+) -> None:
+    kept = keep(make_trace())
+    person = vault.subject_id(kept.subject)
+    await feedback.record(kept.id, -1, "", "key-1", correction="It is Oslo.", subject=person)
+    given = await feedback.record(
+        kept.id, -1, "no", "key-2", correction="It is Bergen.", subject=person
+    )
+    await writer.flush()
+    assert b"Bergen" not in on_disk()
+    assert feedback.for_trace(kept.id)[-1] == given
+    # The newest counts, and only people who are asked for are read.
+    assert corrections(database, vault, {person}) == {kept.id: "It is Bergen."}
+    assert corrections(database, vault, {"s_other"}) == {}
+    vault.destroy(person)
+    assert corrections(database, vault, {person}) == {}
+    assert [each.correction for each in feedback.for_trace(kept.id)] == ["", ""]
+    assert feedback.for_trace(kept.id)[-1].comment == "no"
+
+
+async def test_a_correction_has_a_limit_that_is_named(feedback: FeedbackStore) -> None:
+    with pytest.raises(InvalidRequest, match="100000") as caught:
+        await feedback.record("trace-1", -1, "", "key-1", correction="x" * 100_001, subject="s")
+    assert caught.value.param == "correction"
 
 
 @pytest.mark.parametrize("score", [0, 2, -2])

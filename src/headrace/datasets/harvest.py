@@ -52,6 +52,10 @@ class Wanted:
     language: str | None = None
     template: str | None = None
     """A template's name."""
+    only_corrected: bool = False
+    """Only answers that somebody has corrected."""
+    as_pairs: bool = False
+    """Of a corrected answer a preference pair: the correction before what was answered."""
 
 
 @dataclass(slots=True)
@@ -74,6 +78,7 @@ def harvest(
     turns: Iterable[TurnText],
     consents: Mapping[str, str],
     scores: Mapping[str, int],
+    corrections: Mapping[str, str],
     mask: Callable[[str], tuple[str, Iterable[str]]],
     wanted: Wanted,
     report: Harvest,
@@ -83,16 +88,18 @@ def harvest(
     Args:
         consents: id of the consent that holds, by subject id.
         scores: by trace: 1 good, -1 bad.
+        corrections: by trace: what the answer should have been, which is learned instead of it.
         mask: a text without what must not be learned, and the kinds that were masked.
         report: counts as the iterator goes on.
     """
     for turn in turns:
         report.looked_at += 1
-        reason = _unfit(turn, consents, scores, wanted)
+        correction = corrections.get(turn.id, "")
+        reason = _unfit(turn, consents, scores, correction, wanted)
         if reason:
             report.left_out[reason] += 1
             continue
-        example = _example(turn, consents[turn.subject], mask, report)
+        example = _example(turn, correction, consents[turn.subject], mask, wanted, report)
         if example is None:
             report.left_out["no text to learn"] += 1
             continue
@@ -101,7 +108,11 @@ def harvest(
 
 
 def _unfit(
-    turn: TurnText, consents: Mapping[str, str], scores: Mapping[str, int], wanted: Wanted
+    turn: TurnText,
+    consents: Mapping[str, str],
+    scores: Mapping[str, int],
+    correction: str,
+    wanted: Wanted,
 ) -> str:
     """Why a turn is left out; empty when it is not."""
     # Consent first: nothing else about the turn is looked at without it.
@@ -111,8 +122,11 @@ def _unfit(
         return "did not end well"
     if not turn.input or not turn.output:
         return "its texts are not kept"
-    if wanted.least_score is not None and scores.get(turn.id, 0) < wanted.least_score:
-        return "not rated so"
+    if not correction:
+        if wanted.only_corrected or wanted.as_pairs:
+            return "not corrected"
+        if wanted.least_score is not None and scores.get(turn.id, 0) < wanted.least_score:
+            return "not rated so"
     if wanted.model is not None and turn.model != wanted.model:
         return "another model"
     if wanted.language is not None and turn.language != wanted.language:
@@ -124,8 +138,10 @@ def _unfit(
 
 def _example(
     turn: TurnText,
+    correction: str,
     consent: str,
     mask: Callable[[str], tuple[str, Iterable[str]]],
+    wanted: Wanted,
     report: Harvest,
 ) -> Example | None:
     def masked(text: str) -> str:
@@ -137,13 +153,17 @@ def _example(
     answer = next((each.text for each in _choices(turn.output) if each.text.strip()), "")
     if not answer or not any(each.role == "user" and each.text().strip() for each in asked):
         return None
-    messages = [
-        *(each.map_text(masked) for each in asked),
-        Message(role="assistant", content=masked(answer)),
-    ]
-    return Example(
-        kind="chat",
-        messages=messages,
-        metadata={"release": turn.release, "language": turn.language},
-        provenance=Provenance(trace=turn.id, subject=turn.subject, consent=consent),
-    )
+    said = [each.map_text(masked) for each in asked]
+    best = [Message(role="assistant", content=masked(correction or answer))]
+    about: dict[str, object] = {"release": turn.release, "language": turn.language}
+    provenance = Provenance(trace=turn.id, subject=turn.subject, consent=consent)
+    if wanted.as_pairs:
+        return Example(
+            kind="preference",
+            messages=said,
+            chosen=best,
+            rejected=[Message(role="assistant", content=masked(answer))],
+            metadata=about,
+            provenance=provenance,
+        )
+    return Example(kind="chat", messages=[*said, *best], metadata=about, provenance=provenance)

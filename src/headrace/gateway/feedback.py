@@ -19,6 +19,8 @@ class FeedbackRequest(msgspec.Struct, kw_only=True):
     score: int
     """1 is good, -1 is bad."""
     comment: str = ""
+    correction: str = ""
+    """What the answer should have been; examples to train on learn it instead of the answer."""
 
 
 async def take_feedback(call: Call) -> None:
@@ -34,7 +36,12 @@ async def take_feedback(call: Call) -> None:
     if not principal.is_admin and trace.key_id != principal.key_id:
         raise NotFound(f"no trace has the id {request.trace!r}", param="trace")
     kept = await call.platform.feedback.record(
-        trace.id, request.score, request.comment, principal.key_id
+        trace.id,
+        request.score,
+        request.comment,
+        principal.key_id,
+        correction=request.correction,
+        subject=trace.subject,
     )
     body = {"id": kept.id, "object": "feedback", "trace": trace.id, "score": kept.score}
     await call.respond(msgspec.json.encode(body), status=201)

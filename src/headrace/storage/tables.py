@@ -166,6 +166,7 @@ feedback = Table(
     Column("score", Integer, nullable=False),
     Column("comment_sealed", LargeBinary),
     Column("created_at", Float, nullable=False),
+    Column("correction_sealed", LargeBinary),
     Index("ix_feedback_trace_id", "trace_id"),
 )
 """Ratings of answers. No foreign key: a rating may be written before its trace."""

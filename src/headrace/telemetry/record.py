@@ -41,3 +41,4 @@ class FeedbackRecord(msgspec.Struct, array_like=True):
     score: int
     comment_sealed: bytes | None
     created_at: float
+    correction_sealed: bytes | None = None

@@ -18,6 +18,7 @@ from headrace.privacy.consent import ConsentStore
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 from headrace.storage.tables import feedback
+from headrace.telemetry.feedback import corrections
 from headrace.telemetry.store import TraceStore
 from headrace.telemetry.trace import Trace
 
@@ -30,6 +31,10 @@ PAGE = 500
 @click.argument("name")
 @click.option("--since", "since_s", type=Duration(), default="30d", show_default=True)
 @click.option("--rated", type=click.Choice(["good"]), help="Only answers that were rated so.")
+@click.option("--corrected", is_flag=True, help="Only answers that somebody has corrected.")
+@click.option(
+    "--pairs", is_flag=True, help="Preference pairs: each correction before what was answered."
+)
 @click.option("--model", help="Only of this model.")
 @click.option("--language", metavar="CODE", help="Only in this language: en, zh.")
 @click.option("--template", help="Only by this prompt template.")
@@ -41,6 +46,8 @@ def from_traces(
     name: str,
     since_s: float,
     rated: str | None,
+    corrected: bool,
+    pairs: bool,
     model: str | None,
     language: str | None,
     template: str | None,
@@ -49,7 +56,8 @@ def from_traces(
 ) -> None:
     """Add examples made of traces to the dataset NAME.
 
-    Only of people whose consent for training holds now (`headrace consent give`). What the policy
+    Only of people whose consent for training holds now (`headrace consent give`). Where somebody
+    has corrected the answer (`correction` of a rating), the correction is learned. What the policy
     finds is masked for good before it is written; each example keeps its trace, person and
     consent, and goes with the person when they are erased.
     """
@@ -58,6 +66,8 @@ def from_traces(
         model=model,
         language=language,
         template=template,
+        only_corrected=corrected,
+        as_pairs=pairs,
     )
     with Place.here().database() as database:
         added, report, people = harvested(Place.here(), database, name, since_s, wanted, policy)
@@ -93,10 +103,12 @@ def harvested(
     report = Harvest()
     vault = Vault.open(database, place.home, environ=os.environ)
     held = ConsentStore(database, vault).holding("training")
+    turns = _turns(TraceStore(database, vault), time.time() - since_s, set(held))
     examples = harvest(
-        _turns(TraceStore(database, vault), time.time() - since_s, set(held)),
+        turns,
         {subject: each.id for subject, each in held.items()},
         _scores(database),
+        corrections(database, vault, set(held)),
         _masker(place, policy),
         wanted,
         report,

@@ -59,7 +59,14 @@ async def rate(visit: Visit) -> Response:
         raise InvalidRequest("score must be 1 or -1", param="score")
     trace = await _trace(visit.platform, visit.request.path_params["trace"], visit.principal)
     comment = form.get("comment", "").strip()
-    await visit.platform.feedback.record(trace.id, score, comment, visit.principal.key_id)
+    await visit.platform.feedback.record(
+        trace.id,
+        score,
+        comment,
+        visit.principal.key_id,
+        correction=form.get("correction", "").strip(),
+        subject=trace.subject,
+    )
     return visit.page(
         "parts/rating.html",
         trace_id=trace.id,

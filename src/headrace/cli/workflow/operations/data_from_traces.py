@@ -25,6 +25,10 @@ class DataFromTracesSettings(Settings, frozen=True):
     """Turns of the last days."""
     rated: Literal["good"] | None = None
     """Only answers that were rated so."""
+    corrected: bool = False
+    """Only answers that somebody has corrected."""
+    pairs: bool = False
+    """Preference pairs: each correction before what was answered."""
     model: str | None = None
     """Only of this model."""
     language: str | None = None
@@ -52,6 +56,8 @@ class DataFromTraces(Operation):
             model=settings.model,
             language=settings.language,
             template=settings.template,
+            only_corrected=settings.corrected,
+            as_pairs=settings.pairs,
         )
         added, report, people = harvested(
             Place(context.root, context.home),
