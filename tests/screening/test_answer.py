@@ -120,7 +120,7 @@ def test_character_by_character_is_the_same_as_whole(text: str) -> None:
 
 QUIET = SideRules(
     "output",
-    tuple(each for each in EVERYTHING.acting if hasattr(each, "wakes")),
+    tuple(each for each in EVERYTHING.acting if hasattr(each, "wakes") or hasattr(each, "alert")),
     (),
     EVERYTHING.rules,
     {},

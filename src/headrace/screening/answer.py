@@ -76,12 +76,17 @@ class AnswerScreen:
         if plain is None or self._waits or self._rules.judging:
             return self._push(text)
         whole = self._text + text
-        if not plain.fullmatch(whole, len(self._text)):
+        begin = len(self._text)
+        if not plain.fullmatch(whole, begin) or self._is_alert(whole, begin):
             self._is_calm = False
             return self._push(text)
         if not self._is_calm:
             left = self._push(text)
-            self._is_calm = self._at == len(self._text) and any(map(str.isalpha, text))
+            self._is_calm = (
+                self._at == len(self._text)
+                and any(map(str.isalpha, text))
+                and not self._is_alert(self._text, max(0, self._at - self._rules.reach))
+            )
             return left
         self._text = whole
         self._at = len(whole)
@@ -89,6 +94,16 @@ class AnswerScreen:
             self._note()
             self._forget()
         return text
+
+    def _is_alert(self, whole: str, begin: int) -> bool:
+        """Whether a detector wants to see plain text itself."""
+        for alert in self._rules.alerts:
+            try:
+                if alert(whole, begin):
+                    return True
+            except Exception:  # noqa: BLE001  looked at the slow way, where failing is said
+                return True
+        return False
 
     def _push(self, text: str) -> str:
         self._refuse()

@@ -6,16 +6,24 @@ is found in it, for as long as plain text follows; except behind the detector's 
 that may lead to what it looks for, each as `(pattern of what stands before, last characters)`. So
 a piece of plain text may leave with one look.
 
+One whose wakes would be too many has `alert(text, start)` in their place, which tells whether something
+that it looks for ends at `start` or later. It is asked about its window before plain text may pass, and
+then about each piece; while it says no, it waits for nothing and finds nothing.
+
 One that has `is_numeric` promises that the part to hide of what it finds or waits for has a digit,
 a plus or an opening bracket in it, so that text without them need not be shown to it.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from headrace.screening.finding import Detector
 
-__all__ = ["has_number", "plain_pattern", "without_numeric"]
+__all__ = ["Alert", "alerts_of", "has_number", "plain_pattern", "without_numeric"]
+
+Alert: TypeAlias = Callable[[str, int], bool]
+"""Whether a detector wants to see plain text that begins at an index of a text."""
 
 has_number = re.compile(r"[\d+(]").search
 """Looks for what a numeric detector needs, from an index on."""
@@ -31,6 +39,8 @@ def plain_pattern(detectors: Sequence[Detector]) -> re.Pattern[str] | None:
     for each in detectors:
         said: Iterable[tuple[str, str]] | None = getattr(each, "wakes", None)
         if said is None:
+            if getattr(each, "alert", None) is not None:
+                continue
             return None
         for before, last in said:
             for char in last:
@@ -44,6 +54,15 @@ def plain_pattern(detectors: Sequence[Detector]) -> re.Pattern[str] | None:
     never = "".join(char for char, befores in wakes.items() if "" in befores)
     ranges = f"(?![{never}])[{_RANGES}]" if never else f"[{_RANGES}]"
     return re.compile("|".join((f"(?:[{calm}]++", *guarded, ranges)) + ")++")
+
+
+def alerts_of(detectors: Sequence[Detector]) -> tuple[Alert, ...]:
+    """Of those that have no wakes, what to ask about plain text."""
+    return tuple(
+        alert
+        for each in detectors
+        if not hasattr(each, "wakes") and (alert := getattr(each, "alert", None)) is not None
+    )
 
 
 def without_numeric(detectors: Sequence[Detector]) -> tuple[Detector, ...]:

@@ -17,7 +17,7 @@ from headrace.screening.finding import (
     Span,
     StreamDetector,
 )
-from headrace.screening.plain import plain_pattern, without_numeric
+from headrace.screening.plain import Alert, alerts_of, plain_pattern, without_numeric
 from headrace.types import Role
 
 __all__ = [
@@ -159,6 +159,10 @@ class SideRules:
     """Characters before what is looked at that any of them may look back to."""
     plain: re.Pattern[str] | None = field(init=False)
     """Text that no acting detector waits for, see plain.py."""
+    alerts: tuple[Alert, ...] = field(init=False)
+    """What to ask about such text all the same."""
+    reach: int = field(init=False)
+    """Characters back in which one of them must see nothing before plain text may pass."""
     detectors: tuple[Detector, ...] = field(init=False)
     """All of them, each once."""
 
@@ -174,6 +178,9 @@ class SideRules:
         every = map(_context_of, (*self.acting, *self.noting))
         object.__setattr__(self, "context", max((LOOKBEHIND, *every)))
         object.__setattr__(self, "plain", plain_pattern(self.acting))
+        object.__setattr__(self, "alerts", alerts_of(self.acting))
+        alerting = (each.window or 0 for each in self.acting if hasattr(each, "alert"))
+        object.__setattr__(self, "reach", max(alerting, default=0))
         others = [each for each in self.holding if each not in (*self.acting, *self.noting)]
         object.__setattr__(self, "detectors", (*self.acting, *self.noting, *others))
 

@@ -37,11 +37,26 @@ _NEEDS = (
     "undress", "lust", "nsfw", "smut", "pedo", "csam", "色情", "做爱", "性", "裸", "淫", "黄片", "情色", "床", "口交", "强奸", "猥亵", "挑逗",
     "勾引", "自慰", "露骨",
 )  # fmt: skip
+_MINOR_NEEDS = (
+    "age", "minor", "child", "kid", "toddler", "teen", "school", "girl", "boy", "loli", "shota", "jailbait", "岁", "未成年",
+    "学生", "中生", "童", "孩", "幼", "萝莉", "正太", "少女",
+)  # fmt: skip
+_DIGIT = re.compile(r"[3-9]|1[0-7]")
+_HINT = re.compile(
+    r"\b(?:b(?:lo)|c(?:hi|sa)|e(?:le|ro)|f(?:uc)|h(?:en|or)|j(?:ai)|k(?:id)|l(?:it|ol|us)|m(?:as|id|in|ol)"
+    r"|n(?:ak|sf|ud)|o(?:rg)|p(?:ed|or|re|ri)|r(?:ap)|s(?:ch|ed|ex|ho|mu)|t(?:ee|od)|u(?:nd)|y(?:oun))"
+    r"|[0-9][- ]?y|[色做性裸淫黄情床口强猥挑勾自露岁未学中童孩幼萝正少]"
+)
+"""How every one of the words begins, or a sign of it: quick to look for."""
+_HINTED = 24
+"""Characters before a piece in which the word, or the last two of several, that ends in it begins."""
 _APART = 90
 """Characters that may lie between the two, and behind them count for what the sentence is about."""
 _AHEAD = _APART + 16
 """Characters behind the second word that decide about it."""
 _BACK = 200
+_LONGEST = 40
+"""Characters of the longest of the words, and one before it."""
 _CLOSE = 10
 """Characters between the two, up to which a mild word counts like a strong one."""
 _BELOW = 0.55
@@ -97,18 +112,40 @@ class SexualMinorsDetector:
         """The highest score anywhere in a text."""
         return {KIND: max((span.score for span in self.detect(text)), default=0.0)}
 
+    def alert(self, text: str, start: int) -> bool:
+        """Whether one of the two words ends in what begins at `start` (see plain.py)."""
+        folded = fold(text[max(0, start - _LONGEST) :])
+        if not _HINT.search(folded, max(0, min(start, _LONGEST) - _HINTED)):
+            return False
+        return bool(_SEXUAL.search(folded) or _MINOR.search(folded))
+
     def pending(self, text: str, start: int) -> int:
         size = len(text)
         base = max(0, min(start, size - _BACK) - _BACK)
         folded = fold(text[base:])
-        for each in _seconds(folded):
+        is_sexual = _has(folded, _NEEDS)
+        for each in _seconds(folded) if is_sexual else ():
             if base + each.begin >= start and each.ended < 0 and size - base < each.end + _AHEAD:
                 return base + each.begin
         near = max(0, size - base - _AHEAD)
-        if _MINOR.search(folded, near) or _SEXUAL.search(folded, near):
+        is_minor = _may_be_minor(folded) and _MINOR.search(folded, near)
+        if is_minor or (is_sexual and _SEXUAL.search(folded, near)):
             tail = _TAIL.search(folded, max(0, size - base - 75))
             return max(start, base + tail.start()) if tail else size
         return size
+
+
+def _has(folded: str, needs: tuple[str, ...]) -> bool:
+    # A loop, and no generator: this runs for every piece of every answer.
+    for need in needs:  # noqa: SIM110
+        if need in folded:
+            return True
+    return False
+
+
+def _may_be_minor(folded: str) -> bool:
+    """Whether a word for a minor may stand in it: ages have digits, the others a piece of these."""
+    return _has(folded, _MINOR_NEEDS) or _DIGIT.search(folded) is not None
 
 
 def _seconds(folded: str) -> list[_Second]:
