@@ -34,6 +34,9 @@ HELD_OUT = 10
 HIGH = 0.001
 TARGETS = {0.005: 0.5, HIGH: 0.8}
 """Share of held-out harmless texts that may score so much or more."""
+HARDER = {("en", "stereotype"): 0.03}
+"""Heads whose held-out texts are hard on purpose (the same groups, nothing said about them), and the
+share of those that may score 0.5."""
 STEEPEST = (1.0, 3.0)
 """How much steeper a head's scores may be made for it."""
 
@@ -121,7 +124,8 @@ def calibrated(
         harmless = [
             s[index] for s, e in zip(scores, own, strict=True) if e.labels.get(head) is False
         ]
-        low, high = (_logit(float(np.quantile(harmless, 1 - share))) for share in TARGETS)
+        shares = (HARDER.get((language, head), min(each for each in TARGETS if each > HIGH)), HIGH)
+        low, high = (_logit(float(np.quantile(harmless, 1 - share))) for share in shares)
         rise = float(np.clip(_logit(TARGETS[HIGH]) / max(1e-6, high - low), *STEEPEST))
         scales.append(
             Scale(bias=round((float(bias[index]) - low) * rise, 5), slope=round(unit * rise, 8))
