@@ -1,4 +1,4 @@
-"""What is installed: steps, detectors, backends, and the packages that brought them."""
+"""What is installed: steps, detectors, backends, operations, and the packages that brought them."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from headrace.server.doctor.result import Result, fail, ok, warn
 
 __all__ = ["check_plugins"]
 
-KINDS = ("steps", "detectors", "backends")
+KINDS = ("steps", "detectors", "backends", "operations")
 
 
 def check_plugins() -> Iterator[Result]:
