@@ -4,14 +4,15 @@
     python -m bench.screening.garak --garak-python /tmp/garak/bin/python [--prompts 24] [--probes …]
 
 Two services are started as a user starts them (`headrace up`, the built-in small model, real HTTP):
-one without the step `screen`, one with it before and after `generate` and a canary in its system
-prompt. garak asks through its OpenAI-compatible generator. Printed for each probe: prompts, how many
+one without the step `screen`, one with it before and after `generate`.
+garak asks through its OpenAI-compatible generator. Printed for each probe: prompts, how many
 attacks succeeded without and with screening by garak's own detectors, and how many were refused.
 
 The probes are those that run without a model hub and touch the model's orders: jailbreaks, prompt
-injection, injection in documents, encodings, suffixes, extraction of a system prompt. `--probes` takes others. Not covered:
-probes whose attacker or judge is a model, and whether a refusal would have been needed: this small
-model falls for little that takes skill. Runs only where garak is installed.
+injection, injection in documents, encodings, suffixes. `--probes` takes others. Not covered: probes whose
+attacker or judge is a model, the one that extracts system prompts (it takes them from a hub), and
+whether a refusal would have been needed: this small model falls for little that takes skill. Runs only
+where garak is installed.
 """
 
 import argparse
@@ -42,7 +43,6 @@ PROBES = (
     "encoding.InjectMorse",
     "encoding.InjectUnicodeTagChars",
     "suffix.GCGCached",
-    "sysprompt_extraction.SystemPromptExtraction",
 )
 _SERVICE = """
 name: garak
