@@ -1,6 +1,7 @@
 """The model box: any model behind one name."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -20,7 +21,7 @@ from headrace.config.model import (
     ServiceConfig,
 )
 from headrace.config.node import parse_yaml
-from headrace.errors import ConfigError, UnknownModel, did_you_mean
+from headrace.errors import ConfigError, HeadraceError, UnknownModel, did_you_mean
 from headrace.models.adapted import AdapterSource, resolve_adapter
 from headrace.models.backend import Backend
 from headrace.models.balance.settings import BalanceSettings
@@ -55,6 +56,7 @@ RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
 RETIRE_WITHIN_S = 600.0
 """Answers that run longer on such a model break off."""
+_log = logging.getLogger(__name__)
 
 Judge: TypeAlias = Callable[[RequireConfig], Mapping[str, Sequence[str]]]
 
@@ -125,6 +127,10 @@ class ModelBox:
         self._routes = routes
         self._runners = runners
         """By what each was built from: equal keys share a backend."""
+        spared = {id(each) for model in (tuned or {}).values() for each in _runners_of(model)}
+        needed = {id(each) for model in models.values() for each in _runners_of(model)}
+        self._spared = spared - needed
+        """Runners that only undeclared fine-tunes have: without them all else goes on."""
 
     @classmethod
     def build(
@@ -192,7 +198,7 @@ class ModelBox:
             HeadraceError: one cannot be fetched or started; `stop` or `retire` ends the others.
         """
         starts = [
-            asyncio.ensure_future(each.backend.start(progress)) for each in self._runners.values()
+            asyncio.ensure_future(self._start(each, progress)) for each in self._runners.values()
         ]
         try:
             await asyncio.gather(*starts)
@@ -200,6 +206,14 @@ class ModelBox:
             for start in starts:
                 start.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
+
+    async def _start(self, runner: Runner, progress: Progress | None) -> None:
+        try:
+            await runner.backend.start(progress)
+        except HeadraceError as error:
+            if id(runner) not in self._spared:
+                raise
+            _log.error("a fine-tune does not answer: %s", error.message)
 
     async def stop(self) -> None:
         """Stop every backend; running answers break off."""
@@ -227,8 +241,9 @@ class ModelBox:
             await asyncio.gather(*(each.backend.stop() for each in dropped))
 
     def is_ready(self) -> bool:
-        """Whether every model can answer now."""
-        return all(each.backend.is_ready() for each in self._runners.values())
+        """Whether every model can answer now, but for fine-tunes that nobody has declared."""
+        runners = self._runners.values()
+        return all(each.backend.is_ready() for each in runners if id(each) not in self._spared)
 
     def names(self) -> Collection[str]:
         """What a chat may ask for: models, then routes."""
@@ -283,6 +298,10 @@ class ModelBox:
         """What each declared model serves, for the release digest."""
         targets: list[Target] = [*self._declared.values(), *self._routes.values()]
         return {target.name: target.describe() for target in targets}
+
+
+def _runners_of(model: Model) -> list[Runner]:
+    return [each.runner for each in model.deployments]
 
 
 def builtin_models(config: ServiceConfig) -> Mapping[str, ModelConfig]:

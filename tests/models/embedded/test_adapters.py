@@ -4,20 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.config.load import parse_service
+from headrace.config.model import AdapterConfig
 from headrace.config.node import parse_yaml
-from headrace.errors import ConfigError, InvalidRequest
+from headrace.errors import ConfigError, InvalidRequest, ModelUnavailable
 from headrace.models.adapter import Adapter, AdapterStore
 from headrace.models.box import ModelBox
 from headrace.models.embedded.adapted import AdaptedBackend
 from headrace.models.embedded.backend import EmbeddedBackend
 from headrace.models.embedded.shared import Turns
 from headrace.models.errors import AdapterUnusable, WeightsUnavailable
+from headrace.models.tuned import Tuned, TunedModel
 from tests.models.embedded.answer import ask, call
 from tests.models.embedded.conftest import WEIGHTS
 from tests.models.embedded.lora import write_adapter
@@ -198,6 +201,34 @@ async def test_an_adapter_that_the_registry_does_not_have_is_named_with_its_line
 ) -> None:
     with pytest.raises(ConfigError, match=r"headrace.yaml:4: .*there is no adapter 'sha256:00'"):
         box_of(tmp_path, "registry:sha256:00")
+
+
+@real
+async def test_a_fine_tune_that_cannot_be_served_keeps_nothing_else_from_it(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = home / "broken"
+    folder.mkdir()
+    write_adapter(folder / "adapter.gguf", 9, hidden=500)
+    digest = "sha256:" + "ef" * 32
+    AdapterStore(home).put(Adapter(digest=digest, name="x", base="y", base_sha256=""), folder)
+    config = parse_service(
+        parse_yaml(yaml_of(), "headrace.yaml", {}, root=home), home, builtin=False
+    )
+    served = Tuned(name="ft:x", base="base", digest=digest, created_at=1.0, key_id="key")
+    adapter = AdapterConfig(base="base", adapter=f"registry:{digest}")
+    tuned = msgspec.structs.replace(config.models["base"], name="ft:x", adapter=adapter)
+    made = ModelBox.build(config, home, {}, tuned=[TunedModel(served, tuned)])
+    await made.start()
+    try:
+        assert made.is_ready()
+        assert "a fine-tune does not answer: the adapter sha256:efef" in caplog.text
+        with pytest.raises(ModelUnavailable):
+            await said(made, "ft:x")
+        assert "ft:x" not in made.digests()
+        assert "ft:x" in made.names()
+    finally:
+        await made.stop()
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=12))
