@@ -41,6 +41,7 @@ FACT = "The codename of the project is Bluebird-7."
 def service(
     tmp_path_factory: pytest.TempPathFactory, weights_folder: Path
 ) -> Iterator[ServiceProcess]:
+    pytest.importorskip("torch")
     root = tmp_path_factory.mktemp("tuning")
     (root / "headrace.yaml").write_text(SERVICE)
     home = root / "home"
