@@ -28,7 +28,7 @@ from tests.workflows.conftest import forget_operations, install_operations, name
 __all__ = ["Endured", "endure"]
 
 CHAINS = 4
-LONGEST_S = 300.0
+LONGEST_S = 900.0
 
 
 @dataclass(frozen=True)

@@ -321,7 +321,8 @@ class _Drive:
         for step in self._plan.steps:
             end = self._runner.ends.get(step.id)
             if end is not None and end.status == "failed":
-                return f"{step.id}: {end.error}"
+                # Many errors begin with the step already.
+                return end.error if end.error.startswith(step.id) else f"{step.id}: {end.error}"
         return ""
 
 

@@ -28,8 +28,10 @@ class StepStore:
         self._clock = clock
 
     def steps(self, run_id: str) -> dict[str, StepRun]:
-        """The steps of a run that have begun or were left out, by id."""
-        query = select(workflow_steps).where(workflow_steps.c.run_id == run_id)
+        """The steps of a run that have begun or were left out, by id, in the order of their beginning."""
+        c = workflow_steps.c
+        when = func.coalesce(c.started_at, c.ended_at)
+        query = select(workflow_steps).where(c.run_id == run_id).order_by(when, c.step)
         with self.database.read() as connection:
             return {row["step"]: _step(row) for row in connection.execute(query).mappings()}
 

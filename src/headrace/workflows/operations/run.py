@@ -17,7 +17,7 @@ __all__ = ["Run"]
 class RunSettings(Settings, frozen=True):
     """A command."""
 
-    command: Annotated[list[str], Meta(min_length=1)] | str
+    command: Annotated[list[str | int | float], Meta(min_length=1)] | str
     """The program and its arguments, each as it is. One text is only taken with `shell: true`."""
     shell: bool = False
     """Hand a text to `/bin/sh -e`. Never put into it what others wrote."""
@@ -49,9 +49,11 @@ class Run(Operation):
                     "a command is a list of arguments",
                     hint="write `command: [program, argument]`, or add `shell: true`",
                 )
-            command = ["/bin/sh", "-e", "-c", command]
+            arguments = ["/bin/sh", "-e", "-c", command]
         elif settings.shell:
             raise StepFailed("with `shell: true` the command is one text")
+        else:
+            arguments = [str(each) for each in command]
         environment = {
             **context.environ,
             "RUN_ID": context.run_id,
@@ -61,15 +63,15 @@ class Run(Operation):
         }
         try:
             done = subprocess.run(  # noqa: S603 - the service's own file says what to run
-                command,
+                arguments,
                 cwd=context.root / settings.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 check=False,
             )
         except OSError as error:
-            raise StepFailed(f"{command[0]}: {error.strerror}") from error
+            raise StepFailed(f"{arguments[0]}: {error.strerror}") from error
         sys.stdout.flush()
         if done.returncode:
-            raise StepFailed(f"{command[0]} ended with status {done.returncode}")
+            raise StepFailed(f"{arguments[0]} ended with status {done.returncode}")
         return {}
