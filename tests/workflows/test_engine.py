@@ -1,6 +1,7 @@
 """Runs in the engine: what steps are given and leave, what is left out, ended, resumed, decided."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from headrace.workflows.collect import collect
 from headrace.workflows.errors import RunRefused
+from headrace.workflows.lease import Lease
 from headrace.workflows.workflow import find_workflow
 from tests.running import wait_for
 from tests.workflows.conftest import Bench
@@ -59,13 +61,13 @@ def test_conditions_failures_retries_and_matrices(running: Bench) -> None:
 steps:
   one: {operation: tally, matrix: {n: [1, 2, 3]}, parameters: {numbers: ["{{ matrix.n }}"]}}
   all: {operation: tally, parameters: {numbers: "{{ steps.one.n }}"}}
-  big: {operation: tally, when: steps.all.n > 5, needs: [all]}
+  big: {operation: tally, when: steps.all.n > 5, needs: [all], cache: false}
   small: {operation: tally, when: steps.all.n < 5, needs: [all]}
   after_small: {operation: tally, needs: [small]}
   patient: {operation: tally, retries: 2, retry_wait_s: 0, parameters: {fail_until: 2}}
   broken: {operation: tally, parameters: {fail_until: 9}}
   after_broken: {operation: tally, needs: [broken]}
-  tidy: {operation: tally, always: true, needs: [broken, small]}
+  tidy: {operation: tally, always: true, needs: [broken, small], cache: false}
   odd: {operation: tally, parameters: {numbers: ["{{ steps.patient.text }}"]}}
 """
     )
@@ -211,3 +213,19 @@ def is_alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
+
+
+def test_dbos_keeps_nothing_of_runs_that_have_ended(bench: Bench) -> None:
+    with bench.engine():
+        for _ in range(2):
+            run, _ = bench.run("steps: {a: {operation: tally, cache: false}}")
+            assert run.status == "succeeded"
+    with sqlite3.connect(bench.home / "workflows" / "engine.db") as connection:
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("workflow_status", "operation_outputs")
+        ]
+    connection.close()
+    assert counts == [0, 0]
+    with Lease(bench.database, bench.home) as lease:
+        assert lease.dead() == []

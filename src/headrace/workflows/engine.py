@@ -8,8 +8,9 @@ import asyncio
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ VERSION = "headrace-1"
 QUEUE_EVERY_S = 0.1
 LOOK_EVERY_S = 0.2
 TAKE_OVER_EVERY_S = 2.0
+SETTLE_S = 3.0
 _BUSY_S = 30.0
 
 _log = logging.getLogger(__name__)
@@ -64,6 +66,8 @@ class Engine:
         self._only = only
         self._active: dict[str, _Active] = {}
         self._submitted: set[tuple[str, int]] = set()
+        self._ended: list[str] = []
+        """Runs, as DBOS knows them, that have ended here and that it need not remember."""
         self._idle: set[tuple[str, int]] = set()
         """Runs of this process that nothing in it worked on when it looked last."""
         self._closing = threading.Event()
@@ -82,6 +86,14 @@ class Engine:
             each.stopping.set()
         if self._looking.ident is not None:
             self._looking.join()
+
+    def settle(self) -> None:
+        """Let DBOS note, and then forget, what has just ended."""
+        until = time.monotonic() + SETTLE_S
+        self.forget_ended()
+        while self._ended and time.monotonic() < until:
+            time.sleep(LOOK_EVERY_S / 4)
+            self.forget_ended()
 
     def leaves_nothing(self) -> bool:
         """Whether no run is this process's, so that nobody has to take anything over."""
@@ -102,6 +114,7 @@ class Engine:
                     waited = 0.0
                     self._take_over()
                     self._begin_idle_again()
+                    self.forget_ended()
                 failing = False
             except (SQLAlchemyError, HeadraceError, error.DBOSException):
                 if not failing:
@@ -152,6 +165,19 @@ class Engine:
                 _log.warning("%d runs are taken over from the executor %s", len(found), executor)
             self.lease.forget(executor)
 
+    def forget_ended(self) -> None:
+        """Delete what DBOS kept of runs that have ended: our tables have all that is asked for."""
+        if not self._ended:
+            return
+        found = DBOS.list_workflows(
+            workflow_ids=list(self._ended), status=["SUCCESS", "ERROR"], load_input=False,
+            load_output=False,
+        )  # fmt: skip
+        gone = [each.workflow_id for each in found]
+        if gone:
+            DBOS.delete_workflows(gone)
+            self._ended = [each for each in self._ended if each not in gone]
+
     def _begin_idle_again(self) -> None:
         """Runs whose end could not be noted, the database being sick, are taken up again."""
         idle: set[tuple[str, int]] = set()
@@ -175,6 +201,7 @@ class Engine:
         try:
             status, why = await self._driven(claim, run, active)
             await asyncio.to_thread(self.store.finish, claim, status, why)
+            self._ended.append(_engine_id(run))
         except RunLost:
             # DBOS then lets this execution wait for what the run's new owner makes of it.
             raise error.DBOSWorkflowConflictIDError(_engine_id(run)) from None
@@ -356,7 +383,12 @@ def open_engine(
             yield engine
         finally:
             engine.close()
-            is_free = engine.launched and engine.leaves_nothing()
+            is_free = False
+            if engine.launched:
+                # A sick database: the row stays, and whoever comes next looks after it.
+                with suppress(SQLAlchemyError, error.DBOSException):
+                    engine.settle()
+                    is_free = engine.leaves_nothing()
             DBOS.destroy()
             _current = None
             if is_free:
