@@ -1,11 +1,15 @@
-"""What the direct way of a chat costs without its sockets: the relay, called as a connection calls it.
+"""What the direct way of a chat costs without its sockets: all Python between two transports.
 
-    python bench/gateway/direct.py [--requests 2000] [--rounds 15] [--profile]
+    python bench/gateway/direct.py [--requests 1500] [--rounds 12] [--profile]
 
-A whole service runs in this process, writer thread and all; only the two connections are left out:
-an exchange hands over a request that is read already, and the deployment "answers" at once, whole
-or in 30 chunks. Printed: microseconds of this thread per request, and per chunk beyond that, the least
-of the rounds, which what else runs on the machine disturbs least. `--profile` prints where it goes.
+A whole service runs in this process, writer thread and all, with the server's connection to a client
+and the client's connection to a deployment. Only their transports are stand-ins: the bytes of a
+request are handed to the one, and as soon as the other is given something to send, the bytes of the
+answer to it, whole or in 30 chunks. Printed: microseconds of this thread per request, and per chunk
+beyond that, the least of the rounds, which what else runs on the machine disturbs least. `--profile`
+prints where it goes.
+
+Not covered: what the event loop, the kernel and the writer's thread take (measure.py has all of it).
 """
 
 import argparse
@@ -18,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -26,73 +31,88 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from bench.gateway import upstream
 from bench.gateway.gateways import HEADRACE
 
-from headrace.gateway.http import Headers
+from headrace.gateway.http import Exchange
 from headrace.gateway.relay.relay import Relay
-from headrace.models.http.client import HttpClient
-from headrace.models.http.exchange import Sink
-from headrace.models.http.head import Head
+from headrace.models.http.connection import Connection as UpstreamConnection
+from headrace.models.http.exchange import Exchange as UpstreamExchange
+from headrace.models.http.peer import Peer
+from headrace.models.http.pool import Pool
+from headrace.models.http.resolve import Resolver
+from headrace.models.http.settings import PoolSettings
+from headrace.pipeline.service import Platform
 from headrace.server.boot import open_platform
-from headrace.server.http1.body import Body
-from headrace.server.http1.exchange import HttpExchange
-from headrace.server.http1.request import Request
+from headrace.server.http1.connection import Connection
+from headrace.server.http1.limits import Limits
+from headrace.server.http1.server import HttpServer
 
 __all__ = ["main"]
 
 WHOLE = b'{"model":"m","messages":[{"role":"user","content":"What is the capital of France?"}],"max_tokens":32}'
 STREAMED = WHOLE[:-1] + b',"stream":true}'
 CHUNKS = 30
+STREAM = (
+    upstream.STREAM + upstream.FIRST,
+    *[upstream.PIECE] * CHUNKS,
+    upstream.LAST + upstream.END,
+)
 
 
-def unframed(chunk: bytes) -> bytes:
-    return chunk.partition(b"\r\n")[2][:-2]
-
-
-EVENTS = [unframed(upstream.FIRST), *[unframed(upstream.PIECE)] * CHUNKS]
-EVENTS += [unframed(upstream.LAST) + upstream.USAGE + b"data: [DONE]\n\n"]
-HEAD = [(b"content-type", b"application/json")]
-
-
-class Line:
-    """A client's connection that takes everything."""
-
-    scheme = "http"
-    peer = ("127.0.0.1", 1)
-    is_write_paused = False
-    date = b"date: Tue, 01 Dec 2026 00:00:00 GMT\r\n"
+class Wire(asyncio.Transport):
+    """Takes everything at once, and remembers the last of it."""
 
     def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1)})
         self.sent = b""
 
-    def keeps_alive(self, exchange: HttpExchange) -> bool:
-        return True
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent = bytes(data)
 
-    def send(self, data: bytes) -> None:
-        self.sent = data
+    def is_closing(self) -> bool:
+        return False
 
-    async def writable(self) -> None:
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
         return
 
-    def hand_over(self, exchange: HttpExchange) -> None:
-        raise AssertionError("it did not go the direct way")
-
-    def finished(self, exchange: HttpExchange) -> None:
+    def resume_reading(self) -> None:
         return
 
     def abort(self) -> None:
-        raise AssertionError("it broke off")
+        return
+
+    def close(self) -> None:
+        return
 
 
-class Answering:
-    """Stands in for `HttpClient.exchange`: answers at once."""
+class Deployment:
+    """A pool whose only connection is no connection: it hands over what it was given to send."""
 
-    def __init__(self, events: list[bytes]) -> None:
-        self.events = events
+    asked: UpstreamConnection
 
-    def __call__(self, client: HttpClient, head: object, body: bytes, sink: Sink) -> None:
-        sink.began(Head(200, HEAD))
-        for each in self.events:
-            sink.received(each)
-        sink.ended()
+    def __init__(self, peer: Peer) -> None:
+        self.pool = Pool(peer, PoolSettings(), Resolver())
+        self.connection = UpstreamConnection(self.pool, peer)
+        self.connection.connection_made(Wire())
+
+    def submit(self, exchange: UpstreamExchange) -> None:
+        Deployment.asked = self.connection
+        self.connection.start(exchange)
+
+
+def stand_in(platform: Platform) -> None:
+    """Let nothing that this service asks of its deployments leave the process."""
+    deployments: dict[int, Deployment] = {}
+
+    def submit(pool: Pool, exchange: UpstreamExchange) -> None:
+        found = deployments.get(id(pool))
+        if found is None:
+            found = deployments[id(pool)] = Deployment(pool._peer)  # noqa: SLF001
+        found.submit(exchange)
+
+    Pool.submit = submit  # type: ignore[method-assign, assignment]
+    assert platform.service.models.models()
 
 
 def microseconds(act: Callable[[], None], requests: int) -> float:
@@ -102,34 +122,42 @@ def microseconds(act: Callable[[], None], requests: int) -> float:
     return (time.thread_time() - began) / requests * 1e6
 
 
+async def ordinary(exchange: Exchange) -> None:
+    raise AssertionError(f"{exchange.path} did not go the direct way")
+
+
 async def measure(options: argparse.Namespace, root: Path) -> None:
     (root / "headrace.yaml").write_text(HEADRACE.format(a=1, b=2))
     environ = {**os.environ, "HEADRACE_HOME": str(root / "home")}
     async with open_platform(root, environ) as platform:
         relay = Relay(platform)
+        stand_in(platform)
+        server = HttpServer(ordinary, Limits(), relay=relay, relay_wants_body=relay.wants_body)
+        client = Connection(server, "http")
+        wire = Wire()
+        client.connection_made(cast(asyncio.BaseTransport, wire))
         key = platform.keys.create("bench", "user")[0].encode()
-        headers = Headers(
-            [(b"host", b"x"), (b"authorization", b"Bearer " + key), (b"content-length", b"104")]
-        )
-        request = Request("POST", "/v1/chat/completions", b"", headers)
-        line = Line()
 
-        def ask(body: Body | bytes, answering: Answering) -> Callable[[], None]:
+        def ask(body: bytes, packets: tuple[bytes, ...]) -> Callable[[], None]:
+            head = (
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nAuthorization: "
+                b"Bearer %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            ) % (key, len(body))
+            request = head + body
+
             def act() -> None:
-                HttpClient.exchange = answering  # type: ignore[method-assign, assignment]
-                assert relay(HttpExchange(line, request, body))
+                client.data_received(request)
+                asked = Deployment.asked
+                for packet in packets:
+                    asked.data_received(packet)
 
             act()
-            assert line.sent.endswith((upstream.BODY, b"0\r\n\r\n")), line.sent
+            assert wire.sent.endswith((upstream.BODY, b"0\r\n\r\n")), wire.sent
             return act
 
-        class Bound(Answering):
-            def __get__(self, client: HttpClient, kind: type) -> Callable[..., None]:
-                return lambda head, body, sink: self(client, head, body, sink)
-
-        whole = ask(WHOLE, Bound([upstream.BODY]))
-        short = ask(STREAMED, Bound([EVENTS[0], EVENTS[1], EVENTS[-1]]))
-        streamed = ask(STREAMED, Bound(EVENTS))
+        whole = ask(WHOLE, (upstream.WHOLE,))
+        short = ask(STREAMED, (STREAM[0], STREAM[1], STREAM[-1]))
+        streamed = ask(STREAMED, STREAM)
         if options.profile:
             with cProfile.Profile() as profile:
                 microseconds(whole, options.requests)
@@ -151,8 +179,8 @@ async def measure(options: argparse.Namespace, root: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--requests", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--profile", action="store_true")
     with tempfile.TemporaryDirectory() as name:
         uvloop.run(measure(parser.parse_args(), Path(name)))
