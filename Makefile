@@ -3,6 +3,7 @@
 #   make test                              run the tests
 #   make train                             install what fine-tuning needs as well
 #   make lint                              format, lint, types, layers, and what has grown long
+#   make demo-loop                         from corrected answers to a better model, for real
 #   make bench                             run the benchmarks
 
 PORT ?= 8080
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
 
-.PHONY: up train test lint bench format clean
+.PHONY: up train demo-loop test lint bench format clean
 
 up: $(VENV)/.installed
 	@exec $(BIN)/headrace up --host $(HOST) --port $(PORT)
@@ -22,6 +23,9 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 train: $(VENV)/.installed-train
+
+demo-loop: $(VENV)/.installed-train
+	@$(BIN)/python examples/loop/demo.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
