@@ -17,13 +17,13 @@ from headrace.models.errors import NotOffered
 from headrace.models.model import Target
 from headrace.pipeline.again import Spent
 from headrace.pipeline.step import Settings, Step
+from headrace.pipeline.steps.ground.injected import data_detectors
 from headrace.pipeline.tools.call import Done, run_calls
 from headrace.pipeline.tools.listen import PREAMBLE_CHARS, Listener
 from headrace.pipeline.tools.render import render
 from headrace.pipeline.tools.tool import Function
 from headrace.pipeline.turn import Turn
 from headrace.screening.finding import Finding
-from headrace.screening.registry import detectors
 from headrace.telemetry.trace import Span
 from headrace.types import Delta, Deltas, Message, Params
 
@@ -98,7 +98,7 @@ class Rounds:
         self._ask = ask
         self._target = target
         self._steps = steps
-        self._detectors = [each for each, _ in detectors().values() if "injection" in each.kinds]
+        self._detectors = data_detectors()
         self._deadline = asyncio.get_running_loop().time() + bounds.timeout_s
         self._made: set[tuple[str, str]] = set()
         self._findings: list[Finding] = []

@@ -11,11 +11,15 @@ from headrace.knowledge.passage import Passage, Retriever
 from headrace.models.box import ModelBox
 from headrace.models.model import Target
 from headrace.pipeline.steps.ground.fence import INSTRUCTIONS, fenced
-from headrace.pipeline.steps.ground.injected import OnInjection, screen_passages
+from headrace.pipeline.steps.ground.injected import (
+    KINDS,
+    OnInjection,
+    data_detectors,
+    screen_passages,
+)
 from headrace.pipeline.steps.ground.known import FACTS, Knower
 from headrace.pipeline.steps.ground.query import is_small_talk, query_of
 from headrace.pipeline.turn import Turn
-from headrace.screening.registry import detectors
 from headrace.telemetry.trace import Span
 from headrace.types import Message
 
@@ -78,7 +82,7 @@ class Lookup:
         self._knower = knower if settings.entities else None
         self._knowledge = knowledge
         self._models = models
-        self._detectors = [each for each, _ in detectors().values() if "injection" in each.kinds]
+        self._detectors = data_detectors()
 
     def digest_inputs(self) -> Mapping[str, object]:
         """What decides, apart from the settings."""
@@ -150,7 +154,7 @@ class Lookup:
     def _commands(self, line: str) -> bool:
         least = self._settings.injection_score
         return any(
-            each.kind == "injection" and each.score >= least
+            each.kind in KINDS and each.score >= least
             for detector in self._detectors
             for each in detector.detect(line)
         )
