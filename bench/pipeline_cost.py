@@ -38,6 +38,7 @@ from headrace.pipeline.pipeline import Pipeline
 from headrace.pipeline.turn import Turn
 from headrace.prompts.library import PromptLibrary
 from headrace.screening.policy import PolicyLibrary
+from headrace.telemetry.escalation import Escalation
 from headrace.telemetry.trace import Trace
 from headrace.types import Delta, Deltas, Message, Params, Usage
 
@@ -62,6 +63,8 @@ class Silent:
     def started(self, trace: Trace) -> None: ...
 
     def record(self, trace: Trace) -> None: ...
+
+    def escalate(self, trace: Trace, entry: Escalation) -> None: ...
 
 
 class Memory:

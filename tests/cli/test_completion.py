@@ -43,7 +43,7 @@ def complete(request: pytest.FixtureRequest, call: "Call", tmp_path: Path) -> Co
 
 
 def test_commands_are_completed(complete: Complete) -> None:
-    assert complete("headrace", "tr") == ["trace"]
+    assert complete("headrace", "tra") == ["trace", "train"]
     assert set(complete("headrace", "keys", "")) == {"create", "list", "revoke"}
 
 

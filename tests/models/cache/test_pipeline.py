@@ -202,7 +202,7 @@ async def test_a_prompt_that_a_policy_refuses_reaches_no_cache(tmp_path: Path) -
     assert isinstance(screen, ScreenStep)
     (tmp_path / "policies" / "strict.yaml").write_text("input: {email: block}\n")
     strict = PolicyLibrary.load(tmp_path, {}).get("strict")
-    screen._policy, screen._rules = strict, strict.input
+    screen._policy = strict
     with pytest.raises(PolicyBlocked):
         await service.ask("Write to ada@example.org")
     assert sum(service.cache.requests.values()) == 0

@@ -41,6 +41,14 @@ messages:
 """
 
 
+def told_of(turn: Turn) -> dict[str, object]:
+    """What the step tells of a turn, but for which policy it was."""
+    told = turn.state["screen"]
+    assert isinstance(told, dict)
+    assert str(told["policy"]).startswith("strict@sha256:")
+    return {name: value for name, value in told.items() if name != "policy"}
+
+
 @pytest.fixture
 def policy(tmp_path: Path) -> Policy:
     (tmp_path / "policies").mkdir()
@@ -149,7 +157,7 @@ async def test_a_blocked_prompt_is_refused_in_the_users_language(
         await screen(policy, "input").prepare(turn)
     assert refused.value.message == said
     assert [(each.kind, each.action) for each in turn.findings] == [("term.rivals", "block")]
-    assert turn.state["screen"] == {"term.rivals": 1, "result": "block"}
+    assert told_of(turn) == {"term.rivals": 1, "result": "block"}
 
 
 async def test_a_blocked_answer_ends_before_the_match(policy: Policy) -> None:
@@ -171,11 +179,11 @@ async def test_system_messages_are_not_screened(policy: Policy) -> None:
 async def test_each_side_tells_what_it_found_itself(policy: Policy) -> None:
     turn = turn_of(user("I am kim@example.org at 203.0.113.7"))
     await screen(policy, "input").prepare(turn)
-    assert turn.state["screen"] == {"email": 1, "ip": 1, "result": "mask"}
+    assert told_of(turn) == {"email": 1, "ip": 1, "result": "mask"}
     output = screen(policy, "output")
     await answered(turn, [output], pieces("Call +44 20 7946 0958."))
     await output.complete(turn)
-    assert turn.state["screen"] == {"phone": 1, "result": "flag"}
+    assert told_of(turn) == {"phone": 1, "result": "flag"}
     assert [each.side for each in turn.findings] == ["input", "input", "output"]
 
 
@@ -189,12 +197,13 @@ async def test_findings_hold_no_text(policy: Policy) -> None:
     assert "kim" not in repr(turn.findings)
 
 
-async def test_a_policy_that_finds_nothing_costs_the_answer_nothing(tmp_path: Path) -> None:
+async def test_a_policy_that_finds_nothing_leaves_the_floor_alone(tmp_path: Path) -> None:
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "strict.yaml").write_text("description: nothing at all\n", "utf-8")
     empty = PolicyLibrary.load(tmp_path, {}).get("strict")
     turn = turn_of(user("kim@example.org"))
-    assert screen(empty, "output").filter(turn, "text", 0) is None
+    # What no policy switches off is still looked for.
+    assert screen(empty, "output").filter(turn, "text", 0) is not None
     assert screen(empty, "output").digest_inputs() == {"policy": "strict", "digest": empty.digest}
 
 
