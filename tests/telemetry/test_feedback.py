@@ -66,6 +66,10 @@ async def test_a_correction_is_sealed_for_whom_the_answer_is_about_and_goes_with
     # The newest counts, and only people who are asked for are read.
     assert corrections(database, vault, {person}) == {kept.id: "It is Bergen."}
     assert corrections(database, vault, {"s_other"}) == {}
+    # Whoever rates again without one takes it back.
+    await feedback.record(kept.id, -1, "no", "key-2", subject=person)
+    await writer.flush()
+    assert corrections(database, vault, {person}) == {kept.id: "It is Oslo."}
     vault.destroy(person)
     assert corrections(database, vault, {person}) == {}
     assert [each.correction for each in feedback.for_trace(kept.id)] == ["", ""]

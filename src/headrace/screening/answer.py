@@ -72,6 +72,9 @@ class AnswerScreen:
 
     def push(self, text: str) -> str:
         """What may leave now. Raises PolicyBlocked once the text before a block has left."""
+        if self._stop is not None:
+            # Met while plain text left with one look.
+            self._is_calm = False
         plain = self._rules.plain
         if plain is None or self._waits or self._rules.judging:
             return self._push(text)
@@ -82,7 +85,7 @@ class AnswerScreen:
             return self._push(text)
         if not self._is_calm:
             left = self._push(text)
-            self._is_calm = (
+            self._is_calm = self._stop is None and (
                 self._at == len(self._text)
                 and any(map(str.isalpha, text))
                 and not self._is_alert(self._text, max(0, self._at - self._rules.reach))

@@ -287,6 +287,10 @@ class BatchWriter:
 
 def _is_records_fault(error: Exception) -> bool:
     """Whether the record is to blame; otherwise the database is, and later may be better."""
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    if state.startswith("42"):
+        # PostgreSQL's class of missing rights, tables and columns: no record can help that.
+        return False
     if isinstance(error, IntegrityError | DataError | ProgrammingError):
         return True
     if isinstance(error, DBAPIError):

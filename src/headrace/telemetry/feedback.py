@@ -138,18 +138,21 @@ def corrections(database: Database, vault: Sealer, subjects: Collection[str]) ->
 
     Reads the database: call it in a thread.
     """
+    corrected = select(feedback.c.trace_id).where(feedback.c.correction_sealed.is_not(None))
     query = (
-        select(feedback.c.trace_id, feedback.c.correction_sealed, traces.c.subject)
+        select(feedback, traces.c.subject)
         .join(traces, traces.c.id == feedback.c.trace_id)
-        .where(feedback.c.correction_sealed.is_not(None))
+        .where(feedback.c.trace_id.in_(corrected))
         .order_by(feedback.c.id)
     )
     with database.read() as connection:
         rows = connection.execute(query).all()
+    # Whoever rates again without a correction has taken it back.
+    last = {(row.trace_id, row.key_id): row for row in rows if row.subject in subjects}
     found = {
         row.trace_id: vault.unseal_if_kept(row.subject, row.correction_sealed) or ""
-        for row in rows
-        if row.subject in subjects
+        for row in sorted(last.values(), key=lambda row: str(row.id))
+        if row.correction_sealed is not None
     }
     return {trace: text for trace, text in found.items() if text}
 
