@@ -77,6 +77,13 @@ class Bench:
         if before is not None:
             baseline = self._run(node, suite, before, vault, None)
         run = self._run(node, suite, release, vault, baseline)
+        if run.release != release.manifest.behaviour:
+            # (What it is compared with may: it is served as it answers now, after an upgrade too.)
+            raise ReleaseInvalid(
+                f"{release.name} does not answer here as it was built: its answers carry "
+                f"{run.release[:19]}, not {release.manifest.behaviour[:19]}",
+                hint="Headrace, knowledge, weights or prompt tags have changed here: build anew",
+            )
         kept = RunStore(self.database, vault).keep(run)
         wrong = breaches(run, suite.file.gate, baseline)
         found = Attestation(
@@ -131,14 +138,7 @@ class Bench:
                     tools=tools, declared=declared, parallel=self.parallel, saw=progress.report,
                 )  # fmt: skip
 
-        run = asyncio.run(asked())
-        if run.release != release.manifest.behaviour:
-            raise ReleaseInvalid(
-                f"{release.name} does not answer here as it was built: its answers carry "
-                f"{run.release[:19]}, not {release.manifest.behaviour[:19]}",
-                hint="the knowledge, weights or prompt tags of this home have changed: build anew",
-            )
-        return run
+        return asyncio.run(asked())
 
 
 def _means(run: Run) -> dict[str, float]:
