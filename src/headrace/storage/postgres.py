@@ -115,7 +115,11 @@ def _configure(dbapi: "psycopg.Connection[Any]", entry: ConnectionPoolEntry) -> 
     dbapi.execute(
         f"SET lock_timeout = '{LOCK_TIMEOUT_S:g}s'; "
         # Who hangs in the middle of writing must not keep all others waiting.
-        "SET idle_in_transaction_session_timeout = '60s'"
+        "SET idle_in_transaction_session_timeout = '60s'; "
+        # The journal forgets what was committed, so a commit must outlive a crash of the server, even
+        # where it is set up to answer earlier. What is stricter stays.
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
     )
     dbapi.commit()
 
