@@ -363,6 +363,33 @@ def test_a_shadow_answers_copies_that_nobody_sees_and_nothing_remembers(
     assert temperature(running) == 0.1
 
 
+def test_bare_prompts_are_tried_too_and_a_trial_begun_again_is_another(
+    running: ServiceProcess,
+) -> None:
+    first = built(running)
+    running.run("deploy", first)
+    write(running, 0.9)
+    second = built(running)
+    new = behaviour(running, second)
+
+    def told() -> str:
+        body = {"model": "scripted", "prompt": "what do you see?", "user": "ann"}
+        with running.client() as client:
+            return str(client.post("/v1/completions", json=body).headers["x-headrace-release"])
+
+    running.run("deploy", second, "--canary", "100", "--every", "1h")
+    wait_for(lambda: told() == new)
+    # The same release, in the shadow now: nobody may be answered by it any more.
+    running.run("rollback")
+    running.run("deploy", second, "--shadow", "100", "--every", "1h")
+    wait_for(lambda: f"{second} answers copies of" in running.said())
+    copied = len(traced(running, "shadow"))
+    assert told() != new
+    wait_for(lambda: len(traced(running, "shadow")) > copied)
+    running.run("rollback")
+    assert told() != new
+
+
 def test_a_shadow_that_fails_is_ended_and_hurts_nobody(running: ServiceProcess) -> None:
     first = built(running)
     running.run("deploy", first)

@@ -6,7 +6,7 @@ from headrace.errors import InvalidRequest
 from headrace.gateway.call import Call
 from headrace.gateway.chat import stream_deltas
 from headrace.gateway.render import DONE, CompletionRenderer, completion_body
-from headrace.gateway.turns import completion_turn
+from headrace.gateway.turns import completion_turn, subject_of
 from headrace.gateway.wire import CompletionRequest, decode
 from headrace.pipeline.turn import Turn
 from headrace.telemetry.trace import Trace
@@ -26,6 +26,7 @@ async def answer_completion(call: Call) -> None:
     request, extra = decode(await call.body(), CompletionRequest)
     prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
     _check(prompts)
+    call.settle(subject_of(request.safety_identifier or request.user))
     await _answer(call, request, extra, prompts)
 
 

@@ -59,7 +59,8 @@ def completion_turn(
     call: Call, request: CompletionRequest, extra: dict[str, object], prompt: str, trace: Trace
 ) -> Turn:
     """The turn for one prompt of a request for bare completions."""
-    return Turn(
+    subject = subject_of(request.safety_identifier or request.user)
+    turn = Turn(
         principal=call.principal,
         messages=[Message(role="user", content=prompt)],
         params=params_of(request, extra),
@@ -67,11 +68,13 @@ def completion_turn(
         model=request.model,
         stream=bool(request.stream),
         gives_way=call.gives_way,
-        subject=subject_of(request.safety_identifier or request.user),
+        subject=subject,
         metadata=_confirmed(request.metadata or {}, call),
         cache_control=call.headers.get("cache-control"),
         trace=trace,
     )
+    call.shadow(turn, subject)
+    return turn
 
 
 def subject_of(name: str | None) -> str:

@@ -290,7 +290,7 @@ class Pipeline:
         self._recorder.record(trace)
         for entry in () if turn.is_shadow else turn.escalations:
             self._recorder.escalate(trace, entry)
-        if turn.then is not None:
+        if turn.then is not None and status == "ok":
             turn.then()
 
     @staticmethod

@@ -64,6 +64,8 @@ class Candidate:
     """Where it was loaded from."""
     share: float
     """Of the turns, from 0 to 1."""
+    trial: str = ""
+    """Of which trial; the same release may be tried again."""
     shadow: Shadow | None = None
     """Where it answers copies only."""
 

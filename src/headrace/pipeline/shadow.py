@@ -29,6 +29,7 @@ class Shadow:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._running: set[asyncio.Task[None]] = set()
+        self._is_over = False
         self.skipped = 0
         """Turns that were not copied, because enough copies were under way."""
 
@@ -38,6 +39,8 @@ class Shadow:
         turn.then = lambda: self._start(copy, turn.remembered_until)
 
     def _start(self, copy: Turn, remembered_until: str) -> None:
+        if self._is_over:
+            return
         copy.remembered_until = remembered_until
         if len(self._running) >= MOST:
             self.skipped += 1
@@ -57,7 +60,8 @@ class Shadow:
             _log.exception("the copy of a turn failed")
 
     def stop(self) -> None:
-        """End what is under way: nobody waits for it."""
+        """End what is under way, and begin nothing more: nobody waits for it."""
+        self._is_over = True
         for task in self._running:
             task.cancel()
 

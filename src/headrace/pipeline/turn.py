@@ -93,7 +93,7 @@ class Turn:
     remembered_until: str = ""
     """Position of the last turn that its conversation had when it began; a copy sees no later one."""
     then: Callable[[], None] | None = None
-    """Called once, when the turn has ended and is recorded."""
+    """Called once, when the turn has ended well and is recorded."""
 
     @property
     def id(self) -> str:

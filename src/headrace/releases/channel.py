@@ -41,6 +41,8 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
     watch: list[str]
     """Rules, as they were written."""
     who: str
+    id: str = ""
+    """Of this trial alone, though the same release may be tried again."""
     is_shadow: bool = False
     """It answers copies of turns, which nobody sees, and is never served for it."""
     stage: int = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from headrace.ids import new_id
 from headrace.releases.channel import (
     PRODUCTION,
     Canary,
@@ -125,6 +126,7 @@ class Deployer:
             every_s=every_s,
             watch=[each.text for each in rules],
             who=who,
+            id=new_id(),
             is_shadow=is_shadow,
         )
         with moving(self._home):

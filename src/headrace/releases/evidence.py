@@ -10,6 +10,7 @@ from headrace.releases.sequential import evidence
 from headrace.releases.watch import Rule
 from headrace.storage.database import Database
 from headrace.storage.tables import feedback, traces
+from headrace.telemetry.feedback import last_ratings
 
 __all__ = ["ALPHA", "Finding", "look"]
 
@@ -53,7 +54,7 @@ def look(
                         func.coalesce(func.sum(case((feedback.c.score < 0, 1), else_=0)), 0),
                     )
                     .select_from(feedback.join(traces, feedback.c.trace_id == traces.c.id))
-                    .where(turns)
+                    .where(turns, feedback.c.id.in_(last_ratings()))
                 )
                 count, bad = connection.execute(rated).one()
             else:

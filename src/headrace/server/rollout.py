@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from headrace.errors import HeadraceError
-from headrace.pipeline.service import Candidate, Platform
+from headrace.pipeline.service import Candidate, Platform, Service
 from headrace.pipeline.shadow import Shadow
 from headrace.releases.channel import (
     PRODUCTION,
@@ -65,6 +65,7 @@ class Rollout:
         self._home = loader.home
         self._store = ReleaseStore(platform.database, loader.home)
         self._judged_at = 0.0
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -77,17 +78,16 @@ class Rollout:
         serving = await asyncio.to_thread(read_serving, self._home)
         canary = None if serving is None else serving.canary
         candidate = self._platform.candidate
-        if canary is None:
-            if candidate is not None and self._is_coming(candidate, serving):
+        if candidate is not None and (canary is None or candidate.trial != canary.id):
+            if canary is None and self._is_coming(candidate, serving):
                 # Promoted, and about to be what everybody loads: until then it has all turns.
                 self._platform.candidate = replace(candidate, share=1.0)
-            elif candidate is not None:
-                self._platform.candidate = None
-                if candidate.shadow is not None:
-                    candidate.shadow.stop()
-                await retire(self._platform.service, candidate.service)
+                return
+            self._drop(candidate)
+            candidate = None
+        if canary is None:
             return
-        if candidate is None or candidate.folder != Path(canary.folder):
+        if candidate is None:
             await self._load(canary)
             return
         if candidate.share != canary.share:
@@ -95,6 +95,18 @@ class Rollout:
         if self._judges and self._clock() - self._judged_at >= JUDGE_EVERY_S:
             self._judged_at = self._clock()
             await self._judge(canary)
+
+    def _drop(self, candidate: Candidate) -> None:
+        self._platform.candidate = None
+        if candidate.shadow is not None:
+            candidate.shadow.stop()
+        self._retire(candidate.service)
+
+    def _retire(self, service: Service, *, unused: bool = False) -> None:
+        """In a task of its own: it waits for answers that stream, and the next trial must not."""
+        task = asyncio.create_task(retire(self._platform.service, service, unused=unused))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     def _is_coming(self, candidate: Candidate, serving: Serving | None) -> bool:
         """Whether what was on trial is served from now on, and not loaded as that yet."""
@@ -115,10 +127,15 @@ class Rollout:
             if self._judges:
                 await asyncio.to_thread(self._end, canary, f"it cannot be loaded: {error.message}")
             return
+        serving = await asyncio.to_thread(read_serving, self._home)
+        if serving is None or serving.canary is None or serving.canary.id != canary.id:
+            self._retire(service, unused=True)  # ended while it was loaded
+            return
         platform.candidate = Candidate(
             service=service,
             folder=Path(canary.folder),
             share=canary.share,
+            trial=canary.id,
             shadow=Shadow(service.pipeline) if canary.is_shadow else None,
         )
         if not canary.since and self._judges:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Sequence
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, func, select
 
 from headrace.errors import InvalidRequest
 from headrace.ids import new_id
@@ -15,7 +15,14 @@ from headrace.storage.writer import RecordHandler, RecordWriter
 from headrace.telemetry.record import FeedbackRecord
 from headrace.telemetry.seal import Sealer
 
-__all__ = ["FEEDBACK", "Feedback", "FeedbackStore", "corrections", "feedback_handlers"]
+__all__ = [
+    "FEEDBACK",
+    "Feedback",
+    "FeedbackStore",
+    "corrections",
+    "feedback_handlers",
+    "last_ratings",
+]
 
 FEEDBACK = "feedback"
 COMMENT_CHARS = 10_000
@@ -131,6 +138,11 @@ class FeedbackStore:
         if sealed is None or subject is None:
             return ""
         return self._vault.unseal_if_kept(subject, sealed) or ""
+
+
+def last_ratings() -> Select[tuple[str]]:
+    """Ids of the ratings that count: the last one of each key for each trace."""
+    return select(func.max(feedback.c.id)).group_by(feedback.c.trace_id, feedback.c.key_id)
 
 
 def corrections(database: Database, vault: Sealer, subjects: Collection[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 from headrace.evaluation.drift.signal import Signal, by_category, by_number
 from headrace.storage.database import Database
 from headrace.storage.tables import feedback, traces
+from headrace.telemetry.feedback import last_ratings
 
 __all__ = ["Window", "between", "compare"]
 
@@ -82,7 +83,10 @@ def _read(database: Database, window: Window) -> _Seen:
     names = (*_CATEGORIES, *_NUMBERS)
     query = _within(select(*(traces.c[name] for name in names), traces.c.detail), window)
     rated = _within(
-        select(feedback.c.score).join(traces, feedback.c.trace_id == traces.c.id), window
+        select(feedback.c.score)
+        .join(traces, feedback.c.trace_id == traces.c.id)
+        .where(feedback.c.id.in_(last_ratings())),
+        window,
     )
     with database.read() as connection:
         rows = connection.execute(query.order_by(traces.c.id.desc()).limit(MOST)).all()
