@@ -39,7 +39,9 @@ class Forge:
     """An API that keeps the comments of one pull request."""
 
     def __init__(self) -> None:
-        self.notes: list[dict[str, object]] = [{"id": 1, "body": "looks good"}]
+        self.notes: list[dict[str, object]] = [{"id": 1, "body": "looks good", **self.by(1)}]
+        self.account = 7
+        """Whose the token is; 0: the forge does not say."""
         self.seen: list[tuple[str, str, str]] = []
         self.refuses = False
         forge = self
@@ -47,11 +49,25 @@ class Forge:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self._note()
+                if self.path == "/api/v4/user":
+                    self._say(200 if forge.account else 401, {"id": forge.account})
+                    return
                 self._say(200, forge.notes if "page=1" in self.path else [])
 
             def do_POST(self) -> None:
+                if self.path == "/graphql":
+                    self._body()
+                    login = f"mill-{forge.account}[bot]"
+                    known = {"data": {"viewer": {"login": login}}}
+                    self._say(200, known if forge.account else {"errors": [{"message": "no"}]})
+                    return
                 self._note()
-                made = {**self._body(), "id": len(forge.notes) + 1, "html_url": "https://f/1"}
+                made = {
+                    **self._body(),
+                    **forge.by(forge.account),
+                    "id": len(forge.notes) + 1,
+                    "html_url": "https://f/1",
+                }
                 if not forge.refuses:
                     forge.notes.append(made)
                 self._say(403 if forge.refuses else 201, made)
@@ -86,6 +102,10 @@ class Forge:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def by(self, account: int) -> dict[str, object]:
+        """Who wrote a comment, as GitHub and as GitLab say it."""
+        return {"user": {"login": f"mill-{account}[bot]"}, "author": {"id": account}}
 
     def github(self) -> dict[str, str]:
         return {
@@ -222,6 +242,23 @@ def test_gitlab_gets_a_note(forge: Forge) -> None:
         ("PUT", f"{notes}/2", "t0ken"),
     ]
     assert [each["body"] for each in forge.notes] == ["looks good", f"{MARK}\nsecond"]
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_comment_of_somebody_else_stays_as_it_is_whatever_it_begins_with(
+    forge: Forge, kind: str
+) -> None:
+    theirs = {"id": 2, "body": f"{MARK}\nmine", **forge.by(3)}
+    gone = {"id": 3, "body": f"{MARK}\ngone", "user": None, "author": None}
+    forge.notes += [theirs, gone]
+    said = thread(forge.github() if kind == "github" else forge.gitlab())
+    said.say(f"{MARK}\nfirst")
+    said.say(f"{MARK}\nsecond")
+    wanted = ["looks good", f"{MARK}\nmine", f"{MARK}\ngone", f"{MARK}\nsecond"]
+    assert [each["body"] for each in forge.notes] == wanted
+    forge.account = 0  # not said: nothing is known to be ours
+    said.say(f"{MARK}\nthird")
+    assert [each["body"] for each in forge.notes] == [*wanted, f"{MARK}\nthird"]
 
 
 def test_a_refusal_says_what_the_token_lacks(forge: Forge) -> None:
