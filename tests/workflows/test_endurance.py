@@ -43,7 +43,7 @@ def test_a_stopped_process_is_not_listened_to_when_it_comes_back(
     (bench.root / "slow.py").write_text(
         "import os, pathlib, time\n"
         "def slow():\n"
-        "    with open('pids', 'a') as file: file.write(f'{os.getppid()} ')\n"
+        "    with open('pids', 'a') as file: file.write(f'{os.getpid()} ')\n"
         "    while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
         "    return {'pid': os.getppid()}\n"
     )
@@ -61,13 +61,16 @@ def test_a_stopped_process_is_not_listened_to_when_it_comes_back(
         # Its lease is let run out at once: nobody else could tell that it only sleeps.
         with bench.engine(Lease(bench.database, bench.home, lease_s=0.0)):
             wait_for(lambda: len(pids.read_text().split()) == 2)
-            (bench.root / "go").touch()
             os.kill(first.pid, signal.SIGCONT)
+            # It ends what it was at, and only that: the same is under way in the other.
+            wait_for(lambda: not Path("/proc", pids.read_text().split()[0]).exists())
+            (bench.root / "go").touch()
             found, steps = bench.ended(run)
         assert found.status == "succeeded"
         assert steps["slow"].outcome is not None
         assert steps["slow"].outcome.values == {"pid": os.getpid()}
         assert bench.began == ["then"]
+        assert len(pids.read_text().split()) == 2
     finally:
         first.kill()
         first.wait()

@@ -71,8 +71,14 @@ def run_apart(
     log: Path,
     timeout_s: float | None,
     stopping: threading.Event,
+    lost: threading.Event,
 ) -> dict[str, object]:
     """Run an operation in a process of its own, and wait for it.
+
+    Args:
+        stopping: set when it has to end.
+        lost: set before `stopping` when another does the same by now: its process is killed, and
+            not asked to end, because it would end what both have begun elsewhere, a fine-tune say.
 
     Raises:
         StepFailed: it failed, or its process died.
@@ -100,6 +106,8 @@ def run_apart(
                 process.stdin.flush()
             why = _waited(process, timeout_s, stopping)
         finally:
+            if lost.is_set():
+                process.kill()
             _end(process)
             heard.join()
             with contextlib.suppress(BrokenPipeError):

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -52,8 +52,14 @@ _current: "Engine | None" = None
 class _Active:
     """A run that this process works on."""
 
-    attempt: int
-    stopping: threading.Event
+    claim: Claim
+    stopping: threading.Event = field(default_factory=threading.Event)
+    lost: threading.Event = field(default_factory=threading.Event)
+    """Another executor works on it by now: what its steps began elsewhere is that one's, too."""
+
+    def lose(self) -> None:
+        self.lost.set()
+        self.stopping.set()
 
 
 class Engine:
@@ -112,6 +118,7 @@ class Engine:
                 self._submit_queued()
                 if waited >= TAKE_OVER_EVERY_S:
                     waited = 0.0
+                    self._end_lost()
                     self._take_over()
                     self._begin_idle_again()
                     self.forget_ended()
@@ -125,6 +132,13 @@ class Engine:
         active = dict(self._active)
         for run_id in self.store.cancelling(list(active)) if active else ():
             active[run_id].stopping.set()
+
+    def _end_lost(self) -> None:
+        """What was taken over: two processes must not be at the same steps for long."""
+        active = dict(self._active)
+        claims = [each.claim for each in active.values()]
+        for run_id in self.store.lost(claims) if claims else ():
+            active[run_id].lose()
 
     def _submit_queued(self) -> None:
         for run in self.store.runs(statuses=("queued",), oldest_first=True):
@@ -192,11 +206,15 @@ class Engine:
 
     async def work(self, run_id: str) -> str:
         """Do a run, from wherever it is, to its end."""
+        # Whoever begins something must be noted, or nobody would take it over.
+        await asyncio.to_thread(self.lease.renew)
         claimed = await asyncio.to_thread(self.store.claim, run_id, self.lease.id)
         if claimed is None:
             return "ended"
         claim, run = claimed
-        active = _Active(run.attempt, threading.Event())
+        if (before := self._active.get(run_id)) is not None:
+            before.lose()  # taken from this process as if it were dead, and come back to it
+        active = _Active(claim)
         self._active[run_id] = active
         try:
             status, why = await self._driven(claim, run, active)
@@ -234,6 +252,7 @@ class Engine:
             self.store,
             self._place,
             stopping=active.stopping,
+            lost=active.lost,
             closing=self._closing,
             living=self.lease.living,
         )
@@ -245,7 +264,7 @@ class _Drive:
     def __init__(self, engine: Engine, claim: Claim, run: Run, active: _Active) -> None:
         self._engine = engine
         self._run = run
-        self._stopping = active.stopping
+        self._active = active
         self._runner = engine.runner(claim, run, active)
         self._plan = self._runner.plan
         self._progress = Progress(self._plan)
@@ -269,6 +288,9 @@ class _Drive:
                 await self._advance(ended)
                 if self._tasks:
                     await self._next_end()
+        except RunLost:
+            self._active.lose()
+            raise
         finally:
             await self._abandon()
         return self._progress.run_status(), self._why()
@@ -278,7 +300,7 @@ class _Drive:
         moved = True
         while moved:
             moved = False
-            if self._stopping.is_set():
+            if self._active.stopping.is_set():
                 self._held.clear()
                 for step_id in self._progress.cancel():
                     step = self._plan.step(step_id)
@@ -341,7 +363,7 @@ class _Drive:
     async def _abandon(self) -> None:
         """When something broke off: nothing of the run may be at work any more."""
         if self._tasks:
-            self._stopping.set()
+            self._active.stopping.set()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _why(self) -> str:

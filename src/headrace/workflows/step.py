@@ -82,6 +82,7 @@ class StepRunner:
         place: Place,
         *,
         stopping: threading.Event,
+        lost: threading.Event,
         closing: threading.Event,
         living: Callable[[], Sequence[str]],
     ) -> None:
@@ -93,6 +94,7 @@ class StepRunner:
         self._place = place
         self._workspace = Workspace(place.home)
         self._stopping = stopping
+        self._lost = lost
         self._closing = closing
         self._living = living
         self.ends: dict[str, StepEnd] = {}
@@ -349,6 +351,7 @@ class StepRunner:
                     log=self._workspace.log(self._run.id, step.id),
                     timeout_s=step.file.timeout_s,
                     stopping=self._stopping,
+                    lost=self._lost,
                 )
             else:
                 values = dict(operation.run(msgspec.convert(final, operation.Settings), context))

@@ -221,6 +221,16 @@ class RunStore(StepStore):
         with self.database.read() as connection:
             return set(connection.execute(query).scalars())
 
+    def lost(self, claims: Sequence[Claim]) -> set[str]:
+        """Those of the runs that somebody else has taken since."""
+        c = workflow_runs.c
+        query = select(c.id, c.executor, c.epoch).where(c.id.in_([each.run_id for each in claims]))
+        with self.database.read() as connection:
+            taken = {tuple(row) for row in connection.execute(query)}
+        return {
+            each.run_id for each in claims if (each.run_id, each.executor, each.epoch) not in taken
+        }
+
     def reopen(self, run_id: str) -> Run:
         """Let a run that failed or was cancelled go on; what succeeded in it stays.
 
