@@ -55,6 +55,26 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.communicate(timeout=60)[0].strip()
 
 
+@pytest.mark.parametrize("declared", [False, True])
+def test_what_came_by_another_way_takes_no_pin_away(
+    store: ModelStore, tmp_path: Path, declared: bool
+) -> None:
+    other = tmp_path / "tiny.gguf"
+    other.write_bytes(b"other bytes")
+    store.fetch(HUB, None)
+    before = store.find(HUB)
+    if declared:  # found by its checksum
+        kept = store.take(HUB, other, sha256(b"other bytes"), declared=True)
+        assert kept.path.read_bytes() == b"other bytes"
+        assert store.find(HUB) == before
+        assert store.fetch(HUB, sha256(b"other bytes")) == kept
+        return
+    with pytest.raises(WeightsUnavailable, match="what is here under that name"):
+        store.take(HUB, other, sha256(b"other bytes"))
+    assert store.find(HUB) == before
+    assert before == store.take(HUB, other, sha256(BODY))
+
+
 def test_a_file_is_fetched_once(store: ModelStore, origin: Origin) -> None:
     assert store.fetch(HUB, None) == store.fetch(HUB, sha256(BODY).upper()) == store.find(HUB)
     assert len(origin.asked) == 1

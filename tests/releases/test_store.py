@@ -133,6 +133,41 @@ def test_a_release_travels_and_must_be_trusted(
         export(release, store, folder)
 
 
+@pytest.mark.parametrize("is_trusted_before", [True, False])
+def test_whoever_signed_first_does_not_stand_in_the_way_of_who_is_trusted(
+    store: ReleaseStore,
+    elsewhere: ReleaseStore,
+    root: Path,
+    tmp_path: Path,
+    is_trusted_before: bool,
+) -> None:
+    release = add(store, root)
+    folder = tmp_path / "elsewhere" / "trusted-releases"
+    folder.mkdir()
+
+    def trust() -> None:
+        (folder / "builder.pub").write_bytes((tmp_path / "home" / "release.pub").read_bytes())
+
+    made, files = manifest(root)
+    for data in files.values():
+        elsewhere.blobs.put(data)
+    elsewhere.keep(made, b"x" * 64)
+    if is_trusted_before:
+        trust()
+    for signature in (release.signature, b"y" * 64, b"z"):
+        kept, is_new = elsewhere.keep(made, signature)
+        assert not is_new
+    assert kept == elsewhere.get(release.digest)
+    assert kept.signature == b"x" * 64 + release.signature + b"y" * 64
+    trust()
+    elsewhere.verify(kept)
+    # They travel, too.
+    export(kept, elsewhere, tmp_path / "layout")
+    assert read_layout(tmp_path / "layout", store)[0].signature == (
+        release.signature + b"x" * 64 + b"y" * 64
+    )
+
+
 @pytest.mark.parametrize("what", ["altered", "missing", "index", "nothing"])
 def test_a_broken_layout_is_not_taken(
     what: str, store: ReleaseStore, elsewhere: ReleaseStore, root: Path, tmp_path: Path

@@ -67,6 +67,7 @@ def registered(digest: str, home: Path, *, as_folder: bool = False) -> AdapterSo
             f"the adapter {found.digest} has no GGUF file",
             hint="the embedded runtime cannot serve this architecture's adapters; vLLM can",
         )
+    # Of the store itself: a build reads it through a link of a folder that is gone afterwards.
     return AdapterSource(
-        reference=f"file:{file}", digest=found.digest, base_sha256=found.base_sha256
+        reference=f"file:{file.resolve()}", digest=found.digest, base_sha256=found.base_sha256
     )

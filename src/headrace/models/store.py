@@ -112,11 +112,18 @@ class ModelStore:
                     raise _wrong_checksum(reference, pinned, arrived, declared=expected is not None)
                 return self._keep(reference, arriving, name, arrived)
 
-    def take(self, reference: str, path: Path, sha256: str) -> Kept:
+    def take(self, reference: str, path: Path, sha256: str, *, declared: bool = False) -> Kept:
         """Keep a copy of a file that came by another way, as what the reference names.
 
+        A pin that is there stays: whoever declares this checksum finds the file by it.
+
+        Args:
+            declared: who needs it says its checksum; else the pin decides what they get, and of a
+                `file:` in any case.
+
         Raises:
-            WeightsUnavailable: it is not the file of this SHA-256, or cannot be kept.
+            WeightsUnavailable: it is not the file of this SHA-256, cannot be kept, or the reference
+                is pinned to other bytes.
         """
         kept = self.find(reference)
         if kept is not None and kept.sha256 == sha256:
@@ -124,13 +131,32 @@ class ModelStore:
         with _disk_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._locked(_silent):
+                self.check_pin(reference, sha256, declared=declared)
                 arriving = self._arriving(reference)
                 shutil.copyfile(path, arriving)
                 found = _sha256_of(arriving, _silent)
                 if found != sha256:
                     arriving.unlink()
                     raise _wrong_checksum(reference, sha256, found, declared=True)
-                return self._keep(reference, arriving, path.name, sha256)
+                pinned = self._index().get(reference)
+                if pinned is None or pinned.sha256 == sha256:
+                    return self._keep(reference, arriving, path.name, sha256)
+                beside = self._put(arriving, path.name, sha256)
+                return Kept(beside, sha256, beside.stat().st_size)
+
+    def check_pin(self, reference: str, sha256: str, *, declared: bool) -> None:
+        """
+        Raises:
+            WeightsUnavailable: as `take`, of the pin alone.
+        """
+        pinned = self._index().get(reference)
+        is_found_by_checksum = declared and not reference.startswith("file:")
+        if pinned is not None and pinned.sha256 != sha256 and not is_found_by_checksum:
+            raise WeightsUnavailable(
+                f"{reference}: the file's SHA-256 is {sha256}, and what is here under that name has "
+                f"{pinned.sha256}",
+                hint="use a home of its own: HEADRACE_HOME",
+            )
 
     def _unchanged(self, entry: _Entry) -> Kept | None:
         path = self._path(entry)
@@ -188,12 +214,16 @@ class ModelStore:
         return self._remember_file(reference, path, found, file=str(path))
 
     def _keep(self, reference: str, arriving: Path, name: str, sha256: str) -> Kept:
+        return self._remember_file(reference, self._put(arriving, name, sha256), sha256)
+
+    def _put(self, arriving: Path, name: str, sha256: str) -> Path:
+        """Move a checked file to where those of its checksum lie."""
         folder = self._folder / f"sha256-{sha256}"
         folder.mkdir(exist_ok=True)
         path = folder / name
         _sync(arriving)
         arriving.replace(path)
-        return self._remember_file(reference, path, sha256)
+        return path
 
     def _remember_file(
         self, reference: str, path: Path, sha256: str, *, file: str | None = None

@@ -12,6 +12,7 @@ import msgspec
 
 from headrace import __version__
 from headrace.releases.lock import Package, sha256_of
+from headrace.releases.manifest import AdapterEntry
 from headrace.releases.store import Release
 
 __all__ = ["Weights", "bill_of_materials"]
@@ -31,6 +32,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     task: str
     """What it does, in the words of model hubs."""
+    declared: bool = False
+    """Whether headrace.yaml, or the backend, says the checksum, so that no pin decides."""
 
 
 def bill_of_materials(
@@ -48,6 +51,7 @@ def bill_of_materials(
     service = f"service@{release.digest}"
     components = [_library(each, wheels.get(each.name)) for each in packages]
     components += [_model(each) for each in weights]
+    components += [_adapter(each) for each in manifest.adapters or ()]
     if manifest.knowledge is not None:
         components.append(
             {
@@ -60,6 +64,7 @@ def bill_of_materials(
         )
     needed = [each.purl for each in packages if each.name == "headrace"]
     needed += [_reference(each) for each in weights]
+    needed += [f"adapter@{each.digest}" for each in manifest.adapters or ()]
     needed += ["knowledge"] if manifest.knowledge is not None else []
     bill = {
         "bomFormat": "CycloneDX",
@@ -114,6 +119,26 @@ def _model(weights: Weights) -> dict[str, object]:
         "description": f"serves {', '.join(weights.models)}; {weights.reference}",
         "hashes": [{"alg": "SHA-256", "content": weights.sha256}],
         "modelCard": {"modelParameters": {"task": weights.task}},
+    }
+
+
+def _adapter(entry: AdapterEntry) -> dict[str, object]:
+    about = f"LoRA adapter {entry.name}, trained on {entry.base}"
+    return {
+        "type": "machine-learning-model",
+        "bom-ref": f"adapter@{entry.digest}",
+        "name": entry.name,
+        "version": entry.digest,
+        "description": about,
+        "components": [
+            {
+                "type": "file",
+                "name": each.path,
+                "hashes": [{"alg": "SHA-256", "content": each.sha256}],
+            }
+            for each in entry.files
+        ],
+        "modelCard": {"modelParameters": {"task": "text-generation"}},
     }
 
 

@@ -2,13 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from headrace import __version__
 from headrace.config.reference import named_files
 from headrace.config.watch import ServiceFiles
-from headrace.releases.manifest import FileEntry, Manifest
+from headrace.releases.manifest import AdapterEntry, FileEntry, Manifest
 
 __all__ = ["collect", "manifest_of"]
 
@@ -45,11 +47,13 @@ def manifest_of(
     behaviour: str,
     models: dict[str, object],
     knowledge: str | None,
+    adapters: Sequence[AdapterEntry] = (),
 ) -> Manifest:
     """The manifest of a service with these files.
 
     Args:
         behaviour, models, knowledge: as the compiled service says.
+        adapters: those of the registry that its models name.
     """
     return Manifest(
         service=service,
@@ -62,4 +66,5 @@ def manifest_of(
         outside=outside,
         models=models,
         knowledge=knowledge,
+        adapters=list(adapters) or msgspec.UNSET,
     )

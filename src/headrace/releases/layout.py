@@ -1,16 +1,19 @@
 """A release as an OCI image layout: a folder that registries and their tools can carry.
 
 Source: OCI Image Format Specification 1.1, image-layout.md and manifest.md (artifacts).
-The artifact's config is the release's manifest; each file is a layer of its own, and so is what the
-release has proved.
+The artifact's config is the release's manifest; each file is a layer of its own, and so are the files of
+its adapters and what the release has proved. Adapters are taken only from a release that is trusted.
 """
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from headrace.models.adapter import ADAPTERS
+from headrace.releases.adapter import adapter_files, take_adapter
 from headrace.releases.attestation import Envelope
 from headrace.releases.errors import ReleaseInvalid
 from headrace.releases.manifest import FORMAT, Manifest
@@ -23,6 +26,7 @@ T = TypeVar("T")
 ARTIFACT = "application/vnd.headrace.release.v1"
 _CONFIG = "application/vnd.headrace.release.manifest.v1+json"
 _FILE = "application/vnd.headrace.release.file.v1"
+_ADAPTER = "application/vnd.headrace.adapter.file.v1"
 _ATTESTATION = "application/vnd.dsse.envelope.v1+json"
 _IMAGE = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -81,6 +85,13 @@ def export(release: Release, store: ReleaseStore, folder: Path) -> None:
         put(store.blobs.get(each.sha256), _FILE, **{_TITLE: each.path})
         for each in release.manifest.files
     ]
+    for entry in release.manifest.adapters or ():
+        for file, path in adapter_files(entry, store.home):
+            shutil.copyfile(path, blobs / file.sha256)
+            title = f"{ADAPTERS}/{entry.digest.replace(':', '-')}/{file.path}"
+            layers.append(
+                _Descriptor(_ADAPTER, f"sha256:{file.sha256}", file.bytes, {_TITLE: title})
+            )
     layers += [put(msgspec.json.encode(each), _ATTESTATION) for each in store.envelopes(release)]
     image = _Image(
         config=put(release.manifest.encoded(), _CONFIG),
@@ -95,7 +106,7 @@ def export(release: Release, store: ReleaseStore, folder: Path) -> None:
 def read_layout(folder: Path, store: ReleaseStore, *, note: str = "") -> tuple[Release, bool]:
     """Take a release from a layout; gives it, and whether it is new here.
 
-    It must be signed by a key that is trusted here to be served.
+    It must be signed by a key that is trusted here to be served; until then its adapters stay out.
 
     Raises:
         ReleaseInvalid: the folder holds no release, or a blob is missing or not what it is named.
@@ -120,6 +131,10 @@ def read_layout(folder: Path, store: ReleaseStore, *, note: str = "") -> tuple[R
     except ValueError:
         signature = b""
     kept = store.keep(manifest, signature, note=note)
+    if store.signer.is_trusted(manifest.encoded(), kept[0].signature):
+        blobs = folder / "blobs" / "sha256"
+        for adapter in manifest.adapters or ():
+            take_adapter(adapter, lambda file: blobs / file.sha256, store.home)
     for layer in image.layers:
         if layer.media_type == _ATTESTATION:
             store.keep_envelope(_decoded_blob(folder, layer, Envelope))

@@ -8,7 +8,7 @@ import hashlib
 
 import msgspec
 
-__all__ = ["FORMAT", "FileEntry", "Manifest"]
+__all__ = ["FORMAT", "AdapterEntry", "FileEntry", "Manifest"]
 
 FORMAT = "headrace release 1"
 
@@ -20,6 +20,19 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Below the folder, with `/`."""
     sha256: str
     bytes: int
+
+
+class AdapterEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One adapter of the registry."""
+
+    digest: str
+    """As models name it: `sha256:…`."""
+    name: str
+    base: str
+    base_sha256: str
+    """Of the weights that it was trained on; empty: not known."""
+    files: list[FileEntry]
+    """Those that runtimes load."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +53,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What each model and route serves: digests of weights, addresses, parameters."""
     knowledge: str | None = None
     """Version of the knowledge base; None where there is none."""
+    adapters: list[AdapterEntry] | msgspec.UnsetType = msgspec.UNSET
+    """Those of the registry, by digest; unset where there are none, as in older releases."""
 
     def encoded(self) -> bytes:
         """The manifest as canonical JSON: sorted keys, no spaces."""

@@ -1,8 +1,10 @@
 """Signatures of releases: Ed25519 (RFC 8032), under a key of this home.
 
 Who deploys on another machine gives it the public key (`release.pub`) as one that is trusted.
+Several may sign the same bytes: their signatures stand one after another, 64 bytes each.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -22,12 +24,25 @@ from cryptography.hazmat.primitives.serialization import (
 
 from headrace.releases.errors import ReleaseInvalid
 
-__all__ = ["KEY_FILE", "PUBLIC_FILE", "TRUSTED", "Signer"]
+__all__ = ["KEY_FILE", "PUBLIC_FILE", "TRUSTED", "Signer", "apart", "joined"]
 
 KEY_FILE = "release.key"
 PUBLIC_FILE = "release.pub"
 TRUSTED = "trusted-releases"
 """Folder of further public keys (PEM) whose releases may be served here."""
+_SIGNATURE = 64
+"""Bytes of one."""
+
+
+def apart(signatures: bytes) -> list[bytes]:
+    """Each of several signatures; what is left over at the end is none."""
+    whole = len(signatures) - len(signatures) % _SIGNATURE
+    return [signatures[at : at + _SIGNATURE] for at in range(0, whole, _SIGNATURE)]
+
+
+def joined(*signatures: bytes) -> bytes:
+    """Those of each argument, in their order, each once."""
+    return b"".join(dict.fromkeys(each for several in signatures for each in apart(several)))
 
 
 class Signer:
@@ -43,19 +58,24 @@ class Signer:
         """
         return self._key().sign(data)
 
-    def is_trusted(self, data: bytes, signature: bytes) -> bool:
-        """Whether this home's key, or one that it trusts, signed these bytes."""
-        return self.key_of(data, signature) is not None
+    def is_trusted(self, data: bytes, signatures: bytes, *, also: bytes = b"") -> bool:
+        """Whether this home's key, or one that it trusts, made one of the signatures.
 
-    def key_of(self, data: bytes, signature: bytes) -> bytes | None:
-        """The trusted public key (PEM) that signed these bytes; None: nobody who is trusted."""
-        for key in self._public_keys():
-            try:
-                key.verify(signature, data)
-            except InvalidSignature:
-                continue
-            return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        return None
+        Args:
+            also: a public key (PEM) that is trusted for this once.
+        """
+        keys = [*self._public_keys(), *_public_key(also)]
+        return any(_is_right(key, each, data) for key in keys for each in apart(signatures))
+
+    def public(self) -> bytes:
+        """This home's public key (PEM), made if it was not there.
+
+        Raises:
+            ReleaseInvalid: the key's file is no key.
+        """
+        return (
+            self._key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
 
     def _key(self) -> Ed25519PrivateKey:
         path = self._home / KEY_FILE
@@ -73,13 +93,26 @@ class Signer:
         paths = [self._home / PUBLIC_FILE, *sorted((self._home / TRUSTED).glob("*.pub"))]
         keys: list[Ed25519PublicKey] = []
         for path in paths:
-            try:
-                key = load_pem_public_key(path.read_bytes())
-            except (OSError, ValueError):
-                continue  # not there, or no key: nothing that could be trusted
-            if isinstance(key, Ed25519PublicKey):
-                keys.append(key)
+            with contextlib.suppress(OSError):  # not there: nothing that could be trusted
+                keys += _public_key(path.read_bytes())
         return keys
+
+
+def _public_key(pem: bytes) -> list[Ed25519PublicKey]:
+    """The key, or nothing where there is none that could be trusted."""
+    try:
+        key = load_pem_public_key(pem)
+    except ValueError:
+        return []
+    return [key] if isinstance(key, Ed25519PublicKey) else []
+
+
+def _is_right(key: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:
+    try:
+        key.verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _make(path: Path) -> None:

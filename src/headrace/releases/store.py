@@ -5,15 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy import RowMapping, func, insert, select, update
 
 from headrace.ids import new_id
+from headrace.releases.adapter import check_adapters
 from headrace.releases.attestation import Attestation, Envelope, signed_bytes
 from headrace.releases.blob import BlobStore
 from headrace.releases.errors import ReleaseInvalid, UnknownRelease
 from headrace.releases.manifest import FileEntry, Manifest
 from headrace.releases.shared import SharedBlobStore
-from headrace.releases.signer import Signer
+from headrace.releases.signer import Signer, joined
 from headrace.storage.database import Database
 from headrace.storage.tables import attestations, channel_moves, releases
 
@@ -31,6 +32,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """From 1, in the order of their coming here."""
     manifest: Manifest
     signature: bytes
+    """Of everybody who signed it, one after another: one that is trusted is enough."""
     note: str
     created_at: float
 
@@ -64,6 +66,7 @@ class ReleaseStore:
         blobs = self.folder / "blobs"
         shared = database.is_postgres
         self.blobs = SharedBlobStore(blobs, database) if shared else BlobStore(blobs)
+        self.home = home
         self.signer = Signer(home)
 
     def add(
@@ -80,12 +83,22 @@ class ReleaseStore:
         return self.keep(manifest, self.signer.sign(manifest.encoded()), note=note)
 
     def keep(self, manifest: Manifest, signature: bytes, *, note: str = "") -> tuple[Release, bool]:
-        """Keep a manifest whose blobs are here, under a signature that it came with."""
+        """Keep a manifest whose blobs are here, under a signature that it came with.
+
+        What is known already keeps its signatures and gets this one too: a stranger who was first
+        must not stand in the way of one who is trusted.
+        """
         digest = manifest.digest
         with self._database.write() as connection:
-            known = connection.execute(select(releases).where(releases.c.digest == digest))
-            if (row := known.mappings().first()) is not None:
-                return _release(row), False
+            mine = releases.c.digest == digest
+            known = connection.execute(select(releases).where(mine)).mappings().first()
+            if known is not None:
+                release = _release(known)
+                signatures = joined(release.signature, signature)
+                if signatures != release.signature:
+                    changed = update(releases).where(mine).values(signature=signatures)
+                    connection.execute(changed)
+                return msgspec.structs.replace(release, signature=signatures), False
             number = (connection.execute(select(func.max(releases.c.number))).scalar() or 0) + 1
             connection.execute(
                 insert(releases),
@@ -94,7 +107,7 @@ class ReleaseStore:
                     "number": number,
                     "behaviour": manifest.behaviour,
                     "manifest": manifest.encoded(),
-                    "signature": signature,
+                    "signature": joined(signature),
                     "note": note,
                     "created_at": self._clock(),
                 },
@@ -137,7 +150,7 @@ class ReleaseStore:
         """Look at everything that serving it needs.
 
         Raises:
-            ReleaseInvalid: a blob is gone or altered, or no trusted key signed it.
+            ReleaseInvalid: a blob or an adapter is gone or altered, or no trusted key signed it.
         """
         encoded = release.manifest.encoded()
         if release.manifest.digest != release.digest:
@@ -149,6 +162,17 @@ class ReleaseStore:
             )
         for entry in release.manifest.files:
             self.blobs.get(entry.sha256)
+        check_adapters(release.manifest.adapters or (), self.home)
+
+    def countersigned(self, release: Release) -> Release:
+        """The release, signed by this home's key too.
+
+        Raises:
+            ReleaseInvalid: as `verify`: what nobody who is trusted has signed is not vouched for.
+        """
+        self.verify(release)
+        signature = self.signer.sign(release.manifest.encoded())
+        return self.keep(release.manifest, signature)[0]
 
     def unpacked(self, release: Release, root: Path) -> Path:
         """The folder with the release's files, made if it was not there.

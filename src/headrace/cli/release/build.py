@@ -14,7 +14,9 @@ from headrace.cli.progress import FetchProgress
 from headrace.cli.release.place import described, new_store
 from headrace.cli.terminal import print_json
 from headrace.errors import ConfigError
+from headrace.releases.adapter import adapters_of
 from headrace.releases.build import collect, manifest_of
+from headrace.releases.manifest import AdapterEntry
 from headrace.releases.store import Release, ReleaseStore
 from headrace.server.state import DATABASE_FILE
 
@@ -32,6 +34,7 @@ class _Compiled:
     behaviour: str
     models: dict[str, object]
     knowledge: str | None
+    adapters: list[AdapterEntry]
 
 
 @click.command(cls=Command)
@@ -75,6 +78,7 @@ def built(place: Place, releases: ReleaseStore, note: str) -> tuple[Release, boo
         behaviour=compiled.behaviour,
         models=compiled.models,
         knowledge=compiled.knowledge,
+        adapters=compiled.adapters,
     )
     return releases.add(manifest, files, note=note)
 
@@ -109,4 +113,5 @@ async def _compile(place: Place, progress: FetchProgress) -> _Compiled:
                 behaviour=service.release,
                 models=service.models.digests(),
                 knowledge=None if service.knowledge is None else service.knowledge.version,
+                adapters=adapters_of(service.config.models.values(), place.home),
             )

@@ -49,7 +49,8 @@ def bundle(name: str, folder: Path, no_packages: bool) -> None:
 def unpack(folder: Path, trust: bool) -> None:
     """Take everything out of the bundle in FOLDER, and serve its release from here on.
 
-    `FOLDER/start` does this by itself.
+    Nothing of it is put anywhere before a trusted signature holds and every file is the one that
+    was signed. `FOLDER/start` does this by itself, with --trust.
     """
     here = Place.here().made()
     with new_store() as (_, releases):

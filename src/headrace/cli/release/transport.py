@@ -18,7 +18,8 @@ __all__ = ["export", "import_release"]
 def export(name: str, folder: Path) -> None:
     """Write RELEASE into FOLDER as an OCI image layout, which registries and their tools carry.
 
-    Weights stay out: they are fetched by their reference and checksum where it is served.
+    Adapters of the registry go along. Weights stay out: they are fetched by their reference and
+    checksum where it is served.
     """
     with store() as (_, releases):
         found = releases.get(name)
@@ -45,8 +46,9 @@ def import_release(folder: Path, note: str, as_json: bool) -> None:
     known = "" if is_new else " (known already)"
     click.echo(f"{found.name}{known}: {len(found.manifest.files)} files, {found.digest}")
     if not trusted:
+        again = " and import it again, for its adapters," if found.manifest.adapters else ""
         click.echo(
             "nobody who is trusted here has signed it: put the builder's release.pub into "
-            ".headrace/trusted-releases/ before you deploy it",
+            f".headrace/trusted-releases/{again} before you deploy it",
             err=True,
         )

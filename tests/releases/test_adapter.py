@@ -1,0 +1,93 @@
+"""Adapters of the registry: part of a release, and carried with it; altered or strange ones are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from headrace.config.load import load_service
+from headrace.models.adapter import AdapterStore
+from headrace.releases.adapter import adapters_of
+from headrace.releases.build import collect
+from headrace.releases.errors import ReleaseInvalid
+from headrace.releases.layout import export, read_layout
+from headrace.releases.manifest import AdapterEntry
+from headrace.releases.store import Release, ReleaseStore
+from tests.releases.conftest import adapter_in, manifest
+
+
+@pytest.fixture
+def release(store: ReleaseStore, root: Path, tmp_path: Path) -> Release:
+    """One whose second model is its first with an adapter."""
+    digest = adapter_in(store.home, tmp_path)
+    (root / "headrace.yaml").write_text(
+        "models:\n  small:\n    deployments: [{backend: embedded, weights: 'file:x.gguf'}]\n"
+        f"  tuned: {{base: small, adapter: 'registry:{digest[:20]}'}}\n"
+        "pipeline: [generate]\n"
+    )
+    models = load_service(root, {}).models.values()
+    made, files = manifest(root, adapters=adapters_of(models, store.home))
+    return store.add(made, files)[0]
+
+
+def entry_of(release: Release) -> AdapterEntry:
+    assert release.manifest.adapters
+    (entry,) = release.manifest.adapters
+    return entry
+
+
+def trust(store: ReleaseStore, of: ReleaseStore) -> None:
+    folder = store.home / "trusted-releases"
+    folder.mkdir()
+    (folder / "builder.pub").write_bytes(of.signer.public())
+
+
+def test_a_release_names_the_files_of_its_adapters_and_no_date(release: Release) -> None:
+    entry = entry_of(release)
+    assert [each.path for each in entry.files] == ["adapter.gguf", "adapter_config.json"]
+    assert (entry.name, entry.base) == ("mill-7", "file:x.gguf")
+
+
+def test_a_release_without_adapters_has_the_digest_that_it_always_had(root: Path) -> None:
+    made, _ = manifest(root)
+    assert b"adapters" not in made.encoded()
+    assert collect(root)[0]
+
+
+def test_adapters_travel_with_a_release_that_is_trusted(
+    store: ReleaseStore, elsewhere: ReleaseStore, release: Release, tmp_path: Path
+) -> None:
+    folder = tmp_path / "layout"
+    export(release, store, folder)
+    read_layout(folder, elsewhere)
+    assert AdapterStore(elsewhere.home).list() == []  # of a stranger, nothing is put in place
+    trust(elsewhere, store)
+    with pytest.raises(ReleaseInvalid, match=r"the adapter sha256:abab.* is not here"):
+        elsewhere.verify(release)
+    for _ in range(2):  # safe to repeat
+        taken, _ = read_layout(folder, elsewhere)
+    elsewhere.verify(taken)
+    (kept,) = AdapterStore(elsewhere.home).list()
+    assert kept.gguf is not None
+    assert kept.gguf.read_bytes() == b"GGUF, an adapter"
+    # What is built there is the same release.
+    entry = entry_of(release)
+    models = load_service(elsewhere.unpacked(taken, tmp_path), {}).models.values()
+    assert adapters_of(models, elsewhere.home) == [entry]
+
+
+def test_an_altered_adapter_is_refused_where_it_is_and_where_it_comes(
+    store: ReleaseStore, elsewhere: ReleaseStore, release: Release, tmp_path: Path
+) -> None:
+    folder = tmp_path / "layout"
+    export(release, store, folder)
+    trust(elsewhere, store)
+    entry = entry_of(release)
+    (folder / "blobs" / "sha256" / entry.files[0].sha256).write_bytes(b"GGUF, another")
+    with pytest.raises(ReleaseInvalid, match="altered"):
+        read_layout(folder, elsewhere)
+    assert AdapterStore(elsewhere.home).list() == []
+    here = AdapterStore(store.home).get(entry.digest).gguf
+    assert here is not None
+    here.write_bytes(b"GGUF, another")
+    with pytest.raises(ReleaseInvalid, match="is not the adapter's file"):
+        store.verify(release)
