@@ -122,6 +122,21 @@ def test_cancelling_ends_a_long_command_with_all_that_it_started(running: Bench)
         running.store.ask_cancel(run.id)
 
 
+def test_a_run_that_is_cancelled_in_the_pause_before_a_retry_begins_no_step(
+    running: Bench,
+) -> None:
+    running.write(
+        "steps:\n  a: {operation: tally, retries: 1, retry_wait_s: 600, "
+        "parameters: {fail_until: 9}}\n"
+    )
+    run = running.create()
+    wait_for(lambda: "tried again" in getattr(running.store.steps(run.id).get("a"), "note", ""))
+    running.store.ask_cancel(run.id)
+    found, steps = running.ended(run)
+    assert (found.status, steps["a"].status, steps["a"].attempt) == ("cancelled", "cancelled", 1)
+    assert running.began == ["a"]
+
+
 def test_a_step_past_its_time_is_ended(running: Bench) -> None:
     run, steps = running.run(
         "steps: {a: {operation: run, timeout_s: 0.5, parameters: {command: [sleep, '600']}}}"

@@ -146,6 +146,8 @@ class StepRunner:
         name = step.file.operation
         key = ""
         try:
+            # Perhaps in the pause since the last attempt: nothing begins any more.
+            self._check_going_on(step)
             operation = operation_type(name)()
             given = self._given(step)
             settings = self._settings(step, operation, given)
@@ -328,8 +330,12 @@ class StepRunner:
                 )
             if attempt is not None:
                 return attempt
-            if self._stopping.wait(ROOM_EVERY_S):
-                raise StepStopped(f"{step.id}: the run was cancelled")
+            self._stopping.wait(ROOM_EVERY_S)
+            self._check_going_on(step)
+
+    def _check_going_on(self, step: PlannedStep) -> None:
+        if self._stopping.is_set():
+            raise StepStopped(f"{step.id}: the run was cancelled")
 
     def _attempt(
         self,
