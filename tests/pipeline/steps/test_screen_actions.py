@@ -57,11 +57,11 @@ def test_a_confirmation_ends_and_is_shared_by_workers(tmp_path: Path) -> None:
     one.open(tmp_path)
     other.open(tmp_path)
     digest = digest_of(["a"])
-    token = one.issue(digest, ["email"])
-    assert other.kinds(token, digest) == {"email"}
-    assert other.kinds(token, digest_of(["b"])) == frozenset()
+    token = one.issue(digest, [("input", "email")])
+    assert other.asked(token, digest) == {("input", "email")}
+    assert other.asked(token, digest_of(["b"])) == frozenset()
     now += LIFETIME_S + 1
-    assert other.kinds(token, digest) == frozenset()
+    assert other.asked(token, digest) == frozenset()
     assert (tmp_path / "confirm.key").stat().st_mode & 0o777 == 0o600
 
 
@@ -76,6 +76,27 @@ async def test_an_answer_is_kept_back_until_it_is_confirmed(tmp_path: Path) -> N
     assert isinstance(asked, ConfirmationRequired)
     assert service.trace.output == "[]"
     assert await service.say("What is it?", confirm=asked.confirmation) == "It is Bluebird."
+
+
+async def test_whoever_confirms_the_prompt_has_not_confirmed_the_answer(tmp_path: Path) -> None:
+    policy = policy_of(
+        tmp_path,
+        "input: {term.codename: ask, term.place: ask}\noutput: {term.codename: ask}\n"
+        "terms: {codename: [Bluebird], place: [Oslo]}",
+    )
+    service = Service(policy, lambda _: ["Bluebird is late."])
+    text = "Is Bluebird late?"
+    of_prompt = await service.refused(text)
+    assert isinstance(of_prompt, ConfirmationRequired)
+    of_answer = await service.refused(text, confirm=of_prompt.confirmation)
+    assert isinstance(of_answer, ConfirmationRequired)
+    assert len(service.backend.asked) == 1
+    # The second token is for both; none of them is for a kind that was not asked about.
+    assert await service.say(text, confirm=of_answer.confirmation) == "Bluebird is late."
+    held = await service.refused("What is it?")
+    assert isinstance(held, ConfirmationRequired)
+    assert "term.place" not in held.message
+    assert await service.say("What is it?", confirm=held.confirmation) == "Bluebird is late."
 
 
 ESCALATING = """

@@ -1,7 +1,8 @@
 """Confirmations: a signed token that says who may send which text although these kinds are in it.
 
 A token is good for one key, one subject, one policy and the very texts that it was made for, and for
-ten minutes. It holds kinds and digests, never a text. Within its time it may be used again.
+ten minutes. It holds kinds, each with the side on which it was asked about, and digests, never a text:
+who confirms what they send has not confirmed what they will read. Within its time it may be used again.
 """
 
 import base64
@@ -14,10 +15,16 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from time import time
+from typing import TypeAlias
 
 import msgspec
 
-__all__ = ["CONFIRM_FILE", "LIFETIME_S", "Confirmations", "digest_of"]
+from headrace.screening.finding import Side
+
+__all__ = ["CONFIRM_FILE", "LIFETIME_S", "Asked", "Confirmations", "digest_of"]
+
+Asked: TypeAlias = tuple[Side, str]
+"""What is confirmed: a kind, on one side of the model."""
 
 CONFIRM_FILE = "confirm.key"
 LIFETIME_S = 600
@@ -27,7 +34,7 @@ _SECRET_BYTES = 32
 class _Claim(msgspec.Struct, frozen=True, array_like=True):
     until: int
     digest: str
-    kinds: list[str]
+    asked: list[Asked]
 
 
 class Confirmations:
@@ -48,23 +55,25 @@ class Confirmations:
                     os.link(made.name, path)
         self._secret = path.read_bytes()
 
-    def issue(self, digest: str, kinds: Collection[str]) -> str:
-        """A token for these kinds in the texts of that digest."""
-        claim = _Claim(int(self._clock()) + LIFETIME_S, digest, sorted(kinds))
+    def issue(self, digest: str, asked: Collection[Asked]) -> str:
+        """A token for these kinds, each on its side, of turns with the texts of that digest."""
+        claim = _Claim(int(self._clock()) + LIFETIME_S, digest, sorted(asked))
         body = base64.urlsafe_b64encode(msgspec.json.encode(claim)).rstrip(b"=").decode()
         return f"{body}.{self._sign(body)}"
 
-    def kinds(self, token: str, digest: str) -> frozenset[str]:
+    def asked(self, token: str, digest: str) -> frozenset[Asked]:
         """What a token confirms; nothing when it is forged, too old, or for other texts."""
         body, _, signature = token.partition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
             return frozenset()
-        claim = msgspec.json.decode(
-            base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=_Claim
-        )
+        data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+        try:
+            claim = msgspec.json.decode(data, type=_Claim)
+        except msgspec.ValidationError:  # of an earlier version, which did not say the side
+            return frozenset()
         if claim.until < self._clock() or not hmac.compare_digest(claim.digest, digest):
             return frozenset()
-        return frozenset(claim.kinds)
+        return frozenset(claim.asked)
 
     def _sign(self, body: str) -> str:
         return hmac.new(self._secret, body.encode(), "sha256").hexdigest()[:32]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from headrace.errors import PolicyBlocked
-from headrace.pipeline.steps.screen.confirm import Confirmations, digest_of
+from headrace.pipeline.steps.screen.confirm import Asked, Confirmations, digest_of
 from headrace.pipeline.steps.screen.errors import ConfirmationRequired
 from headrace.pipeline.steps.screen.message import texts_of
 from headrace.pipeline.turn import Turn
@@ -98,20 +98,23 @@ def refusal(
     words = policy.message(language_of(turn), first.kind, first.action)
     if first.action != "ask":
         return PolicyBlocked(words, hint=_HINT)
-    kinds = {each.kind for each in stopping} | confirmed_kinds(turn, policy, confirmations)
-    token = confirmations.issue(_digest(turn, policy), kinds)
+    wanted: set[Asked] = {(each.side, each.kind) for each in stopping}
+    wanted |= _confirmed(turn, policy, confirmations)
+    token = confirmations.issue(_digest(turn, policy), wanted)
     asked = ConfirmationRequired(
-        words.replace("{kinds}", ", ".join(sorted(kinds))),
+        words.replace("{kinds}", ", ".join(sorted({kind for _, kind in wanted}))),
         hint=f"to confirm, send the same request again with the header `x-headrace-confirm: {token}`",
     )
     asked.confirmation = token
     return asked
 
 
-def confirmed_kinds(turn: Turn, policy: Policy, confirmations: Confirmations) -> frozenset[str]:
-    """What the user has confirmed for these very messages."""
-    token = turn.metadata.get(CONFIRM, "")
-    return confirmations.kinds(token, _digest(turn, policy)) if token else frozenset()
+def confirmed_kinds(
+    turn: Turn, policy: Policy, side: Side, confirmations: Confirmations
+) -> frozenset[str]:
+    """What the user has confirmed on a side, for these very messages."""
+    asked = _confirmed(turn, policy, confirmations)
+    return frozenset(kind for where, kind in asked if where == side)
 
 
 def disclaimers_of(turn: Turn) -> dict[str, None]:
@@ -119,6 +122,11 @@ def disclaimers_of(turn: Turn) -> dict[str, None]:
     kept = turn.state.setdefault(_DISCLAIMERS, {})
     assert isinstance(kept, dict)
     return kept
+
+
+def _confirmed(turn: Turn, policy: Policy, confirmations: Confirmations) -> frozenset[Asked]:
+    token = turn.metadata.get(CONFIRM, "")
+    return confirmations.asked(token, _digest(turn, policy)) if token else frozenset()
 
 
 def _digest(turn: Turn, policy: Policy) -> str:

@@ -112,7 +112,7 @@ class PromptScreen:
             found = self.policy.input
             if self.policy.is_conditional:
                 found = self.policy.side("input", whom_of(self.turn, role))
-            confirmed = confirmed_kinds(self.turn, self.policy, self.kit.confirmations)
+            confirmed = confirmed_kinds(self.turn, self.policy, "input", self.kit.confirmations)
             if confirmed:
                 found = found.with_confirmed(confirmed)
             self._rules[role] = found

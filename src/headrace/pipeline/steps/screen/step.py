@@ -279,7 +279,7 @@ class ScreenStep(Step[ScreenSettings]):
         if self._policy.is_conditional:
             rules = self._policy.side("output", whom_of(turn))
         if rules.holding:
-            confirmed = confirmed_kinds(turn, self._policy, self._kit.confirmations)
+            confirmed = confirmed_kinds(turn, self._policy, "output", self._kit.confirmations)
             return rules.with_confirmed(confirmed) if confirmed else rules
         return rules
 
