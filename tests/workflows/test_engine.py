@@ -137,6 +137,33 @@ def test_a_run_that_is_cancelled_in_the_pause_before_a_retry_begins_no_step(
     assert running.began == ["a"]
 
 
+def test_a_value_that_a_shell_is_given_by_the_environment_is_never_run(running: Bench) -> None:
+    evil = "'; touch broken; echo $(touch broken) `touch broken` \" 你好"
+    _, steps = running.run(
+        """\
+variables: {said: }
+steps:
+  one: {operation: tally, matrix: {n: [1, 2]}, parameters: {numbers: ["{{ matrix.n }}"]}}
+  a:
+    operation: run
+    parameters:
+      shell: true
+      command: printf '%s|' "$SAID" "$NUMBERS" "$N" "$YES" "[$NOTHING]" > "$FILE"
+      environment:
+        SAID: "{{ vars.said }}"
+        NUMBERS: "{{ steps.one.n }}"
+        N: "{{ sum(steps.one.n) }}"
+        YES: "{{ 2 > 1 }}"
+        NOTHING: "{{ null }}"
+        FILE: "{{ outputs.text }}"
+    outputs: {text: said.txt}
+""",
+        said=evil,
+    )
+    assert running.text(steps["a"]) == f"{evil}|[2,3]|5|true|[]|"
+    assert not (running.root / "broken").exists()
+
+
 def test_a_step_past_its_time_is_ended(running: Bench) -> None:
     run, steps = running.run(
         "steps: {a: {operation: run, timeout_s: 0.5, parameters: {command: [sleep, '600']}}}"

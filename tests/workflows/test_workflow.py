@@ -73,6 +73,16 @@ def parse(text: str) -> Workflow:
             "w.yaml:2: schedule[0]: the variable 'must' has no default",
             "variables",
         ),
+        (
+            "variables: {word: x}\nsteps:\n  a:\n    operation: run\n    parameters:\n      shell: true\n      command: grep '{{ vars.word }}' data",
+            "w.yaml:7: steps.a.parameters.command: with `shell: true` the shell would run what {{ vars.word }}",
+            "environment: {VARS_WORD: '{{ vars.word }}'}",
+        ),
+        (
+            "variables: {is_shell: true}\nsteps:\n  a:\n    operation: run\n    parameters:\n      {command: 'echo {{ run.who }}', shell: '{{ vars.is_shell }}'}",
+            "w.yaml:6: steps.a.parameters.command: with `shell: true` the shell would run",
+            '"$RUN_WHO"',
+        ),
         (f"steps: {{a: {{{STEP}, retries: -1}}}}", "w.yaml:1: steps.a.retries: expected a whole number", ""),
     ],
 )  # fmt: skip

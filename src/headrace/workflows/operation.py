@@ -5,12 +5,12 @@ repeat: it writes into `context.folder`, which is published only when it returns
 elsewhere, `context.key` is the same each time it is begun again and of no other step.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Context",
+    "Mistake",
     "Operation",
     "Settings",
     "operation_names",
@@ -83,6 +84,15 @@ class Context:
             raise StepStopped(f"{self.step}: the run was cancelled")
 
 
+class Mistake(NamedTuple):
+    """Something wrong in a workflow's file."""
+
+    at: tuple[str | int, ...]
+    """Where, below `parameters`."""
+    message: str
+    hint: str
+
+
 class Operation(Protocol):
     """What a step does. Subclass it, give `Settings` and `run`, and name it as an entry point.
 
@@ -102,6 +112,11 @@ class Operation(Protocol):
     """Whether it takes long: it gets a process of its own, which cancelling ends at once."""
     is_waiting: ClassVar[bool] = False
     """Whether it only waits for something outside: it holds none of the machine's resources."""
+
+    @classmethod
+    def mistakes(cls, parameters: Mapping[str, object]) -> Iterator[Mistake]:
+        """What is wrong with parameters as they stand in the file, beyond their names and types."""
+        return iter(())
 
     def outside(self, settings: msgspec.Struct, context: Context) -> str:
         """What else than settings and inputs the result depends on, as a text that changes with it.

@@ -1,7 +1,7 @@
 """JSON Schema of `workflows/*.yaml`: each step's parameters by its operation.
 
-What it cannot say: that a step, variable or result of a name exists, and that nothing waits for
-itself. `headrace workflow validate` says both.
+What it cannot say: that a step, variable or result of a name exists, that nothing waits for itself,
+and what an operation finds wrong beyond names and types. `headrace workflow validate` says it all.
 """
 
 from collections.abc import Iterator

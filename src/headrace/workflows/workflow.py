@@ -202,6 +202,8 @@ def _check_step(node: Node, name: str, step: StepFile, file: WorkflowFile) -> No
         )
     operation = operation_type(step.operation)
     _check_parameters(node, at, step, operation)
+    for mistake in operation.mistakes(step.parameters):
+        raise node.error(mistake.message, *at, "parameters", *mistake.at, hint=mistake.hint)
     for need in step.needs:
         if need not in file.steps:
             raise node.error(
