@@ -6,9 +6,10 @@ import pytest
 
 from headrace.errors import PolicyBlocked
 from headrace.screening.answer import AnswerScreen
+from headrace.screening.content.floor import FLOOR_DETECTOR
 from headrace.screening.finding import Action, Finding, Span
 from headrace.screening.masking import MaskTable
-from headrace.screening.match import RAISED
+from headrace.screening.match import RAISED, fault
 from headrace.screening.prompt import screen_prompt
 from headrace.screening.rule import FailMode, Rule, SideRules, sided
 
@@ -98,3 +99,9 @@ def test_a_prompt_that_could_not_be_looked_at_says_so(mode: FailMode, action: st
     screen_prompt("Oh! kim@example.org", rules, MaskTable(), findings)
     assert [(each.kind, each.action) for each in findings] == [(RAISED, action)]
     assert "kim@" not in repr(findings)
+
+
+def test_the_floor_fails_closed_whatever_the_policy_says() -> None:
+    rules = rules_of(Failing(), "mask", "open", side="input")
+    assert fault(rules, "failing", 0, 1, "RuntimeError").action == "flag"
+    assert fault(rules, FLOOR_DETECTOR, 0, 1, "RuntimeError").action == "block"

@@ -4,7 +4,7 @@ What changes or stops a text and overlaps becomes one: hiding only the longest w
 the others out. What is only noted hides nothing, so it stands beside whatever else was found.
 
 A detector that raises makes a match of its own, `fault.raised`, over all that it should have looked
-at: where the policy fails closed, it blocks.
+at: where the policy fails closed, it blocks. That of the floor always does.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from operator import attrgetter
 
 import msgspec
 
+from headrace.screening.content.floor import FLOOR_DETECTOR
 from headrace.screening.content.kind import FLOOR_KIND
 from headrace.screening.finding import STRENGTH, Action, Detector, Finding, Side
 from headrace.screening.rule import Rule, SideRules
@@ -123,6 +124,7 @@ def fault(
     """What stands for a look that a detector could not take. Never says what the text was."""
     note = error if isinstance(error, str) else type(error).__name__
     closed = (mode or rules.on_error) == "closed" and not rules.observes
+    closed = closed or detector == FLOOR_DETECTOR
     action: Action = "block" if closed else "flag"
     return Match(start, end, kind, detector, action, 1.0, closed, note=note)
 

@@ -23,7 +23,7 @@ from headrace.screening.assembly import (
     detectors_of,
     rules_of,
 )
-from headrace.screening.content.floor import with_floor
+from headrace.screening.content.floor import FLOOR_DETECTOR, with_floor
 from headrace.screening.content.kind import FLOOR_KIND
 from headrace.screening.contradiction import check_policy
 from headrace.screening.finding import Action, Detector, Side
@@ -64,6 +64,8 @@ class Policy:
     input: SideRules = field(init=False)
     """For a user of whom nothing more is known."""
     output: SideRules = field(init=False)
+    floor: SideRules = field(init=False)
+    """For messages that it does not screen: what no policy can switch off."""
     _by_whom: dict[tuple[Side, Whom], SideRules] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -71,6 +73,8 @@ class Policy:
     def __post_init__(self) -> None:
         object.__setattr__(self, "input", self._sided("input", Whom()))
         object.__setattr__(self, "output", self._sided("output", Whom()))
+        floor = [each for each in self.quick if each.name == FLOOR_DETECTOR]
+        object.__setattr__(self, "floor", sided("input", floor, with_floor({}), {}))
 
     @property
     def description(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headrace.screening.content.kind import FLOOR_KIND as KIND
+from headrace.screening.content.prohibition import is_prohibited
 from headrace.screening.detectors.term import fold
 from headrace.screening.finding import Span
 
@@ -60,7 +61,8 @@ _LONGEST = 40
 _CLOSE = 10
 """Characters between the two, up to which a mild word counts like a strong one."""
 _BELOW = 0.55
-"""Score of sentences about protection, law, education and medicine: below the floor."""
+"""Score of sentences about protection, law, education and medicine, and of orders not to: below the
+floor."""
 _MILD = 0.6
 """Score of words that are sexual only now and then ("naked"), and not right beside the other."""
 _TAIL = re.compile(r"(?:[a-z0-9'/]{1,24}[ \-]){0,2}[a-z0-9'/]{0,24}\Z|[\u3400-\u9fff0-9]{1,4}\Z")
@@ -71,6 +73,8 @@ _TAIL = re.compile(r"(?:[a-z0-9'/]{1,24}[ \-]){0,2}[a-z0-9'/]{0,24}\Z|[\u3400-\u
 class _Second:
     """The second word of a pair, and the sentence around it."""
 
+    first: int
+    """Where the first word begins."""
     begin: int
     end: int
     sentence: int
@@ -105,8 +109,10 @@ class SexualMinorsDetector:
             if base + each.begin < start:
                 continue
             upto = min(each.ended if each.ended >= 0 else len(folded), each.end + _APART)
-            protects = _PROTECTS.search(folded, each.sentence, upto)
-            yield Span(KIND, base + each.begin, base + each.end, _BELOW if protects else each.score)
+            is_below = _PROTECTS.search(folded, each.sentence, upto) or is_prohibited(
+                folded[each.sentence : each.first], folded[each.end : upto]
+            )
+            yield Span(KIND, base + each.begin, base + each.end, _BELOW if is_below else each.score)
 
     def scores(self, text: str) -> dict[str, float]:
         """The highest score anywhere in a text."""
@@ -170,6 +176,6 @@ def _seconds(folded: str) -> list[_Second]:
             near = begin - other_end <= _CLOSE
             score = 0.95 if is_strong or other_strong else 0.8 if near else _MILD
             ended = ends[at] if at < len(ends) else -1
-            found.append(_Second(begin, end, sentence, ended, score))
+            found.append(_Second(other, begin, end, sentence, ended, score))
         last[is_sexual] = (begin, end, is_strong)
     return found

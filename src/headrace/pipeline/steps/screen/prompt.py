@@ -60,9 +60,12 @@ class PromptScreen:
         pace = Pace()
         messages = list(turn.messages)
         for index, message in enumerate(messages):
+            await pace.rest()
             if message.role in self.policy.roles:
-                await pace.rest()
                 messages[index] = self.message(message, index)
+            else:
+                floor = self.policy.floor
+                screened(message, floor, turn.masks, self.found, index=index, seen=self.seen)
         turn.messages = messages
         if turn.params.stop:
             # What the model writes has placeholders, so that is what it must stop at.
