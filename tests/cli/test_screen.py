@@ -84,6 +84,6 @@ def test_turns_that_were_are_held_against_a_policy(
 def test_an_empty_queue_says_so(call: Call, store_trace: StoreTrace) -> None:
     store_trace()
     assert "nothing waits" in call("screen", "review", "list").err
-    assert "every decision is as it was written" in call("screen", "review", "verify").out
+    assert "decisions: 0, all as they were written" in call("screen", "review", "verify").out
     missing = call("screen", "review", "show", "01a2")
     assert (missing.status, "no entry has the id" in missing.err) == (1, True)

@@ -1,21 +1,23 @@
 """The review queue: kept like traces, decided with a reason, and no decision is lost or changed."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, select, update
 
 from headrace.errors import InvalidRequest, NotFound
 from headrace.privacy.vault import Vault
-from headrace.screening.review import ReviewStore, review_handlers
+from headrace.screening.review import ReviewStore, _digest, _said, review_handlers
 from headrace.storage.database import Database
-from headrace.storage.tables import review_decisions
+from headrace.storage.tables import meta, review_decisions
 from headrace.telemetry.escalation import REVIEW, Escalation
 from headrace.telemetry.metrics import Metrics
 from headrace.telemetry.recorder import TraceRecorder
 from headrace.telemetry.trace import Trace
 
+SEAL = "review_decisions_seal"
 TEXT = "I will file a lawsuit about the wheel"
 
 
@@ -99,7 +101,7 @@ def test_the_last_decision_counts_and_every_one_stays(
     ]
     assert store.list() == []
     assert [each.id for each in store.list(decided=True)] == [entry.id]
-    assert store.verify() is None
+    assert store.verify().wrong is None
 
 
 @pytest.mark.parametrize(
@@ -120,20 +122,80 @@ def test_a_decision_needs_a_reason(
         store.decide("nothing", "allow", "x", who="ann")
 
 
+def decided(database: Database, vault: Vault, store: ReviewStore, times: int = 3) -> str:
+    escalate(database, vault)
+    (entry,) = store.list()
+    for _ in range(times):
+        store.decide(entry.id, "allow", "Yes.", who="ann")
+    return entry.id
+
+
 def test_a_decision_that_was_changed_or_taken_out_is_noticed(
     database: Database, vault: Vault, store: ReviewStore
 ) -> None:
-    escalate(database, vault)
-    (entry,) = store.list()
-    for _ in range(3):
-        store.decide(entry.id, "allow", "Yes.", who="ann")
+    decided(database, vault, store)
+    assert (store.verify().rows, store.verify().wrong) == (3, None)
     with database.write() as connection:
         changed = update(review_decisions).where(review_decisions.c.number == 2)
         connection.execute(changed.values(who="eve"))
-    assert store.verify() == 2
+    assert store.verify().wrong == 2
     with database.write() as connection:
         connection.execute(delete(review_decisions).where(review_decisions.c.number == 2))
-    assert store.verify() == 2
+    assert store.verify().wrong == 2
+
+
+@pytest.mark.parametrize("seal", ["left", "gone", "of fewer"])
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_decisions_that_were_cut_off_are_missed_also_after_the_next_one(
+    database: Database, vault: Vault, store: ReviewStore, seal: str, left: int
+) -> None:
+    entry = decided(database, vault, store)
+    with database.write() as connection:
+        cut = delete(review_decisions).where(review_decisions.c.number > left)
+        connection.execute(cut)
+        if seal != "left":
+            connection.execute(delete(meta).where(meta.c.name == SEAL))
+        if seal == "of fewer":
+            forged = {"rows": left, "head": store.verify().head, "code": "00" * 32}
+            row = {"name": SEAL, "value": json.dumps(forged)}
+            connection.execute(insert(meta), row)
+    assert store.verify().wrong == left + 1
+    store.decide(entry, "refuse", "No.", who="eve")
+    assert store.verify().wrong == left + 1
+
+
+def test_who_has_no_key_cannot_write_a_decision(
+    database: Database, vault: Vault, store: ReviewStore
+) -> None:
+    decided(database, vault, store, times=2)
+    query = select(review_decisions).order_by(review_decisions.c.number)
+    with database.read() as connection:
+        first, second = connection.execute(query).mappings().all()
+    # What the chain was before there was a key, which anybody can compute.
+    forged = {**second, "who": "eve"}
+    forged["digest"] = _digest(first["digest"], _said(forged))
+    with database.write() as connection:
+        changed = update(review_decisions).where(review_decisions.c.number == 2)
+        connection.execute(changed.values(forged))
+    assert store.verify().wrong == 2
+
+
+def test_decisions_from_before_the_key_are_counted_apart(
+    database: Database, vault: Vault, store: ReviewStore
+) -> None:
+    entry = decided(database, vault, store, times=2)
+    before = ""
+    with database.write() as connection:
+        connection.execute(delete(meta).where(meta.c.name == SEAL))
+        query = select(review_decisions).order_by(review_decisions.c.number)
+        for row in connection.execute(query).mappings().all():
+            before = _digest(before, _said(row))
+            this = update(review_decisions).where(review_decisions.c.number == row["number"])
+            connection.execute(this.values(digest=before))
+    assert (store.verify().wrong, store.verify().unkeyed) == (None, 2)
+    store.decide(entry, "allow", "Yes.", who="ann")
+    checked = store.verify()
+    assert (checked.rows, checked.wrong, checked.unkeyed) == (3, None, 2)
 
 
 def test_who_is_erased_leaves_nothing_to_read(
@@ -145,7 +207,7 @@ def test_who_is_erased_leaves_nothing_to_read(
     vault.destroy("ann")
     found = store.get(entry.id)
     assert found.text == found.decisions[0].reason == ""
-    assert store.verify() is None
+    assert store.verify().wrong is None
     assert store.decide(entry.id, "allow", "Gone anyway.", who="bob").decision == "allow"
 
 

@@ -36,6 +36,8 @@ class MasterKey:
         """Tells whether a database was written with this key; reveals nothing about it."""
         self.caching = _derive(secret, b"headrace answer cache v1")
         """What answers that gateways share are encrypted under."""
+        self.auditing = _derive(secret, b"headrace audit chain v1")
+        """What the codes of records that are only added to are made with."""
         self._naming = _derive(secret, b"headrace subject id v1")
 
     @classmethod

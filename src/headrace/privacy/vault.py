@@ -124,6 +124,11 @@ class Vault:
         """What kept answers are encrypted under where they leave this process; 32 bytes."""
         return self._master.caching
 
+    @property
+    def audit_secret(self) -> bytes:
+        """What the codes of records that are only added to are made with; 32 bytes."""
+        return self._master.auditing
+
     async def unlock(self, subject: str) -> None:
         """Have the subject's key in memory, making one the first time it is seen.
 

@@ -2,17 +2,18 @@
 
 Entries come in through the batch writer, like traces. Texts and reasons are sealed under the key of the
 person they are about: erasing that person makes them unreadable. A decision may be taken again; every
-one stays, in a chain of digests (`verify`). Deciding sends nothing to the user by itself.
+one stays, in a chain of keyed codes (access/chain.py; `verify`). Deciding sends nothing to the user by itself.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from headrace.access.chain import Chain, Checked, Link
 from headrace.errors import InvalidRequest, NotFound
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database, insert_or_ignore
@@ -78,6 +79,7 @@ class ReviewStore:
         self._database = database
         self._vault = vault
         self._clock = clock
+        self._chain = Chain("review_decisions", vault.audit_secret)
 
     def list(
         self, *, decided: bool | None = False, limit: int = 50, before: str | None = None
@@ -158,37 +160,37 @@ class ReviewStore:
             self._vault.unlock_now(entry.subject)
             sealed = self._vault.seal(entry.subject, reason.strip())
         with self._database.write() as connection:
-            last = (
-                connection.execute(
-                    select(review_decisions).order_by(review_decisions.c.number.desc()).limit(1)
-                )
-                .mappings()
-                .first()
-            )
+            last = connection.execute(select(func.max(review_decisions.c.number))).scalar() or 0
+            number, before = self._chain.end(connection, last, lambda: self._checked(connection))
             row: dict[str, object] = {
-                "number": 1 if last is None else last["number"] + 1,
+                "number": number,
                 "review_id": entry.id,
                 "who": who,
                 "decision": decision,
                 "reason_sealed": sealed,
                 "decided_at": self._clock(),
             }
-            row["digest"] = _digest("" if last is None else last["digest"], row)
+            row["digest"] = code = self._chain.code(before, _said(row))
             connection.execute(insert(review_decisions), row)
+            self._chain.seal(connection, number, code)
             changed = update(reviews).where(reviews.c.id == entry.id).values(decision=decision)
             connection.execute(changed)
         return self.get(entry.id)
 
-    def verify(self) -> int | None:
-        """The number of the first decision that was changed or is missing; None: all are in order."""
-        query = select(review_decisions).order_by(review_decisions.c.number)
-        before, expected = "", 1
+    def verify(self) -> Checked:
+        """Whether every decision is as it was written, and none is missing."""
         with self._database.read() as connection:
-            for row in connection.execute(query).mappings():
-                if row["number"] != expected or row["digest"] != _digest(before, row):
-                    return expected
-                before, expected = row["digest"], expected + 1
-        return None
+            return self._checked(connection)
+
+    def _checked(self, connection: Connection) -> Checked:
+        decided = select(review_decisions.c.review_id)
+        bare = select(func.count()).select_from(reviews)
+        bare = bare.where(reviews.c.decision.is_not(None), reviews.c.id.not_in(decided))
+        checked = self._chain.check(connection, _links(connection), _digest)
+        if checked.wrong is None and connection.execute(bare).scalar_one():
+            # Decided, and by nobody: the decisions went together with their seal.
+            return msgspec.structs.replace(checked, wrong=checked.rows + 1)
+        return checked
 
     def _text(self, subject: str, sealed: bytes | None) -> str:
         return "" if sealed is None else self._vault.unseal_if_kept(subject, sealed) or ""
@@ -230,18 +232,26 @@ def _review(row: RowMapping) -> Review:
     return Review(**{column.name: row[column.name] for column in _SHOWN})
 
 
-def _digest(before: str, row: "RowMapping | dict[str, object]") -> str:
-    """SHA-256 over what a decision says and the digest of the one before it."""
+def _links(connection: Connection) -> Iterator[Link]:
+    query = select(review_decisions).order_by(review_decisions.c.number)
+    for row in connection.execute(query).mappings():
+        yield row["number"], row["digest"], _said(row)
+
+
+def _said(row: "RowMapping | dict[str, object]") -> tuple[object, ...]:
+    """What a decision says."""
     reason = row["reason_sealed"]
-    parts = (
-        before,
+    sealed = bytes(reason) if isinstance(reason, bytes | memoryview) else b""
+    return (
         row["number"],
         row["review_id"],
         row["who"],
         row["decision"],
-        hashlib.sha256(
-            bytes(reason) if isinstance(reason, bytes | memoryview) else b""
-        ).hexdigest(),
+        hashlib.sha256(sealed).hexdigest(),
         float(row["decided_at"]),  # type: ignore[arg-type]  # the column is a number
     )
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def _digest(before: str, said: tuple[object, ...]) -> str:
+    """What a decision's digest was before there was a key."""
+    return hashlib.sha256(msgspec.json.encode((before, *said))).hexdigest()

@@ -76,16 +76,30 @@ def decide(entry: str, decision: str, reason: str, who: str, as_json: bool) -> N
 
 
 @review.command()
+@json_option
 @click.pass_context
-def verify(context: click.Context) -> None:
-    """Check that no decision was changed or taken out. Exits with 1 if one was."""
+def verify(context: click.Context, as_json: bool) -> None:
+    """Check that no decision was changed, taken out or cut off. Exits with 1 if one was.
+
+    Needs the master key, which whoever could have changed one does not have.
+    """
     with _store() as store:
-        wrong = store.verify()
-    if wrong is None:
-        click.echo("every decision is as it was written")
-        return
-    click.echo(f"decision {wrong} was changed, or is missing", err=True)
-    context.exit(FAILED)
+        checked = store.verify()
+    if as_json:
+        print_json(checked)
+    elif checked.wrong is None:
+        head = f"; code of the last: {checked.head}" if checked.head else ""
+        click.echo(f"decisions: {checked.rows:,}, all as they were written{head}")
+    else:
+        click.echo(f"decision {checked.wrong} was changed, or is missing", err=True)
+    if checked.unkeyed:
+        click.echo(
+            f"the first {checked.unkeyed:,} are from before there was a key: who can write the "
+            "database can have changed them",
+            err=True,
+        )
+    if checked.wrong is not None:
+        context.exit(FAILED)
 
 
 @contextmanager
