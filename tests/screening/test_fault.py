@@ -80,6 +80,37 @@ def test_a_closed_policy_lets_no_more_of_the_answer_go(detector: Failing, action
     ]
 
 
+class Calm:
+    """Masks, and lets plain text go with one look (see plain.py)."""
+
+    name = "calm"
+    kinds = ("calm",)
+    window = 4
+    wakes = ()
+
+    def detect(self, text: str, start: int = 0) -> Iterator[Span]:
+        return iter(())
+
+    def pending(self, text: str, start: int) -> int:
+        return len(text)
+
+
+@pytest.mark.parametrize("words", [["plain words "] * 400, ["x" * 2048, *["plain words "] * 200]])
+def test_a_fault_met_behind_plain_text_ends_the_answer(words: list[str]) -> None:
+    # The detector only notes, so it looks every 2,048 characters; what comes is plain throughout.
+    rules = sided(
+        "output",
+        [Calm(), Failing()],
+        {"calm": (Rule(action="mask"),), "odd": (Rule(action="flag"),)},
+        {},
+        on_error="closed",
+    )
+    left, findings, blocked = screened(rules, ["Oh! ", *words, "The end"])
+    assert blocked
+    assert len(left) < 2100
+    assert [(each.kind, each.action) for each in findings] == [(RAISED, "block")]
+
+
 @pytest.mark.parametrize("action", ["mask", "flag"])
 @pytest.mark.parametrize("detector", KINDS, ids=IDS)
 def test_an_open_policy_lets_it_go_and_says_so_once(detector: Failing, action: Action) -> None:
