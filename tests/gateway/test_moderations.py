@@ -1,13 +1,30 @@
 """`/v1/moderations` through OpenAI's own SDK, and what it refuses."""
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
 
+import msgspec
 import openai
 import pytest
 from openai.types import ModerationImageURLInputParam, ModerationTextInputParam
 
+from headrace.access.principal import Principal
+from headrace.gateway.app import Gateway
+from headrace.gateway.http import Exchange
+from headrace.gateway.inner import InnerGateway
+from headrace.gateway.moderations import MOST_CHARACTERS, MOST_INPUTS
 from headrace.screening.content.kind import CATEGORIES
+from headrace.server.boot import open_platform
 from tests.running import ServiceProcess
+
+ELSEWHERE = """\
+models:
+  far: {deployments: [{backend: openai_compatible, base_url: 'http://127.0.0.1:9/v1', model: x}]}
+pipeline:
+  - generate
+"""
 
 
 @pytest.fixture
@@ -73,3 +90,36 @@ def test_too_few_and_too_many_inputs_are_refused(client: openai.OpenAI, given: l
 def test_another_model_is_not_found(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="scripted"):
         client.moderations.create(input="hello", model="scripted")
+
+
+@pytest.mark.parametrize("given", ["a" * (MOST_CHARACTERS + 1), ["a" * MOST_CHARACTERS, "b"]])
+def test_more_characters_than_a_second_s_work_are_refused(
+    client: openai.OpenAI, given: str | list[str]
+) -> None:
+    with pytest.raises(openai.BadRequestError, match="allowed: 1,048,576") as refused:
+        client.moderations.create(input=given)
+    assert refused.value.param == "input"
+
+
+async def _no_pages(exchange: Exchange) -> NoReturn:
+    raise AssertionError(exchange.path)
+
+
+async def test_others_are_answered_while_many_texts_are_judged(tmp_path: Path) -> None:
+    (tmp_path / "headrace.yaml").write_text(ELSEWHERE)
+    ended: list[object] = []
+    environ = {"HEADRACE_HOME": str(tmp_path / "home")}
+    async with open_platform(tmp_path, environ) as platform:
+        answer = InnerGateway(Gateway(platform, _no_pages))
+        principal = Principal(key_id="key", name="key", role="user")
+
+        async def ask(given: str | list[str]) -> None:
+            body = msgspec.json.encode({"input": given})
+            reply = await answer(principal, "/v1/moderations", body)
+            assert reply.status == 200
+            ended.append(given)
+
+        await ask("The first one loads the detectors.")
+        many = ["Good morning."] * MOST_INPUTS
+        await asyncio.gather(ask(many), ask("See you on Monday."))
+    assert ended[1:] == ["See you on Monday.", many]

@@ -5,7 +5,9 @@ passed over in silence.
 """
 
 import asyncio
+import threading
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -23,8 +25,12 @@ MODEL = "headrace-moderation"
 _THEIRS = ("omni-moderation", "text-moderation")
 """What OpenAI's SDKs ask for: answered by the one there is."""
 MOST_INPUTS = 256
+MOST_CHARACTERS = 1 << 20
+"""Of all inputs together: a second's work of a core, in which others are answered too."""
 _AT_ONCE = 4000
 """Characters judged on the event loop; about four milliseconds. More goes to a thread."""
+_LOADED = threading.Event()
+"""Whether the detectors are; the first time takes most of a second."""
 
 
 class ModerationPart(msgspec.Struct, kw_only=True):
@@ -45,7 +51,7 @@ async def answer_moderation(call: Call) -> None:
     """Judge each text; a list of parts is one input, as at OpenAI.
 
     Raises:
-        InvalidRequest: nothing to judge, too many inputs, or a part that is no text.
+        InvalidRequest: nothing to judge, too much of it, or a part that is no text.
         UnknownModel: a model that judges no texts.
     """
     request, _ = decode(await call.body(), ModerationRequest)
@@ -53,7 +59,7 @@ async def answer_moderation(call: Call) -> None:
         raise UnknownModel.named(request.model, (MODEL,))
     inputs = _inputs(request)
     limiter = call.platform.limiter
-    tokens = sum(estimate_text_tokens(text) for texts in inputs for text in texts)
+    tokens = await _estimated(inputs)
     admitted = limiter.admit(call.principal, MODEL, tokens, time.time(), estimated_cost_usd=0.0)
     admission = admitted if isinstance(admitted, Admission) else await admitted
     with admission:
@@ -69,7 +75,18 @@ async def answer_moderation(call: Call) -> None:
 
 def _inputs(request: ModerationRequest) -> list[list[str]]:
     """The texts of each input."""
-    given = request.input
+    inputs = _texts(request.input)
+    characters = _characters(inputs)
+    if characters > MOST_CHARACTERS:
+        raise InvalidRequest(
+            f"'input' holds {characters:,} characters; allowed: {MOST_CHARACTERS:,}",
+            hint="send several requests",
+            param="input",
+        )
+    return inputs
+
+
+def _texts(given: str | list[str | ModerationPart]) -> list[list[str]]:
     if isinstance(given, str):
         return [[given]]
     if not 1 <= len(given) <= MOST_INPUTS:
@@ -94,10 +111,29 @@ def _inputs(request: ModerationRequest) -> list[list[str]]:
     return [parts]
 
 
+def _characters(inputs: Sequence[Sequence[str]]) -> int:
+    return sum(len(text) for texts in inputs for text in texts)
+
+
+async def _estimated(inputs: Sequence[Sequence[str]]) -> int:
+    """Tokens of all texts; what takes long is done beside the event loop."""
+
+    def counted() -> int:
+        if not _LOADED.is_set():
+            moderation_scores("")
+            _LOADED.set()
+        return sum(estimate_text_tokens(text) for texts in inputs for text in texts)
+
+    is_quick = _LOADED.is_set() and _characters(inputs) <= _AT_ONCE
+    return counted() if is_quick else await asyncio.to_thread(counted)
+
+
 async def _judged(texts: list[str]) -> dict[str, object]:
     """One entry of `results`: the highest scores among the texts."""
     scores = dict.fromkeys(CATEGORIES, 0.0)
     for text in texts:
+        # Others are answered between any two texts, however many there are.
+        await asyncio.sleep(0)
         own = (
             moderation_scores(text)
             if len(text) <= _AT_ONCE
