@@ -12,6 +12,7 @@ from headrace.workflows.collect import collect
 from headrace.workflows.errors import RunRefused
 from headrace.workflows.lease import Lease
 from headrace.workflows.workflow import find_workflow
+from tests.postgres import PostgresServer
 from tests.running import wait_for
 from tests.workflows.conftest import Bench
 
@@ -247,6 +248,27 @@ def test_collecting_keeps_what_is_needed(running: Bench) -> None:
     _, again = running.run(DIAMOND)
     assert again["a"].status == "succeeded"
     assert find_workflow(run.workflow, running.root, os.environ)
+
+
+@pytest.mark.parametrize("engine_of_the_test", ["postgresql"], indirect=True)
+def test_the_engine_takes_no_more_connections_than_it_needs(
+    running: Bench, postgres: PostgresServer
+) -> None:
+    from headrace.workflows.engine import CONNECTIONS
+
+    run, _ = running.run(
+        "parallel: 24\nvariables: {all: []}\nsteps:\n  a:\n    operation: tally\n"
+        "    matrix: {n: '{{ vars.all }}'}\n    parameters: {numbers: ['{{ matrix.n }}']}\n",
+        all=list(range(24)),
+    )
+    assert run.status == "succeeded", run.error
+    # None is closed before the engine is, so these are the most that there were.
+    ((taken,),) = postgres.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dbos_transact'"
+        f" AND datname = '{running.database.engine.url.database}'"
+    )
+    assert isinstance(taken, int)
+    assert 1 < taken <= CONNECTIONS + 1
 
 
 def is_alive(pid: int) -> bool:
