@@ -84,15 +84,17 @@ def store_trace(folder: Path) -> StoreTrace:
     home = folder / ".headrace"
     home.mkdir(mode=0o700, exist_ok=True)
 
-    def store(asked: str = "", answered: str = "", **fields: object) -> Trace:
+    def store(
+        asked: str = "", answered: str = "", *, person: str = "someone", **fields: object
+    ) -> Trace:
         trace = a_trace(**fields)
         database = Database.open(home / DATABASE_FILE)
         vault = Vault.open(database, home)
-        vault.unlock_now("someone")
-        trace.subject = vault.subject_id("someone")
+        vault.unlock_now(person)
+        trace.subject = vault.subject_id(person)
         asked_json = msgspec.json.encode([Message(role="user", content=asked)]).decode()
         answer_json = msgspec.json.encode([Choice(text=answered, finish_reason="stop")]).decode()
-        end = TraceEnd(trace, vault.seal("someone", asked_json), vault.seal("someone", answer_json))
+        end = TraceEnd(trace, vault.seal(person, asked_json), vault.seal(person, answer_json))
         with database.write() as connection:
             trace_handlers()[TRACE_END](connection, [msgspec.msgpack.encode(end)])
         database.close()

@@ -100,3 +100,39 @@ def test_an_unknown_dataset_is_an_error_with_a_hint(call: Call, rows: Path) -> N
     wrong = call("data", "show", "wheel")
     assert wrong.status == 1
     assert "did you mean 'wheels'?" in wrong.err
+
+
+def test_anonymised_rows_and_the_report_in_the_card(call: Call, folder: Path) -> None:
+    path = folder / "people.jsonl"
+    rows = [
+        {**each, "metadata": {"age": 20 + at, "mail": "a@b.org"}} for at, each in enumerate(ROWS)
+    ]
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows), "utf-8")
+    call("data", "add", "people", str(path))
+    made = call("data", "anonymise", "people", "--to", "shown", "--quasi", "age", "--k", "5")
+    assert made.status == 0, made.err
+    assert "k = 5: whatever is known of somebody's age, at least 5 rows" in made.out
+    exported = call("data", "export", "shown").out
+    assert '"metadata":{"age":"20-24"}' in exported
+    assert "a@b.org" not in exported
+    assert "## Guarantee" in (card := call("data", "card", "shown").out)
+    assert "- k = 5: whatever is known of somebody's age" in card
+    assert "- No k-anonymity was asked for." in call("data", "card", "people").out
+    wrong = call(
+        "data", "anonymise", "people", "--to", "x", "--quasi", "age", "--k", "5", "--l", "2"
+    )
+    assert wrong.status == 2
+
+
+def test_figures_are_published_until_the_budget_is_spent(call: Call, rows: Path) -> None:
+    call("data", "add", "wheels", str(rows))
+    first = call(
+        "data", "publish", "wheels", "--epsilon", "0.8", "--delta", "1e-7", "--by", "language"
+    )
+    assert first.status == 0, first.err
+    assert "ε = 0.8, δ = " in first.out
+    assert "published once with differential privacy: ε = 0.8 of 1 and" in first.out
+    spent = call("data", "publish", "wheels", "--epsilon", "0.3")
+    assert spent.status == 1
+    assert "ε = 0.2 and" in spent.err
+    assert "ε = 0.8 of 1" in call("data", "card", "wheels").out

@@ -47,6 +47,28 @@ def test_with_consent_turns_become_examples_and_a_withdrawal_ends_that(
     assert call("data", "from-traces", "own", "--since", "1s").status == 0
 
 
+def test_people_of_a_rare_language_are_left_out(call: Call, store_trace: StoreTrace) -> None:
+    for at in range(9):
+        person, language = f"p{at % 4}", "is" if at == 8 else "en"
+        call("consent", "give", person, "--for", "training")
+        asked = f"Question {at}: mail ann.miller@example.org"
+        store_trace(asked, "Yes.", started_at=time.time() - 60, person=person, language=language)
+    made = call("data", "from-traces", "own", "--k", "3", "--suppress", "0.2")
+    assert made.status == 0, made.err
+    assert "9 turns looked at, 9 taken, 8 new" in made.out
+    assert "k = 4: whatever is known of somebody's language, release" in made.out
+    assert "language as it is; release as it is" in made.out
+    rows = json.loads(call("data", "show", "own", "-n", "20", "--json").out)
+    assert {each["metadata"]["language"] for each in rows} == {"en"}
+    assert all(each["provenance"]["consent"] for each in rows)
+    assert "[EMAIL]" in rows[0]["messages"][0]["content"]
+    report = json.loads(call("data", "guarantee", "own", "--json").out)["anonymity"]
+    assert (report["k_reached"], report["people"], report["suppressed"]) == (4, 4, 1)
+    refused = call("data", "from-traces", "own", "--k", "5")
+    assert refused.status == 1
+    assert "k = 5 cannot be reached: the rows are of 4 people" in refused.err
+
+
 def test_erasing_a_person_takes_their_rows_out_of_every_version(
     call: Call, turns: None, folder: Path
 ) -> None:

@@ -33,6 +33,7 @@ NEVER_ON_THE_PAGE = {
     # Said by the commands that read files, build releases and run suites.
     "address_refused", "dataset_invalid", "dataset_unreadable", "judge_undecided", "release_busy",
     "release_unproved",
+    "privacy_budget_spent", "privacy_unavailable",
     "bundle_failed",
     "comment_failed",
     "release_invalid", "scorer_failed", "tool_failed", "tool_unavailable",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from headrace.datasets.card import card_of
 from headrace.datasets.errors import DatasetInvalid
+from headrace.datasets.guarantee import guarantee_of
 from headrace.datasets.overlap import OverlapFinder
 from headrace.datasets.parse import parse_object
 from headrace.datasets.similar import find_similar
@@ -113,6 +114,7 @@ def test_figures_and_the_card_say_what_is_in_a_version(store: DatasetStore) -> N
     assert found.languages == {"en": 2, "unknown": 1}
     assert found.similar_rows == 1
     assert seen == [1, 2, 3]
-    card = card_of(version, found, store.split_sizes(version, {"train": 1.0}))
+    promised = guarantee_of(version, store.ledger(version))
+    card = card_of(version, found, store.split_sizes(version, {"train": 1.0}), promised)
     for part in (version.digest, "rows.jsonl", "- en", "| split `train` | 3 |", "email: in 2 rows"):
         assert part in card

@@ -5,6 +5,7 @@ The head follows the metadata of dataset cards on model hubs, so that tools whic
 
 from datetime import UTC, datetime
 
+from headrace.datasets.guarantee import Guarantee, sentences
 from headrace.datasets.statistics import Spread, Statistics
 from headrace.datasets.version import Version
 
@@ -19,7 +20,9 @@ _SIZES = (
 )
 
 
-def card_of(version: Version, statistics: Statistics, splits: dict[str, int]) -> str:
+def card_of(
+    version: Version, statistics: Statistics, splits: dict[str, int], guarantee: Guarantee
+) -> str:
     """The card of one version."""
     made = datetime.fromtimestamp(version.created_at, UTC).strftime("%Y-%m-%d")
     languages = [each for each in statistics.languages if each != "unknown"]
@@ -54,6 +57,10 @@ def card_of(version: Version, statistics: Statistics, splits: dict[str, int]) ->
             [f"- {kind}: in {count:,} rows" for kind, count in statistics.findings.items()]
             or ["Nothing was found, or nothing was looked for."]
         ),
+        "",
+        "## Guarantee",
+        "",
+        *(f"- {each}" for each in sentences(guarantee)),
         "",
         "## Where it is from",
         "",

@@ -1,9 +1,10 @@
 """Failures of the datasets room.
 
 HeadraceError
-├── DatasetInvalid      rows cannot be trained on; every one is reported, with its line
-├── DatasetUnreadable   a file cannot be read as rows at all, or stored rows are damaged
-└── UnknownDataset      no dataset or version has that name
+├── DatasetInvalid            rows cannot be trained on; every one is reported, with its line
+│   └── GuaranteeUnreachable  the rows cannot be anonymised so far as was asked
+├── DatasetUnreadable         a file cannot be read as rows at all, or stored rows are damaged
+└── UnknownDataset            no dataset or version has that name
 """
 
 from collections.abc import Collection
@@ -11,13 +12,17 @@ from typing import Self
 
 from headrace.errors import HeadraceError, NotFound, did_you_mean
 
-__all__ = ["DatasetInvalid", "DatasetUnreadable", "UnknownDataset"]
+__all__ = ["DatasetInvalid", "DatasetUnreadable", "GuaranteeUnreachable", "UnknownDataset"]
 
 
 class DatasetInvalid(HeadraceError):
     """Rows cannot be used as they are; nothing was taken."""
 
     code = "dataset_invalid"
+
+
+class GuaranteeUnreachable(DatasetInvalid):
+    """Rows cannot be anonymised as far as was asked; no version was made."""
 
 
 class DatasetUnreadable(HeadraceError):

@@ -4,7 +4,7 @@ A segment is a run of blocks. A block holds up to 256 rows of one subject, as JS
 compressed, sealed under that subject's key, behind a head that says whose they are: who destroys
 the key makes the rows unreadable and leaves the rest alone. The index has 24 bytes a row: its id
 (16) and the hash of what it asks (8), so that versions are compared, split and added to without
-reading any text. A segment is named after the ids in it and never changes.
+reading any text. A segment is named after what is in it and never changes.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a version."""
 
     id: str
-    """SHA-256 of the ids of its rows, in order, in hex."""
+    """SHA-256 of the ids of its rows, in order, and of all that the rows say, in hex."""
     rows: int
     bytes: int
     """Size on disk."""
@@ -78,6 +78,7 @@ class SegmentWriter:
         self._subject = ""
         self._block: list[bytes] = []
         self._block_bytes = 0
+        self._said = hashlib.sha256()
         self.rows = 0
 
     def add(self, example: Example, row_id: bytes) -> None:
@@ -93,6 +94,7 @@ class SegmentWriter:
         line = msgspec.json.encode(example)
         self._block.append(line)
         self._block_bytes += len(line)
+        self._said.update(line)
         self._index += INDEX_ROW.pack(row_id, example.group)
         self.rows += 1
 
@@ -107,6 +109,8 @@ class SegmentWriter:
         ids = hashlib.sha256()
         for at in range(0, len(self._index), INDEX_ROW.size):
             ids.update(self._index[at : at + 16])
+        # Metadata is in no id: rows that were anonymised must not be taken for those before.
+        ids.update(self._said.digest())
         segment = Segment(id=ids.hexdigest(), rows=self.rows, bytes=size)
         path = segment.path(self._folder)
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -17,6 +17,7 @@ from sqlalchemy import RowMapping, func, insert, select
 
 from headrace.datasets.errors import UnknownDataset
 from headrace.datasets.example import Example
+from headrace.datasets.guarantee import Anonymity
 from headrace.datasets.known import KnownRows
 from headrace.datasets.parse import Problem
 from headrace.datasets.segment import (
@@ -27,7 +28,8 @@ from headrace.datasets.segment import (
     read_segment,
 )
 from headrace.datasets.split import split_of
-from headrace.datasets.version import Manifest, Origin, Reference, Version
+from headrace.datasets.version import Manifest, Origin, Reference, Version, ledger_of
+from headrace.privacy.budget import Ledger
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 from headrace.storage.tables import dataset_versions
@@ -40,6 +42,8 @@ __all__ = ["FOLDER", "Added", "DatasetDiff", "DatasetStore"]
 
 FOLDER = "datasets"
 """In the home."""
+LEDGERS = "budgets"
+"""In the folder."""
 _SEGMENT_ROWS = 50_000
 _BATCH_ROWS = 1024
 
@@ -153,6 +157,7 @@ class DatasetStore:
         what: str,
         digest: str = "",
         problems: Callable[[Problem], None] | None = None,
+        anonymity: Anonymity | None = None,
     ) -> Added:
         """A new version with these rows behind those of the newest one.
 
@@ -160,6 +165,8 @@ class DatasetStore:
             what, digest: of the source, for the version's list of origins.
             problems: told of each row that is wrong and so left out; absent: they raise nothing
                 and are counted.
+            anonymity: what holds of these rows together. The version has them alone then: of rows
+                that came in parts it would not hold.
 
         Raises:
             UnknownDataset: that cannot be a name.
@@ -168,7 +175,8 @@ class DatasetStore:
         """
         name = Reference.parse(name).name
         before = next(iter(self._versions(name)), None)
-        adding = _Adding(self._folder, self._vault, owner_of(name), self._indices(before))
+        kept = before if anonymity is None else None
+        adding = _Adding(self._folder, self._vault, owner_of(name), self._indices(kept))
         try:
             for row in examples:
                 if isinstance(row, Problem):
@@ -181,8 +189,8 @@ class DatasetStore:
         except BaseException:
             adding.abandon()
             raise
-        if before is not None and not adding.rows:
-            return Added(version=before, rows=0, duplicates=adding.duplicates, is_new=False)
+        if kept is not None and not adding.rows:
+            return Added(version=kept, rows=0, duplicates=adding.duplicates, is_new=False)
         origin = Origin(
             what=what,
             digest=digest,
@@ -190,7 +198,8 @@ class DatasetStore:
             duplicates=adding.duplicates,
             refused=adding.refused,
         )
-        version = self._published(name, before, adding, origin)
+        number = 1 if before is None else before.number + 1
+        version = self._published(name, number, kept, adding, origin, anonymity)
         return Added(version=version, rows=adding.rows, duplicates=adding.duplicates, is_new=True)
 
     def rows(
@@ -218,6 +227,11 @@ class DatasetStore:
                 inside = split_of(group, shares) if shares is not None else split_of(group)
                 if example is not None and inside == split:
                     yield example
+
+    def ledger(self, version: Version) -> Ledger:
+        """What was published of the people in a version, or of others of `ledger_of(version)`."""
+        path = self._folder / LEDGERS / f"{ledger_of(version)}.jsonl"
+        return Ledger(path, clock=self._clock)
 
     def erased(self, version: Version) -> int:
         """Rows that nobody can read any more, because their subject's key was destroyed."""
@@ -278,18 +292,25 @@ class DatasetStore:
         return [read_index(each, self._folder) for each in segments]
 
     def _published(
-        self, name: str, before: Version | None, adding: "_Adding", origin: Origin
+        self,
+        name: str,
+        number: int,
+        kept: Version | None,
+        adding: "_Adding",
+        origin: Origin,
+        anonymity: Anonymity | None,
     ) -> Version:
-        old = before.manifest if before is not None else None
+        old = kept.manifest if kept is not None else None
         kinds = Counter(old.kinds if old is not None else {}) + adding.kinds
         manifest = Manifest(
             segments=[*(old.segments if old is not None else ()), *adding.segments],
             origins=[*(old.origins if old is not None else ()), origin],
             kinds=dict(kinds),
+            anonymity=anonymity,
         )
         version = Version(
             name=name,
-            number=before.number + 1 if before is not None else 1,
+            number=number,
             digest=self._digest(manifest.segments),
             rows=sum(each.rows for each in manifest.segments),
             manifest=manifest,

@@ -7,9 +7,10 @@ from typing import Self
 import msgspec
 
 from headrace.datasets.errors import UnknownDataset
+from headrace.datasets.guarantee import Anonymity
 from headrace.datasets.segment import Segment
 
-__all__ = ["Manifest", "Origin", "Reference", "Version"]
+__all__ = ["Manifest", "Origin", "Reference", "Version", "ledger_of"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
@@ -35,6 +36,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     origins: list[Origin]
     kinds: dict[str, int]
     """Rows by kind."""
+    anonymity: Anonymity | None = None
+    """What was reached when the version was made; None: nothing was asked for."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,3 +90,12 @@ class Reference:
         raise UnknownDataset(
             f"{version!r} is no version", hint=f"such as {name}@3 or {name}@sha256:1f3c"
         )
+
+
+def ledger_of(version: Version) -> str:
+    """The dataset whose privacy budget is spent by publishing of a version.
+
+    One for all versions of a dataset, and for what was anonymised from it: the people are the same.
+    """
+    anonymity = version.manifest.anonymity
+    return (anonymity.ledger if anonymity is not None else "") or version.name

@@ -4,9 +4,11 @@ import click
 
 from headrace.cli.command import Group
 from headrace.cli.data.add import add, check
+from headrace.cli.data.anonymise import anonymise_dataset, guarantee
 from headrace.cli.data.compare import diff, overlap
 from headrace.cli.data.harvest import from_traces
 from headrace.cli.data.preview import preview
+from headrace.cli.data.publish import publish_figures
 from headrace.cli.data.show import export, list_datasets, show
 from headrace.cli.data.stats import card, stats
 
@@ -22,6 +24,7 @@ def data() -> None:
 
 
 for command in (
-    check, add, from_traces, list_datasets, show, preview, stats, diff, overlap, export, card
+    check, add, from_traces, list_datasets, show, preview, stats, diff, overlap, export, card,
+    anonymise_dataset, publish_figures, guarantee,
 ):  # fmt: skip
     data.add_command(command)

@@ -8,10 +8,15 @@ import click
 from sqlalchemy import select
 
 from headrace.cli.command import Command, json_option
+from headrace.cli.data.anonymise import Names
 from headrace.cli.data.place import described
 from headrace.cli.place import Place
 from headrace.cli.release.stage import Duration
-from headrace.cli.terminal import print_json
+from headrace.cli.terminal import print_json, printable
+from headrace.datasets.anonymise import Fields, anonymise
+from headrace.datasets.anonymity import Goal
+from headrace.datasets.example import Example
+from headrace.datasets.guarantee import of_anonymity
 from headrace.datasets.harvest import Harvest, Wanted, harvest
 from headrace.datasets.store import Added, DatasetStore
 from headrace.privacy.consent import ConsentStore
@@ -25,6 +30,8 @@ from headrace.telemetry.trace import Trace
 __all__ = ["from_traces", "harvested"]
 
 PAGE = 500
+QUASI = ("language", "release")
+"""What an example of a turn has beside its texts."""
 
 
 @click.command("from-traces", cls=Command)
@@ -41,6 +48,24 @@ PAGE = 500
 @click.option(
     "--policy", default="default", show_default=True, help="What is masked, by its rules."
 )
+@click.option(
+    "--k",
+    type=click.IntRange(min=2),
+    help="Anonymise: so many people must look alike by --quasi. NAME holds these turns alone then.",
+)
+@click.option(
+    "--quasi",
+    type=Names(),
+    default=QUASI,
+    help=f"Fields of the metadata that --k is about. [default: {','.join(QUASI)}]",
+)
+@click.option(
+    "--suppress",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the examples that may be left out for --k.",
+)
 @json_option
 def from_traces(
     name: str,
@@ -52,6 +77,9 @@ def from_traces(
     language: str | None,
     template: str | None,
     policy: str,
+    k: int | None,
+    quasi: tuple[str, ...],
+    suppress: float,
     as_json: bool,
 ) -> None:
     """Add examples made of traces to the dataset NAME.
@@ -70,7 +98,18 @@ def from_traces(
         as_pairs=pairs,
     )
     with Place.here().database() as database:
-        added, report, people = harvested(Place.here(), database, name, since_s, wanted, policy)
+        added, report, people = harvested(
+            Place.here(),
+            database,
+            name,
+            since_s,
+            wanted,
+            policy,
+            anonymous=None
+            if k is None
+            else (Fields(quasi=quasi), Goal(k=k, most_suppressed=suppress)),
+        )
+    anonymity = added.version.manifest.anonymity
     if as_json:
         print_json(
             {
@@ -81,6 +120,7 @@ def from_traces(
                 "left_out": dict(report.left_out),
                 "masked": dict(report.masked),
                 "people": people,
+                "anonymity": anonymity,
             }
         )
         return
@@ -89,14 +129,28 @@ def from_traces(
         click.echo(f"  {count:>8,} {reason}")
     for kind, count in report.masked.most_common():
         click.echo(f"  {count:>8,} × {kind} masked")
+    if anonymity is not None:
+        for each in of_anonymity(anonymity):
+            click.echo(printable(each))
     version = added.version
     click.echo(f"{version.reference}: {version.rows:,} rows, {version.digest[:19]}…")
 
 
 def harvested(
-    place: Place, database: Database, name: str, since_s: float, wanted: Wanted, policy: str
+    place: Place,
+    database: Database,
+    name: str,
+    since_s: float,
+    wanted: Wanted,
+    policy: str,
+    *,
+    anonymous: tuple[Fields, Goal] | None = None,
 ) -> tuple[Added, Harvest, int]:
     """Add what is wanted of the turns of the last `since_s` seconds to a dataset.
+
+    Args:
+        anonymous: how far the people of the examples must look alike; the new version holds these
+            examples alone then.
 
     Returns: what adding came to, what became of the turns, and how many people allow it.
     """
@@ -114,7 +168,15 @@ def harvested(
         report,
     )
     store = DatasetStore(database, vault, place.home)
-    added = store.add(name, examples, what=f"traces of the last {since_s / 86_400:g} days")
+    what = f"traces of the last {since_s / 86_400:g} days"
+    if anonymous is None:
+        return store.add(name, examples, what=what), report, len(held)
+    # Once each, and before anyone is counted: an example that came twice is written once.
+    once: dict[str, Example] = {}
+    for each in examples:
+        once.setdefault(each.id, each)
+    fields, goal = anonymous
+    added = anonymise(store, name, once.values, fields, goal, source=what)
     return added, report, len(held)
 
 

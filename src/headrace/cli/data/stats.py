@@ -11,6 +11,7 @@ from headrace.cli.data.place import Shares, store
 from headrace.cli.place import Place
 from headrace.cli.terminal import print_json, print_table
 from headrace.datasets.card import card_of
+from headrace.datasets.guarantee import guarantee_of
 from headrace.datasets.split import DEFAULT_SHARES
 from headrace.datasets.statistics import Looks, Spread, Statistics, measure
 
@@ -48,7 +49,8 @@ def card(dataset: str, policy: str, shares: dict[str, float], out: Path | None) 
     with store() as datasets:
         version = datasets.get(dataset)
         found = measure(datasets.rows(version), _looks(policy))
-        text = card_of(version, found, datasets.split_sizes(version, shares))
+        promised = guarantee_of(version, datasets.ledger(version))
+        text = card_of(version, found, datasets.split_sizes(version, shares), promised)
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -1,0 +1,90 @@
+"""The budget: what was spent stays spent, whatever happens, and it is never more than there is."""
+
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.privacy.budget import Budget, Ledger, Spent
+from headrace.privacy.errors import BudgetSpent
+
+BUDGET = Budget(epsilon=1.0, delta=1e-6)
+CHARGES = st.tuples(st.floats(1e-3, 0.7), st.sampled_from([0.0, 1e-7, 4e-7]))
+
+
+def charge(ledger: Ledger, epsilon: float, delta: float) -> bool:
+    try:
+        ledger.charge(epsilon, delta, "own@1: rows", BUDGET)
+    except BudgetSpent:
+        return False
+    return True
+
+
+@settings(max_examples=40, deadline=None)
+@given(charges=st.lists(CHARGES, max_size=12), torn=st.integers(1, 60), at=st.integers(0, 11))
+def test_what_is_taken_stays_taken_and_never_passes_the_budget(
+    charges: list[tuple[float, float]], torn: int, at: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "budgets", "own.jsonl")
+        taken: list[tuple[float, float]] = []
+        for number, each in enumerate(charges):
+            if number == at and path.exists():
+                # A process died while it wrote a line: it had not begun to publish.
+                with path.open("ab") as file:
+                    file.write(
+                        b'{"type":"charge","epsilon":0.9,"delta":1e-6,"what":"x","at":1.0}'[:torn]
+                    )
+            fits = sum(e for e, _ in taken) + each[0] <= 1.0 and (
+                sum(d for _, d in taken) + each[1] <= 1e-6 * (1 + 1e-9)
+            )
+            assert charge(Ledger(path), *each) == fits
+            if fits:
+                taken.append(each)
+            spent = Ledger(path).spent()
+            found = (0.0, 0.0, 0) if spent is None else _figures(spent)
+            assert found == pytest.approx(
+                (sum(e for e, _ in taken), sum(d for _, d in taken), len(taken))
+            )
+
+
+def _figures(spent: Spent) -> tuple[float, float, int]:
+    return spent.epsilon, spent.delta, spent.publications
+
+
+def test_ten_tenths_are_the_budget_and_no_more(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "own.jsonl")
+    assert all(charge(ledger, 0.1, 1e-7) for _ in range(10))
+    assert not charge(ledger, 1e-6, 0.0)
+
+
+def test_two_at_once_do_not_spend_the_same_rest(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    start = threading.Barrier(8)
+    taken: list[bool] = []
+
+    def spend() -> None:
+        start.wait()
+        taken.append(charge(Ledger(path), 0.3, 0.0))
+
+    threads = [threading.Thread(target=spend) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sum(taken) == 3
+
+
+def test_the_budget_cannot_be_changed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "own.jsonl")
+    ledger.charge(1.0, 0.0, "own@1: rows", BUDGET)
+    with pytest.raises(BudgetSpent, match="the budget is ε = 1 and δ = 1e-06 since"):
+        ledger.charge(0.1, 0.0, "own@1: rows", Budget(epsilon=9.0, delta=1e-6))
+    with pytest.raises(BudgetSpent, match="ε = 0 and δ = 1e-06 are left"):
+        ledger.charge(0.1, 0.0, "own@1: rows", BUDGET)
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="ε is"):
+            ledger.charge(wrong, 0.0, "own@1: rows", BUDGET)
