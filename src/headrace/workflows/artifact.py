@@ -1,7 +1,9 @@
 """What steps leave: content-addressed files and folders, published by rename, never changed again.
 
-    <home>/workflows/work/<run>/<step>.<attempt>/   a step's folder while it runs, and its log
-    <home>/workflows/artifacts/ab/<sha256>/<name>   what was kept of it, read-only
+In the folder `workflows` of the home:
+
+    work, <run>, <step>.<attempt>       a step's folder while it runs, and beside it its log
+    artifacts, ab, <sha256>, <name>     what was kept of it, read-only
 
 An artifact is there whole or not at all: it is written elsewhere, forced to the disk, and renamed.
 """
