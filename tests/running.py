@@ -1,5 +1,7 @@
 """A whole service as a user starts it: `headrace up` in a process of its own, real model and all."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -9,9 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from unittest import mock
 
 import httpx
+
+from headrace.cli import main as command_line
 
 __all__ = ["HEADRACE", "ServiceProcess", "wait_for"]
 
@@ -21,11 +26,13 @@ START_S = 60.0
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 50.0) -> None:
     """Wait until the condition holds; fail with its name when it never does."""
-    until = time.monotonic() + timeout_s
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > until:
+        waited = time.monotonic() - began
+        if waited > timeout_s:
             raise AssertionError(f"never true within {timeout_s} s: {condition}")
-        time.sleep(0.02)
+        # What takes long is asked after more rarely: asking takes time from what is waited for.
+        time.sleep(min(max(0.02, waited / 20), 0.25))
 
 
 @dataclass
@@ -131,6 +138,21 @@ class ServiceProcess:
             timeout=60,
             env={**os.environ, "HEADRACE_HOME": str(self.home), **environ},
         )
+
+    def told(self, *args: str) -> Any:
+        """What a command says in JSON, called in this process: no start of its own.
+
+        For what is only looked up, above all while something is waited for.
+        """
+        said = io.BytesIO()
+        with (
+            contextlib.chdir(self.log.parent),
+            mock.patch.dict(os.environ, HEADRACE_HOME=str(self.home)),
+            contextlib.redirect_stdout(io.TextIOWrapper(said)) as output,
+        ):
+            assert command_line.run([*args, "--json"]) == 0
+            output.flush()
+            return json.loads(said.getvalue())
 
     def stop(self) -> int:
         """SIGTERM, and wait until it has drained; gives the exit status."""
