@@ -121,5 +121,7 @@ def test_rows_come_from_a_sealed_dataset(make_job: MakeJob, tmp_path: Path) -> N
     found = read(make_job(training="dataset:facts@1"))
     assert [each.where for each in found.data.rows][:2] == ["facts@1:1", "facts@1:2"]
     assert found.data.digest == version.digest
+    assert found.data.guarantee is not None
+    assert found.data.guarantee.dataset == "facts@1"
     with pytest.raises(TrainingInvalid, match="no split"):
         read(make_job(training="dataset:facts#nonsense"))

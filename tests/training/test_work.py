@@ -64,6 +64,8 @@ def test_an_adapter_with_its_card_is_made_and_kept(
     card = (Path(kept.path) / "card.md").read_text("utf-8")
     assert state.result.base_sha256 in card
     assert "facts.jsonl" in card
+    assert "No guarantee is known of the people in it" in card
+    assert "No release with it was held to a suite yet." in card
     written = json.loads((Path(kept.path) / "card.json").read_bytes())
     assert written["plan"]["total_steps"] == 12
     assert written["settings"]["seed"] == 42

@@ -1,19 +1,29 @@
 """The model card: what an adapter is made of, for people (Markdown) and for programs (JSON).
 
 The head follows the metadata of model cards on model hubs. No text of any example is in it.
+It is written with the adapter, and again whenever a release that has the adapter is held to a suite:
+the adapter's digest is over its weights, so its card may learn what came of it.
 """
 
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 
 import msgspec
 
 from headrace import __version__
-from headrace.training.job import FineTune, Job, Result
+from headrace.datasets.guarantee import Guarantee, sentences
+from headrace.training.folder import write_whole
+from headrace.training.job import FineTune, Result
 from headrace.training.plan import Plan
 
-__all__ = ["Card", "DataUsed", "card_of", "versions"]
+__all__ = ["Card", "DataUsed", "Evaluated", "card_of", "note_evaluation", "versions", "write_card"]
 
+CARD, CARD_TEXT = "card.json", "card.md"
 _PACKAGES = ("torch", "transformers", "peft", "gguf")
 
 
@@ -26,6 +36,23 @@ class DataUsed(msgspec.Struct, frozen=True, kw_only=True):
     examples: int
     left_out: int = 0
     """Rows that could not be used, or were too long."""
+    guarantee: Guarantee | None = None
+    """What is promised of the people in a dataset; None for files."""
+
+
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one suite, asked of a release that has the adapter."""
+
+    suite_digest: str
+    release: str
+    """Its digest."""
+    passed: bool
+    """Whether the suite's gate was."""
+    scores: dict[str, float]
+    """The mean of each scorer."""
+    cases: int
+    run: str
+    at: float
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +69,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """Prompt template and its digest; empty for none."""
     versions: dict[str, str]
     machine: str
-    evaluations: dict[str, float] = {}
-    """Scores, where somebody measured; nobody has when the card is written."""
+    evaluations: dict[str, Evaluated] = {}
+    """By suite, the newest; none when the card is first written."""
 
 
 def versions() -> dict[str, str]:
@@ -54,10 +81,45 @@ def versions() -> dict[str, str]:
     return found
 
 
-def card_of(card: Card, job: Job) -> str:
+def write_card(card: Card, folder: Path) -> None:
+    """Put a card into an adapter's folder, for programs and for people."""
+    write_whole(folder / CARD, card)
+    part = folder / f".{CARD_TEXT}.part"
+    part.write_text(card_of(card), encoding="utf-8")
+    part.chmod(0o600)
+    part.replace(folder / CARD_TEXT)
+
+
+def note_evaluation(folders: Iterable[Path], suite: str, evaluated: Evaluated) -> None:
+    """Write into the cards of these adapters what came of a suite.
+
+    Args:
+        folders: of adapters; one that came from elsewhere, and has no card, stays without.
+    """
+    for folder in folders:
+        if not (folder / CARD).exists():
+            continue
+        with _locked(folder):
+            card = msgspec.json.decode((folder / CARD).read_bytes(), type=Card)
+            found = {**card.evaluations, suite: evaluated}
+            write_card(msgspec.structs.replace(card, evaluations=found), folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two suites that end at once are both noted."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def card_of(card: Card) -> str:
     """The card as Markdown."""
-    result, spec, plan = card.result, job.spec, card.plan
-    made = datetime.fromtimestamp(card.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    result, spec, plan = card.result, card.settings, card.plan
+    made = _moment(card.created_at)
     energy = "not measured: this machine has no counter that can be read"
     if result.energy_wh is not None:
         energy = f"{result.energy_wh:.2f} Wh of the processor's package, other programs included"
@@ -96,11 +158,37 @@ def card_of(card: Card, job: Job) -> str:
         f"| Energy | {energy} |",
         f"| Code | {', '.join(f'{name} {each}' for name, each in card.versions.items())} |",
         f"| People in the training data | {len(result.subjects):,} |",
-        "| Evaluation | not evaluated when this was written |",
         "",
+        *_guarantee(card.training_data),
+        *_evaluation(card.evaluations),
         "All settings are in `card.json`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _guarantee(data: DataUsed) -> list[str]:
+    """What is promised of the people in the data."""
+    promised = ["No guarantee is known of the people in it: it is no dataset."]
+    if data.guarantee is not None:
+        promised = [*sentences(data.guarantee)]
+    return ["## Guarantee of the data", "", *(f"- {each}" for each in promised), ""]
+
+
+def _evaluation(found: dict[str, Evaluated]) -> list[str]:
+    if not found:
+        return ["## Evaluation", "", "No release with it was held to a suite yet.", ""]
+    rows = [
+        f"| {suite} | {'passed' if each.passed else 'not passed'} "
+        f"| {', '.join(f'{name} {score:.3f}' for name, score in each.scores.items())} "
+        f"| {each.cases:,} | `{each.release[:19]}…` | {_moment(each.at)} |"
+        for suite, each in sorted(found.items())
+    ]
+    head = ["| suite | gate | scores | cases | release | when |", "|---|---|---|---|---|---|"]
+    return ["## Evaluation", "", *head, *rows, ""]
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _data(data: DataUsed) -> str:

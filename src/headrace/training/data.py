@@ -14,6 +14,7 @@ import yaml
 
 from headrace.config.database import database_setting
 from headrace.datasets.example import Example
+from headrace.datasets.guarantee import Guarantee, guarantee_of
 from headrace.datasets.overlap import OverlapFinder
 from headrace.datasets.parse import Problem, RowInvalid, parse_row
 from headrace.datasets.source import SourceFile, read_file
@@ -50,6 +51,8 @@ class Data:
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """`FILE:LINE: what (fix)` of each row that cannot be used."""
+    guarantee: Guarantee | None = None
+    """What is promised of the people in a dataset."""
 
 
 class Sources:
@@ -100,7 +103,9 @@ class Sources:
             store = DatasetStore(database, vault, self._home)
             version = store.get(name)
             data = Data(
-                f"{DATASET}{version.reference}" + (f"#{split}" if split else ""), version.digest
+                f"{DATASET}{version.reference}" + (f"#{split}" if split else ""),
+                version.digest,
+                guarantee=guarantee_of(version, store.ledger(version)),
             )
             rows = store.rows(version, split=split or None)
             data.rows = [Row(f"{version.reference}:{at}", row) for at, row in enumerate(rows, 1)]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from headrace.cli.place import Place
 from headrace.cli.progress import FetchProgress, RowProgress
@@ -18,6 +19,7 @@ from headrace.evaluation.scorer import Tools
 from headrace.evaluation.statistic import Difference, estimate
 from headrace.evaluation.store import AnswerCache, RunStore
 from headrace.evaluation.suite import Suite, parse_suite
+from headrace.models.adapter import AdapterStore
 from headrace.privacy.vault import Vault
 from headrace.prompts.library import PromptLibrary
 from headrace.prompts.store import PromptStore
@@ -25,6 +27,7 @@ from headrace.releases.attestation import Attestation
 from headrace.releases.errors import ReleaseInvalid
 from headrace.releases.store import Release, ReleaseStore
 from headrace.storage.database import Database
+from headrace.training.card import Evaluated, note_evaluation
 
 __all__ = ["Asked", "Bench", "suite_node"]
 
@@ -99,6 +102,7 @@ class Bench:
             finished_at=time.time(),
         )
         self.releases.attest(found)
+        self._note(found, release)
         differences: dict[str, Difference] = {}
         if baseline is not None:
             for scorer in run.scorers:
@@ -110,6 +114,22 @@ class Bench:
             before={} if baseline is None else _means(baseline),
             differences=differences,
         )
+
+    def _note(self, found: Attestation, release: Release) -> None:
+        """Write what came of it into the cards of the adapters that the release has."""
+        evaluated = Evaluated(
+            suite_digest=found.suite_digest,
+            release=found.release,
+            passed=found.passed,
+            scores=found.scores,
+            cases=found.cases,
+            run=found.run,
+            at=found.finished_at,
+        )
+        adapters = AdapterStore(self.place.home)
+        digests = {each.digest for each in release.manifest.adapters or ()}
+        folders = [Path(each.path) for each in adapters.list() if each.digest in digests]
+        note_evaluation(folders, found.suite, evaluated)
 
     def _run(
         self, node: Node, suite: Suite, release: Release, vault: Vault, baseline: Run | None

@@ -22,7 +22,7 @@ from headrace.models.embedded.cpu import usable_cpus
 from headrace.models.store import ModelStore
 from headrace.prompts.library import PromptLibrary
 from headrace.training.base import Base, find_base
-from headrace.training.card import Card, DataUsed, card_of, versions
+from headrace.training.card import Card, DataUsed, versions, write_card
 from headrace.training.data import Data
 from headrace.training.errors import TrainingInvalid
 from headrace.training.folder import RESULT, RESULT_FILE, EventLog, read_checkpoints, write_whole
@@ -348,8 +348,7 @@ class _Outcome:
             versions=versions(),
             machine=f"{usable_cpus()} CPUs, {platform.machine()}, {_accelerator()}",
         )
-        (folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)))
-        (folder / "card.md").write_text(card_of(card, self._job), encoding="utf-8")
+        write_card(card, folder)
 
     def _keep(self, result: Result, folder: Path) -> None:
         adapter = Adapter(
@@ -379,6 +378,7 @@ def _used(data: Data, left_out: int) -> DataUsed:
         digest=data.digest,
         examples=len(data.rows),
         left_out=left_out,
+        guarantee=data.guarantee,
     )
 
 

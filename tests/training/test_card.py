@@ -1,0 +1,164 @@
+"""An adapter's card: what is promised of its data, and what came of it since."""
+
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from headrace.cli.place import Place
+from headrace.cli.release.bench import Bench
+from headrace.config.node import load_yaml
+from headrace.datasets.guarantee import Anonymity, Guarantee
+from headrace.evaluation.ask import Answer
+from headrace.evaluation.run import Result as CaseResult
+from headrace.evaluation.run import Run
+from headrace.models.adapter import Adapter, AdapterStore
+from headrace.releases.build import collect, manifest_of
+from headrace.releases.manifest import AdapterEntry
+from headrace.releases.store import ReleaseStore
+from headrace.storage.database import Database
+from headrace.training.card import Card, DataUsed, Evaluated, note_evaluation, write_card
+from headrace.training.job import FineTune, Result
+from headrace.training.plan import plan_of
+
+DIGEST = f"sha256:{'ab' * 32}"
+ANONYMITY = Anonymity(
+    k_wanted=5,
+    k_reached=6,
+    quasi_identifiers={"age": "in steps of 10"},
+    people=40,
+    people_by="subject",
+    classes=4,
+    rows=60,
+    suppressed=2,
+    source="support@1",
+    measured_by="pycanon 1.0.1.post2",
+)
+
+
+def evaluated(score: float, release: str = "sha256:1f3c") -> Evaluated:
+    return Evaluated(
+        suite_digest="sha256:00",
+        release=release,
+        passed=score > 0.5,
+        scores={"exact": score},
+        cases=8,
+        run="run-1",
+        at=1_795_554_333.0,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An adapter of the registry, with the card that it is made with."""
+    made = tmp_path / "made"
+    made.mkdir()
+    spec = FineTune(base="file:x.gguf", training="dataset:own")
+    result = Result(
+        digest=DIGEST,
+        name="ft:x",
+        base=spec.base,
+        base_sha256="00",
+        method="supervised",
+        tuning="lora",
+        adapter="adapter",
+        trained_tokens=9,
+        steps=3,
+        examples=60,
+        wall_s=1.0,
+    )
+    promised = Guarantee(dataset="own@1", digest="sha256:9c", anonymity=ANONYMITY)
+    card = Card(
+        job="j",
+        created_at=1_795_554_333.0,
+        result=result,
+        settings=spec,
+        plan=plan_of(spec, 60, has_held_out=False),
+        training_data=DataUsed(
+            reference="dataset:own@1", digest="sha256:9c", examples=60, guarantee=promised
+        ),
+        held_out_data=None,
+        template="",
+        versions={"headrace": "0"},
+        machine="2 CPUs",
+    )
+    write_card(card, made)
+    about = Adapter(digest=DIGEST, name="ft:x", base=spec.base, base_sha256="00")
+    return Path(AdapterStore(tmp_path / "home").put(about, made).path)
+
+
+def read(folder: Path) -> Card:
+    return msgspec.json.decode((folder / "card.json").read_bytes(), type=Card)
+
+
+def test_the_card_says_what_is_promised_of_the_people_in_the_data(folder: Path) -> None:
+    text = (folder / "card.md").read_text("utf-8")
+    assert "- k = 6: whatever is known of somebody's age, at least 6 people fit" in text
+    assert "No release with it was held to a suite yet." in text
+    found = read(folder).training_data.guarantee
+    assert found is not None
+    assert found.anonymity == ANONYMITY
+
+
+def test_the_newest_result_of_each_suite_is_in_the_card(folder: Path, tmp_path: Path) -> None:
+    note_evaluation([folder, tmp_path], "facts", evaluated(0.25))
+    note_evaluation([folder], "facts", evaluated(0.75))
+    note_evaluation([folder], "safety", evaluated(0.5))
+    assert {name: each.scores for name, each in read(folder).evaluations.items()} == {
+        "facts": {"exact": 0.75},
+        "safety": {"exact": 0.5},
+    }
+    text = (folder / "card.md").read_text("utf-8")
+    assert "| facts | passed | exact 0.750 | 8 | `sha256:1f3c…` | 2026-11-24" in text
+    assert "| safety | not passed | exact 0.500 |" in text
+    assert {each.name for each in tmp_path.iterdir()} == {"home", "made"}
+
+
+def test_suites_that_end_at_once_are_all_noted(folder: Path) -> None:
+    names = [f"suite-{at}" for at in range(6)]
+    threads = [
+        threading.Thread(target=note_evaluation, args=([folder], name, evaluated(1.0)))
+        for name in names
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(read(folder).evaluations) == names
+
+
+def test_a_release_that_is_held_to_a_suite_leaves_it_in_the_cards_of_its_adapters(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, home = tmp_path / "service", tmp_path / "home"
+    (root / "evals").mkdir(parents=True)
+    (root / "headrace.yaml").write_text("name: mill\nmodels: {}\n")
+    suite = root / "evals" / "facts.yaml"
+    suite.write_text('scorers: [exact]\ncases: [{input: "Who?", target: Ann}]\n')
+    files, outside = collect(root)
+    entry = AdapterEntry(digest=DIGEST, name="ft:x", base="", base_sha256="", files=[])
+    made = manifest_of(
+        files,
+        outside,
+        service="mill",
+        behaviour="sha256:bb",
+        models={},
+        knowledge=None,
+        adapters=[entry],
+    )
+    result = CaseResult(case="1", repeat=0, answer=Answer(text="Ann"), scores={"exact": 1.0})
+    # The model alone is not asked: everything else is what `release check` does.
+    monkeypatch.setattr(
+        Bench, "_run", lambda *_: Run(suite="facts", release="sha256:bb", results=[result])
+    )
+    database = Database.open(home / "state.db")
+    try:
+        releases = ReleaseStore(database, home)
+        release, _ = releases.add(made, files)
+        bench = Bench(Place(root, home), releases, database, 1)
+        bench.ask("facts", load_yaml(suite, {}), release, None)
+    finally:
+        database.close()
+    found = read(folder).evaluations["facts"]
+    assert (found.scores, found.passed, found.release) == ({"exact": 1.0}, True, release.digest)
