@@ -16,10 +16,12 @@ CTRL_C = "\x03"
 CTRL_D = "\x04"
 WITHIN_S = 60.0
 
-# The child makes the terminal its own, so that Ctrl-C becomes a signal.
+# The child makes the terminal its own, so that Ctrl-C becomes a signal; and heeds it, which who
+# was started by a shell in the background (`make test &`) does not.
 _CHILD = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
 os.setsid()
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 program = sys.argv.pop(1)
 if program != "headrace":
