@@ -90,6 +90,21 @@ def test_a_gate_says_what_does_not_hold(tmp_path: Path) -> None:
         Gate().run(GateSettings(passed=[]), context)
 
 
+def test_a_step_that_is_begun_again_remembers_what_it_said_before(tmp_path: Path) -> None:
+    work = Workspace(tmp_path)
+    attempts = [
+        Context(
+            root=tmp_path, home=tmp_path, environ={}, run_id="r", workflow="w", step=step,
+            attempt=attempt, folder=work.fresh("r", step, attempt),
+        )
+        for step, attempt in (("s[n=0.5]", 1), ("s[n=0.5]", 2), ("s[n=1]", 1))
+    ]  # fmt: skip
+    assert attempts[0].remembered() is None
+    attempts[0].remember("批次 7")
+    attempts[0].remember("批次 8")
+    assert [each.remembered() for each in attempts] == ["批次 8", "批次 8", None]
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [("pipeline.refine.typography", "no 'refine'"), ("name.first", "in the way"), ("pipeline.3.x", "no '3'")],

@@ -78,6 +78,16 @@ class Context:
         name = self.folder.name.rpartition(".")[0].rpartition(".")[0]
         return self.folder.parent / f"{name}.memo"
 
+    def remember(self, text: str) -> None:
+        """Write the memo: a process that is killed meanwhile leaves the one before, or none."""
+        part = self.memo.with_suffix(".part")
+        part.write_text(text, "utf-8")
+        part.replace(self.memo)
+
+    def remembered(self) -> str | None:
+        """What the memo says, if an earlier attempt has written one."""
+        return self.memo.read_text("utf-8") if self.memo.exists() else None
+
     def check(self) -> None:
         """Raises StepStopped when the run was cancelled."""
         if self.stopping():

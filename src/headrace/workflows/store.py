@@ -226,10 +226,11 @@ class RunStore(StepStore):
         c = workflow_runs.c
         query = select(c.id, c.executor, c.epoch).where(c.id.in_([each.run_id for each in claims]))
         with self.database.read() as connection:
-            taken = {tuple(row) for row in connection.execute(query)}
-        return {
-            each.run_id for each in claims if (each.run_id, each.executor, each.epoch) not in taken
-        }
+            newest = {
+                Claim(run_id=row[0], executor=row[1], epoch=row[2])
+                for row in connection.execute(query)
+            }
+        return {each.run_id for each in set(claims) - newest}
 
     def reopen(self, run_id: str) -> Run:
         """Let a run that failed or was cancelled go on; what succeeded in it stays.

@@ -8,12 +8,11 @@ import click
 from headrace.cli.command import Command, json_option
 from headrace.cli.place import Place
 from headrace.cli.terminal import console, is_unicode, print_json, print_table, printable
-from headrace.cli.workflow.place import store, took, workflow_of
+from headrace.cli.workflow.place import described_run, store, took, workflow_of
 from headrace.console.figure import as_moment
 from headrace.errors import ConfigError
 from headrace.workflows.draw import draw
 from headrace.workflows.operation import operation_names, operation_type
-from headrace.workflows.run import Run
 from headrace.workflows.store import RunStore
 from headrace.workflows.workflow import Workflow, read_workflow, workflow_paths
 
@@ -125,7 +124,7 @@ def _list_runs(name: str | None, *, as_json: bool) -> None:
     with store() as (_, runs):
         found = runs.runs(name)
     if as_json:
-        print_json([_described_run(each) for each in found])
+        print_json([described_run(each) for each in found])
     elif found:
         rows = [
             [
@@ -161,18 +160,4 @@ def described_workflow(workflow: Workflow) -> dict[str, object]:
         "steps": {each: list(needs) for each, needs in workflow.needs.items()},
         "schedule": workflow.file.schedule,
         "triggers": workflow.file.triggers,
-    }
-
-
-def _described_run(run: Run) -> dict[str, object]:
-    return {
-        "id": run.id,
-        "workflow": run.workflow,
-        "status": run.status,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "trigger": run.trigger,
-        "who": run.who,
-        "error": run.error,
     }

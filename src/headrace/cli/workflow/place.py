@@ -13,7 +13,16 @@ from headrace.workflows.state import StepStatus
 from headrace.workflows.store import RunStore
 from headrace.workflows.workflow import Workflow, find_workflow, read_workflow
 
-__all__ = ["at_local", "described", "new_store", "sign", "store", "took", "workflow_of"]
+__all__ = [
+    "at_local",
+    "described",
+    "described_run",
+    "new_store",
+    "sign",
+    "store",
+    "took",
+    "workflow_of",
+]
 
 _SIGNS: Mapping[StepStatus, tuple[str, str]] = {
     "succeeded": ("✓", "+"), "unchanged": ("=", "="), "skipped": ("–", "-"), "failed": ("✗", "x"),
@@ -54,19 +63,26 @@ def workflow_of(name: str) -> Workflow:
     return find_workflow(name, root, os.environ)
 
 
-def described(run: Run, steps: Mapping[str, StepRun]) -> dict[str, object]:
-    """A run for machines."""
+def described_run(run: Run) -> dict[str, object]:
+    """A run among others, for machines."""
     return {
         "id": run.id,
         "workflow": run.workflow,
         "status": run.status,
-        "error": run.error,
-        "trigger": run.trigger,
-        "who": run.who,
-        "variables": run.variables,
         "created_at": run.created_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
+        "trigger": run.trigger,
+        "who": run.who,
+        "error": run.error,
+    }
+
+
+def described(run: Run, steps: Mapping[str, StepRun]) -> dict[str, object]:
+    """A run with its steps, for machines."""
+    return {
+        **described_run(run),
+        "variables": run.variables,
         "attempt": run.attempt,
         "steps": [
             {

@@ -54,8 +54,8 @@ def _until(within_s: float | None, context: Context) -> float | None:
     """When the time is up: counted from the first attempt, whoever was killed since."""
     if within_s is None:
         return None
-    if not context.memo.exists():
-        part = context.memo.with_suffix(".part")
-        part.write_text(repr(time.time() + within_s), "ascii")
-        part.replace(context.memo)
-    return float(context.memo.read_text("ascii"))
+    until = context.remembered()
+    if until is None:
+        until = repr(time.time() + within_s)
+        context.remember(until)
+    return float(until)

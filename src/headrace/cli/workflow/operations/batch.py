@@ -33,13 +33,11 @@ class BatchOperation(Operation):
 
     def run(self, settings: msgspec.Struct, context: Context) -> Mapping[str, object]:
         assert isinstance(settings, BatchSettings)
-        memo = context.memo
-        known = memo.read_text("ascii") if memo.exists() else None
         place = Place(context.root, context.home)
         out, errors = context.folder / "results.jsonl", context.folder / "errors.jsonl"
         ended = answered(
             context.root / settings.requests, place, context.database(), out, errors,
-            known=known, created=lambda batch_id: _note(context, batch_id),
+            known=context.remembered(), created=context.remember,
         )  # fmt: skip
         for path in (out, errors):
             path.touch()
@@ -57,9 +55,3 @@ class BatchOperation(Operation):
             "failed": counts.failed,
             "tokens": ended.prompt_tokens + ended.completion_tokens,
         }
-
-
-def _note(context: Context, batch_id: str) -> None:
-    part = context.memo.with_suffix(".part")
-    part.write_text(batch_id, "ascii")
-    part.replace(context.memo)
