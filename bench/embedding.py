@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headrace.models.box import BUILTIN
+from headrace.models.builder import BUILTIN
 from headrace.models.embedder import ModelEmbedder, open_embedder
 
 ROOT = Path(__file__).parents[1]

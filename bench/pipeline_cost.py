@@ -29,7 +29,8 @@ from headrace.access.principal import Principal
 from headrace.config.load import load_service
 from headrace.config.model import StepConfig
 from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
-from headrace.models.box import EMBEDDING, ModelBox
+from headrace.models.box import ModelBox
+from headrace.models.builder import EMBEDDING
 from headrace.models.deployment import Deployment, Runner
 from headrace.models.model import Model
 from headrace.pipeline.compile import compile_pipeline

@@ -36,6 +36,7 @@ from headrace.knowledge.chunk.settings import ChunkSettings
 from headrace.knowledge.entities.settings import EntitiesSettings, Entity
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.settings import KnowledgeSection, RetrievalSettings, SourceSettings
+from headrace.models.backend_type import backend_types
 from headrace.models.balance.settings import (
     BalanceSettings,
     HealthSettings,
@@ -43,7 +44,6 @@ from headrace.models.balance.settings import (
     QueueSettings,
     RetrySettings,
 )
-from headrace.models.box import backend_types
 from headrace.models.cache.settings import CacheRedisSettings, CacheSettings, SemanticSettings
 from headrace.pipeline.compile import step_types
 from headrace.pipeline.steps.check.grounded import GroundedSettings

@@ -32,7 +32,7 @@ from headrace.knowledge.read.read import read
 from headrace.knowledge.read.settings import ReadSettings
 from headrace.knowledge.read.source import load_file
 from headrace.knowledge.settings import RetrievalSettings
-from headrace.models.box import BUILTIN
+from headrace.models.builder import BUILTIN
 from headrace.models.embedder import open_embedder
 from headrace.types import Embedder
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from headrace.models import box
+from headrace.models import backend_type
 from tests.upstreams.server import Answer, Server, json_answer, serving
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def backends(
         "[headrace.backends]\nopenai = headrace.models.openai.backend:OpenAIBackend\n"
     )
     monkeypatch.syspath_prepend(str(folder))
-    box._entries.cache_clear()
-    box._loaded.cache_clear()
+    backend_type._entries.cache_clear()
+    backend_type._loaded.cache_clear()
     yield
-    box._entries.cache_clear()
-    box._loaded.cache_clear()
+    backend_type._entries.cache_clear()
+    backend_type._loaded.cache_clear()
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from headrace.access.limits.config import read_limits
 from headrace.config.load import parse_service
 from headrace.config.model import ServiceConfig
 from headrace.config.node import parse_yaml
+from headrace.models.backend_type import backend_types
 from headrace.models.balance.settings import BalanceSettings
-from headrace.models.box import backend_types
 from headrace.models.cache.settings import read_cache
 from headrace.pipeline.compile import step_types
 

@@ -58,7 +58,7 @@ def schema_of(kind: str) -> "Schema":
         from headrace.workflows.schema import workflow_schema
 
         return workflow_schema()
-    from headrace.models.box import backend_types
+    from headrace.models.backend_type import backend_types
     from headrace.pipeline.compile import step_types
 
     steps = {name: step.Settings for name, (step, _) in step_types().items()}

@@ -38,7 +38,7 @@ def complete_models(
     """Names of the declared models, and of the built-in ones."""
     del context, param
     from headrace.config.load import load_service
-    from headrace.models.box import builtin_models
+    from headrace.models.builder import builtin_models
 
     try:
         service = load_service(Place.here().root, os.environ)

@@ -3,55 +3,23 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from headrace.access.principal import Principal
-from headrace.config.model import (
-    DeploymentConfig,
-    ModelConfig,
-    ParamsConfig,
-    RequireConfig,
-    RouteConfig,
-    ServiceConfig,
-)
-from headrace.config.node import parse_yaml
-from headrace.errors import ConfigError, HeadraceError, UnknownModel, did_you_mean
-from headrace.models.adapted import AdapterSource, resolve_adapter
-from headrace.models.backend import Backend
-from headrace.models.balance.settings import BalanceSettings
-from headrace.models.deployment import Deployment, Runner
-from headrace.models.facts import Facts
-from headrace.models.http.tls import TlsSettings
+from headrace.config.model import RequireConfig, ServiceConfig
+from headrace.errors import HeadraceError, UnknownModel
+from headrace.models.builder import EMBEDDING, Builder, builtin_models
+from headrace.models.deployment import Runner
 from headrace.models.model import Model, Route, Target
 from headrace.models.progress import Progress
-from headrace.models.residency import permitted_regions
-from headrace.models.route import judge_models, route_of
+from headrace.models.route import route_of
 from headrace.models.tuned import TunedModel
-from headrace.types import Params
 
-__all__ = [
-    "BUILTIN",
-    "EMBEDDING",
-    "ModelBox",
-    "backend_names",
-    "backend_type",
-    "backend_types",
-    "builtin_models",
-]
+__all__ = ["ModelBox"]
 
-EMBEDDING = "embedding"
-"""The name of the model that makes embeddings where nobody declares another."""
-BUILTIN: Mapping[str, str] = {
-    EMBEDDING: "onnx",
-    "embedding-multilingual": "universal_sentence_encoder",
-}
-"""Models that every service has without declaring them, and their backends."""
 RETIRE_QUIET_S = 2.0
 """A turn may still be on its way to a model that is no longer declared."""
 RETIRE_WITHIN_S = 600.0
@@ -59,45 +27,6 @@ RETIRE_WITHIN_S = 600.0
 _log = logging.getLogger(__name__)
 
 Judge: TypeAlias = Callable[[RequireConfig], Mapping[str, Sequence[str]]]
-
-
-class BackendType(Protocol):
-    """A backend's class, as its entry point gives it.
-
-    One that takes a key may name an environment variable for it as `key_variable`.
-    """
-
-    Settings: ClassVar[type[msgspec.Struct]]
-
-    def __call__(self, settings: object, *, name: str, root: Path, home: Path) -> Backend: ...
-
-
-@cache
-def _entries() -> Mapping[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group="headrace.backends")}
-
-
-def backend_names() -> Collection[str]:
-    """The names of all installed backends (entry points `headrace.backends`)."""
-    return _entries().keys()
-
-
-@cache
-def _loaded(name: str) -> BackendType:
-    kind: BackendType = _entries()[name].load()
-    return kind
-
-
-def backend_types() -> Mapping[str, BackendType]:
-    """Every installed backend by name."""
-    return {name: _loaded(name) for name in backend_names()}
-
-
-Adapted: TypeAlias = Callable[
-    [msgspec.Struct, AdapterSource, Sequence[AdapterSource]],
-    tuple[BackendType, msgspec.Struct] | None,
-]
-"""What serves a deployment's model with an adapter on it: `BackendType.adapted`, where there is one."""
 
 
 class ModelBox:
@@ -158,7 +87,7 @@ class ModelBox:
                 nothing to ask.
         """
         names = config.models if only is None else [n for n in config.models if n in only]
-        builder = _Builder(config, home, environ, reuse.runners if reuse is not None else {})
+        builder = Builder(config, home, environ, reuse.runners if reuse is not None else {})
         builder.gather([*(config.models[n] for n in names), *(each.config for each in tuned)])
         models = {name: builder.model(config.models[name]) for name in names}
         builtin = {
@@ -302,167 +231,3 @@ class ModelBox:
 
 def _runners_of(model: Model) -> list[Runner]:
     return [each.runner for each in model.deployments]
-
-
-def builtin_models(config: ServiceConfig) -> Mapping[str, ModelConfig]:
-    """The built-in models that the service does not declare itself, by name."""
-    return {
-        name: ModelConfig(
-            name=name,
-            deployments=[
-                DeploymentConfig(
-                    backend=backend,
-                    settings=parse_yaml("{}", f"built-in model {name}", {}, root=config.root),
-                )
-            ],
-            params=ParamsConfig(),
-            price=None,
-            node=config.node,
-        )
-        for name, backend in BUILTIN.items()
-        if name not in config.models and name not in config.routes
-    }
-
-
-class _Builder:
-    """Builds the models of one configuration."""
-
-    def __init__(
-        self,
-        config: ServiceConfig,
-        home: Path,
-        environ: Mapping[str, str],
-        running: Mapping[bytes, Runner],
-    ) -> None:
-        self._config = config
-        self._home = home
-        self._environ = environ
-        self._running = running
-        self.runners: dict[bytes, Runner] = {}
-        self.facts = Facts(config, environ)
-        self._sources: dict[str, AdapterSource] = {}
-        """Of each model with an adapter, where that lies."""
-        self._beside: dict[str, list[AdapterSource]] = {}
-        """All adapters of a base, in an order that only they decide."""
-
-    def gather(self, models: Sequence[ModelConfig]) -> None:
-        """Look where the adapters of these models lie: those of one base share a process.
-
-        Raises:
-            ConfigError: one is not there, or its base takes none.
-        """
-        for each in models:
-            if each.adapter is None:
-                continue
-            as_folder = bool(getattr(backend_type(each.deployments[0]), "reads_folder", False))
-            found = resolve_adapter(each, self._home, as_folder=as_folder)
-            self._sources[each.name] = found
-            beside = self._beside.setdefault(each.adapter.base, [])
-            if found not in beside:
-                beside.append(found)
-        for several in self._beside.values():
-            several.sort(key=lambda source: (source.digest, source.reference))
-
-    def judge(self, require: RequireConfig) -> Mapping[str, Sequence[str]]:
-        """What each declared model does not meet, as a route would see it."""
-        route = RouteConfig(require=require)
-        judged = judge_models(route, self._config, self.facts, datetime.now(UTC).date())
-        return {each.name: each.missed for each in judged}
-
-    def model(self, config: ModelConfig, *, is_here: bool = False) -> Model:
-        """
-        Args:
-            is_here: it runs in this process, so that no rule on where data may go concerns it.
-        """
-        deployments = [
-            Deployment(
-                key=f"{config.name}-{position}",
-                runner=self._runner(config, declared, position),
-                place=declared.place,
-                price=self.facts.price(config, position),
-            )
-            for position, declared in enumerate(config.deployments)
-        ]
-        balance = config.balance.convert(BalanceSettings) if config.balance is not None else None
-        regions = [each.place.region for each in deployments]
-        return Model(
-            config.name,
-            deployments,
-            Params(**msgspec.structs.asdict(config.params)),
-            balance=balance,
-            here=self._config.region,
-            regions=None
-            if is_here
-            else permitted_regions(self._config.residency, regions, config.node),
-        )
-
-    def tuned(self, tuned: TunedModel) -> Model:
-        """A fine-tune, which only some keys may ask."""
-        model = self.model(tuned.config)
-        model.owner = tuned.served
-        return model
-
-    def _runner(self, config: ModelConfig, declared: DeploymentConfig, position: int) -> Runner:
-        kind = backend_type(declared)
-        settings = self._completed(kind, declared.settings.convert(kind.Settings), config, position)
-        if config.adapter is not None:
-            adapted: Adapted | None = getattr(kind, "adapted", None)
-            source, beside = self._sources[config.name], self._beside[config.adapter.base]
-            made_of = None if adapted is None else adapted(settings, source, beside)
-            if made_of is None:
-                raise config.node.error(
-                    f"the backend {declared.backend!r} of {config.adapter.base!r} takes no adapters",
-                    "base",
-                    hint="`embedded` and `vllm` do",
-                )
-            kind, settings = made_of
-        key = msgspec.json.encode([declared.backend, settings])
-        runner = self.runners.get(key) or self._running.get(key)
-        if runner is None:
-            try:
-                made = kind(settings, name=config.name, root=self._config.root, home=self._home)
-            except ConfigError as error:
-                raise declared.settings.error(error.message, hint=error.hint) from error
-            runner = Runner(made)
-        self.runners[key] = runner
-        return runner
-
-    def _completed(
-        self, kind: BackendType, settings: msgspec.Struct, config: ModelConfig, position: int
-    ) -> msgspec.Struct:
-        """The settings with the key from the environment and the context from the catalogue."""
-        more: dict[str, object] = {}
-        variable = getattr(kind, "key_variable", "")
-        if variable and getattr(settings, "api_key", "") is None and self._environ.get(variable):
-            more["api_key"] = self._environ[variable]
-        if getattr(settings, "context_tokens", 0) is None:
-            context_tokens = self.facts.context_tokens(config, position)
-            if context_tokens is not None:
-                more["context_tokens"] = context_tokens
-        tls = getattr(settings, "tls", None)
-        if isinstance(tls, TlsSettings) and tls != TlsSettings():
-            more["tls"] = tls.below(self._config.root)
-        return msgspec.structs.replace(settings, **more) if more else settings
-
-
-def backend_type(deployment: DeploymentConfig) -> BackendType:
-    """The class of the backend that a deployment names.
-
-    Raises:
-        ConfigError: there is none of that name, or its package cannot be imported.
-    """
-    name = deployment.backend
-    if name not in backend_names():
-        raise deployment.settings.error(
-            f"no backend is called {name!r}",
-            "backend",
-            hint=did_you_mean(name, backend_names(), kind="backends"),
-        )
-    try:
-        return _loaded(name)
-    except Exception as error:
-        raise deployment.settings.error(
-            f"the backend {name!r} cannot be loaded: {error}",
-            "backend",
-            hint="mend or remove the package that brings it",
-        ) from error

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.config.load import load_service
-from headrace.models.box import EMBEDDING, ModelBox
+from headrace.models.box import ModelBox
+from headrace.models.builder import EMBEDDING
 from headrace.models.encoder.backend import EncoderBackend
 from headrace.models.encoder.encoder import unit_rows
 from headrace.models.model import Target

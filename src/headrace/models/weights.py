@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.config.model import ModelConfig
-from headrace.models.box import backend_type
+from headrace.models.backend_type import backend_type
 from headrace.models.errors import WeightsUnavailable
 from headrace.models.reference import FileReference, HubReference, parse_reference
 from headrace.models.store import Kept, ModelStore

@@ -15,7 +15,8 @@ from headrace.errors import ConfigError, HeadraceError, did_you_mean
 from headrace.knowledge.entities.link import EntityLinker
 from headrace.knowledge.entities.settings import Glossary
 from headrace.knowledge.passage import Retriever
-from headrace.models.box import EMBEDDING, ModelBox
+from headrace.models.box import ModelBox
+from headrace.models.builder import EMBEDDING
 from headrace.models.cache.build import check_cache
 from headrace.models.cache.cache import AnswerCache
 from headrace.models.embedder import ModelEmbedder

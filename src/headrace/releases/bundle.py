@@ -25,7 +25,8 @@ import msgspec
 
 from headrace.config.load import load_service
 from headrace.config.model import ServiceConfig
-from headrace.models.box import backend_type, builtin_models
+from headrace.models.backend_type import backend_type
+from headrace.models.builder import builtin_models
 from headrace.models.errors import WeightsUnavailable
 from headrace.models.store import Kept, ModelStore
 from headrace.models.weights import declared_weights

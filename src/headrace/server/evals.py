@@ -8,7 +8,7 @@ from headrace.evaluation.scorer import Tools
 from headrace.gateway.app import Gateway
 from headrace.gateway.http import Exchange
 from headrace.gateway.inner import InnerGateway
-from headrace.models.box import EMBEDDING
+from headrace.models.builder import EMBEDDING
 from headrace.models.embedder import ModelEmbedder
 from headrace.pipeline.service import Platform
 from headrace.types import Embedder

@@ -26,7 +26,8 @@ from headrace.evaluation.scorer import NotKept, Scorer, Tools
 from headrace.evaluation.scorers.table import make_scorers
 from headrace.evaluation.suite import Suite
 from headrace.models.backend import Call
-from headrace.models.box import EMBEDDING, ModelBox
+from headrace.models.box import ModelBox
+from headrace.models.builder import EMBEDDING
 from headrace.models.cache.build import build_cache
 from headrace.models.cache.settings import read_cache
 from headrace.models.embedder import ModelEmbedder

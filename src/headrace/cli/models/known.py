@@ -11,7 +11,7 @@ from headrace.cli.place import Place
 from headrace.config.load import load_service
 from headrace.config.model import ModelConfig, PriceConfig, RouteConfig
 from headrace.errors import UnknownModel
-from headrace.models.box import builtin_models
+from headrace.models.builder import builtin_models
 from headrace.models.catalogue.catalogue import Catalogue, Entry
 from headrace.models.catalogue.cost import Mix
 from headrace.models.catalogue.load import FILE, load_catalogue

@@ -16,7 +16,9 @@ from headrace.config.model import ServiceConfig
 from headrace.console.figure import as_seconds
 from headrace.errors import HeadraceError, UnknownModel
 from headrace.models.backend import Backend, RateLimits
-from headrace.models.box import ModelBox, backend_type, builtin_models
+from headrace.models.backend_type import backend_type
+from headrace.models.box import ModelBox
+from headrace.models.builder import builtin_models
 from headrace.models.catalogue.load import load_catalogue
 from headrace.models.catalogue.served import Served, served_models
 from headrace.models.encoder.backend import EncoderBackend

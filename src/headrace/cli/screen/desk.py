@@ -47,7 +47,8 @@ async def opened_kit(*, with_models: bool) -> "AsyncIterator[Kit]":
         return
     from headrace.cli.progress import FetchProgress
     from headrace.config.load import load_service
-    from headrace.models.box import EMBEDDING, ModelBox
+    from headrace.models.box import ModelBox
+    from headrace.models.builder import EMBEDDING
     from headrace.models.embedder import ModelEmbedder
 
     place = Place.here().made()

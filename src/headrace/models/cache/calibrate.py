@@ -7,7 +7,8 @@ from pathlib import Path
 from headrace.config.model import ServiceConfig
 from headrace.errors import UnknownModel
 from headrace.models.backend import Call
-from headrace.models.box import ModelBox, builtin_models
+from headrace.models.box import ModelBox
+from headrace.models.builder import builtin_models
 from headrace.models.cache.calibration import (
     Calibration,
     calibrate,

@@ -9,7 +9,7 @@ from headrace.config.load import home_path, load_service
 from headrace.config.model import ServiceConfig
 from headrace.errors import HeadraceError
 from headrace.knowledge.settings import read_knowledge
-from headrace.models.box import builtin_models
+from headrace.models.builder import builtin_models
 from headrace.models.cache.settings import read_cache
 from headrace.models.store import ModelStore
 from headrace.models.weights import DeclaredWeights, declared_weights
