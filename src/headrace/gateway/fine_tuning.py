@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -17,6 +18,7 @@ from headrace.gateway.errors import MethodNotAllowed
 from headrace.gateway.query import Query
 from headrace.gateway.wire import decode
 from headrace.models.store import ModelStore
+from headrace.training.errors import UnknownJob
 from headrace.training.folder import read_state
 from headrace.training.job import Checkpoint
 from headrace.training.trainer import FOLDER
@@ -42,6 +44,7 @@ async def answer_tuning_jobs(call: Call) -> None:
         NotFound: there is no such file.
         InvalidRequest, UnknownModel: what is asked is not offered.
         TrainingUnavailable: what trains is not installed here.
+        LimitExceeded: the key has too many jobs that have not ended.
     """
     store = TuningStore(call.platform.database)
     if call.method == "POST":
@@ -99,7 +102,8 @@ async def answer_tuning_job(call: Call) -> None:
 
 def _create(call: Call, store: TuningStore, request: CreateJob) -> TuningJob:
     platform, config = call.platform, call.service.config
-    if not read_tuning(config.fine_tuning).enabled:
+    settings = read_tuning(config.fine_tuning)
+    if not settings.enabled:
         raise InvalidRequest(
             "fine-tuning is switched off here", hint="`fine_tuning.enabled` in headrace.yaml"
         )
@@ -122,8 +126,9 @@ def _create(call: Call, store: TuningStore, request: CreateJob) -> TuningJob:
     ]
     if job.validation_file is not None:
         first.append(Said(at=now, message=f"Validating validation file: {job.validation_file}"))
-    _log.info("%s is made by the key %s", job.id, job.key_id)
-    return store.add(msgspec.structs.replace(job, said=first))
+    made = store.add(msgspec.structs.replace(job, said=first), most_open=settings.open_per_key)
+    _log.info("%s is made by the key %s", made.id, made.key_id)
+    return made
 
 
 def _check_file(call: Call, file_id: str, param: str) -> None:
@@ -212,7 +217,8 @@ def _body(call: Call, job: TuningJob) -> dict[str, object]:
     """Reads the trainer's folder of a job that runs."""
     remaining_s = None
     if job.status == "running" and job.training is not None:
-        remaining_s = read_state(call.platform.home / FOLDER / job.training).remaining_s
+        with suppress(UnknownJob):  # another gateway on the same server trains it
+            remaining_s = read_state(call.platform.home / FOLDER / job.training).remaining_s
     finish = None if remaining_s is None else time.time() + remaining_s
     return tuning_body(job, estimated_finish=finish)
 

@@ -1,19 +1,24 @@
 """Jobs with real, quick trainer processes: order, pauses, ends, and kills of everything."""
 
+import base64
 import json
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, event, text
 
 from headrace.datasets.upload import FileStore
 from headrace.errors import InvalidRequest
 from headrace.models.tuned import read_tuned
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
+from headrace.training.folder import EVENTS, RESULT
 from headrace.training.trainer import FOLDER
 from headrace.workflows.tuning.event import events_of, losses_of
 from headrace.workflows.tuning.job import TuningJob
@@ -23,6 +28,8 @@ from headrace.workflows.tuning.store import TuningStore
 from tests.running import wait_for
 from tests.workflows.tuning.quick import QuickTrainer
 
+MASTER_KEY = base64.b64encode(bytes(32)).decode()
+"""Gateways on one server share it."""
 ROW = {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Ada."}]}
 PAIR = {
     "input": {"messages": [{"role": "user", "content": "Who?"}]},
@@ -36,6 +43,7 @@ class Home:
     """A home with jobs, and the one process that sees to them."""
 
     path: Path
+    database: Database
     store: TuningStore
     files: FileStore
     runner: TuningRunner
@@ -105,19 +113,33 @@ class Home:
         self.runner.look()
         return bool(read_tuned(self.path))
 
-    def pid_of(self, job: TuningJob) -> int:
+    def folder_of(self, job: TuningJob) -> Path:
         training = self.now(job).training
         assert training is not None
-        return int((self.path / FOLDER / training / "lock").read_text() or 0)
+        return self.path / FOLDER / training
+
+    def has_trained(self, job: TuningJob) -> bool:
+        """Whether the trainer is through; nobody looks meanwhile."""
+        return (self.folder_of(job) / RESULT).exists()
+
+    def pid_of(self, job: TuningJob) -> int:
+        return int((self.folder_of(job) / "lock").read_text() or 0)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    path = tmp_path / "home"
+    with opened(tmp_path / "home", None) as made:
+        yield made
+
+
+@contextmanager
+def opened(path: Path, server: str | None) -> Iterator[Home]:
+    """A home, with a database of its own or on a server."""
     path.mkdir(mode=0o700)
-    database = Database.open(path / "state.db")
-    files = FileStore(database, Vault.open(database, path, environ={}), path)
-    made = Home(path, TuningStore(database), files, None)  # type: ignore[arg-type]  # next line
+    database = Database.open(server or path / "state.db")
+    vault = Vault.open(database, path, environ={"HEADRACE_MASTER_KEY": MASTER_KEY})
+    files = FileStore(database, vault, path)
+    made = Home(path, database, TuningStore(database), files, None)  # type: ignore[arg-type]  # next line
     made.restarted()
     yield made
     for job in made.store.open():
@@ -272,3 +294,114 @@ def test_a_process_that_dies_between_any_two_steps_of_the_end_leaves_one_result_
     ended = home.until(job, "succeeded")
     found, _ = home.files.page("key", purpose="fine-tune-results")
     assert [each.id for each in found] == ended.result_files
+
+
+def move(path: Path) -> Callable[[], object]:
+    """Put a folder where a file is, or a file where a folder is, until what it gives is called."""
+    aside = path.with_name(f".{path.name}.aside")
+    path.rename(aside)
+    path.touch() if aside.is_dir() else path.mkdir()
+
+    def back() -> None:
+        path.unlink() if aside.is_dir() else path.rmdir()
+        aside.rename(path)
+
+    return back
+
+
+def rename_table(home: Home, name: str) -> Callable[[], object]:
+    def renamed(now: str, then: str) -> None:
+        with home.database.write() as connection:
+            connection.execute(text(f"ALTER TABLE {now} RENAME TO {then}"))
+
+    renamed(name, "aside")
+    return lambda: renamed("aside", name)
+
+
+def test_a_disk_that_cannot_be_read_ends_no_training(home: Home) -> None:
+    job = home.job(steps=30)
+    wait_for(lambda: home.step_of(job) >= 2, 20)
+    back = move(home.folder_of(job) / EVENTS)
+    home.runner.look()
+    back()
+    assert (home.now(job).status, home.now(job).is_attached) == ("running", True)
+    ended = home.until(job, "succeeded", "failed")
+    assert (ended.status, ended.restarts) == ("succeeded", 0)
+
+
+@pytest.mark.parametrize("broken", ["disk", "database"])
+def test_nothing_is_served_before_its_result_file_is_there(home: Home, broken: str) -> None:
+    job, other = home.job(), home.job()
+    home.until(job, "running")
+    wait_for(lambda: home.has_trained(job), 20)
+    back = rename_table(home, "files") if broken == "database" else move(home.files.folder)
+    home.runner.look()
+    assert (home.now(job).status, home.now(job).is_attached) == ("running", True)
+    assert not read_tuned(home.path)
+    back()
+    ended = home.until(job, "succeeded", "failed")
+    assert (ended.status, list(read_tuned(home.path))) == ("succeeded", [ended.fine_tuned_model])
+    found, _ = home.files.page("key", purpose="fine-tune-results")
+    assert [each.id for each in found] == ended.result_files
+    home.until(other, "succeeded")
+
+
+def test_a_job_whose_trainer_s_folder_is_gone_fails(home: Home) -> None:
+    job = home.job()
+    home.until(job, "running")
+    wait_for(lambda: home.has_trained(job), 20)
+    shutil.rmtree(home.folder_of(job))
+    ended = home.until(job, "failed")
+    assert ended.error is not None
+    assert "there is no fine-tune" in ended.error.message
+
+
+def test_a_look_asks_the_database_as_often_whoever_waits(home: Home) -> None:
+    asked: list[str] = []
+
+    def count(connection: Connection, cursor: object, statement: str, *rest: object) -> None:
+        asked.append(statement)
+
+    def looked() -> int:
+        asked.clear()
+        home.runner.look()
+        return len(asked)
+
+    running = home.job(steps=1000)
+    home.until(running, "running")
+    home.until(home.job(), "queued")
+    event.listen(home.database.engine, "before_cursor_execute", count)
+    one = looked()
+    for _ in range(4):
+        home.until(home.job(), "queued")
+    assert looked() == one > 0
+
+
+def test_gateways_on_one_server_leave_each_other_s_jobs_alone(
+    tmp_path: Path, postgres_database: str
+) -> None:
+    with (
+        opened(tmp_path / "here", postgres_database) as here,
+        opened(tmp_path / "there", postgres_database) as there,
+    ):
+        job, theirs = here.job(steps=20), there.job(id=f"ftjob-{9:036}")
+        there.runner.look()
+        assert here.now(job).status == "validating_files"
+        here.until(job, "running")
+        # Nor does it wait for a place on the other's machine.
+        there.until(theirs, "succeeded")
+        assert here.now(job).status == "running"
+        there.runner.look()
+        assert here.until(job, "succeeded").trained_tokens == 200
+        assert job.id not in str(read_tuned(there.path))
+
+
+def test_a_job_whose_file_no_gateway_has_any_more_fails(
+    tmp_path: Path, postgres_database: str
+) -> None:
+    with opened(tmp_path / "here", postgres_database) as here:
+        job = here.job()
+        here.files.delete(here.files.get(job.training_file, "key"))
+        error = here.until(job, "failed").error
+        assert error is not None
+        assert (error.code, error.param) == ("invalid_training_file", "training_file")

@@ -32,6 +32,8 @@ models:
       - {backend: openai_compatible, base_url: 'http://127.0.0.1:9/v1', model: x}
 pipeline:
   - generate
+fine_tuning:
+  open_per_key: 2
 """
 QUESTION = "What is the codename of the project?"
 FACT = "The codename of the project is Bluebird-7."
@@ -173,6 +175,7 @@ def test_examples_become_a_model_whatever_is_killed(service: ServiceProcess) -> 
         seed=7,
         method=_method(),  # type: ignore[arg-type]  # with settings of our own
     )
+    _has_no_third(client, job.training_file)
     training = service.home / FOLDER
     wait_for(lambda: list(training.glob("*/checkpoints/step-2")), 150)
     (folder,) = training.iterdir()
@@ -194,6 +197,14 @@ def test_examples_become_a_model_whatever_is_killed(service: ServiceProcess) -> 
     _is_nobody_else_s(service, ended.id, name)
     assert client.models.delete(name).deleted
     wait_for(lambda: name not in [each.id for each in client.models.list()])
+
+
+def _has_no_third(client: openai.OpenAI, file: str) -> None:
+    """Its key may have two jobs that have not ended."""
+    second = client.fine_tuning.jobs.create(model="assistant", training_file=file)
+    with pytest.raises(openai.RateLimitError, match="at most 2 at a time"):
+        client.fine_tuning.jobs.create(model="assistant", training_file=file)
+    client.fine_tuning.jobs.cancel(second.id)
 
 
 def _method() -> dict[str, object]:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from headrace.access.limits.errors import LimitExceeded
 from headrace.errors import InvalidRequest, NotFound
 from headrace.storage.database import Database
 from headrace.workflows.tuning.job import ENDED, TuningJob, TuningStatus
@@ -93,3 +95,15 @@ def test_a_job_is_cancelled_once(store: TuningStore) -> None:
     assert store.cancel(job.id, "key") == cancelled
     with pytest.raises(InvalidRequest, match="has ended"):
         store.pause(job.id, "key")
+
+
+def test_a_key_has_only_so_many_jobs_that_have_not_ended(store: TuningStore) -> None:
+    first = put(store, 1)
+    put(store, 2, status="cancelled", is_attached=True)
+    third = TuningJob(**{**msgspec.structs.asdict(first), "id": f"ftjob-{3:036}"})
+    with pytest.raises(LimitExceeded, match="at most 2 at a time"):
+        store.add(third, most_open=2)
+    assert store.add(msgspec.structs.replace(third, key_id="another"), most_open=1)
+    store.cancel(first.id, "key")
+    fourth = msgspec.structs.replace(third, id=f"ftjob-{4:036}")
+    assert store.add(fourth, most_open=2) == fourth

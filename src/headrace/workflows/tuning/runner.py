@@ -13,16 +13,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.datasets.errors import DatasetUnreadable
 from headrace.datasets.parse import RowInvalid, parse_row
 from headrace.datasets.upload import FileStore
-from headrace.errors import NotFound
+from headrace.errors import HeadraceError, NotFound
 from headrace.models.adapter import AdapterStore
 from headrace.models.tuned import Tuned, serve_tuned
 from headrace.training.errors import TrainingBusy, TrainingInvalid
 from headrace.training.job import Failure, FineTune, Hyperparameters, JobState, Result
-from headrace.training.trainer import Trainer
+from headrace.training.trainer import FOLDER, Trainer
 from headrace.workflows.tuning.event import csv_of, losses_of
 from headrace.workflows.tuning.job import Said, TuningError, TuningJob, TuningStatus
 from headrace.workflows.tuning.settings import TuningSettings
@@ -68,6 +69,8 @@ class TuningRunner:
         self._is_served = is_served
         self._awaited: dict[str, float] = {}
         """Since when a job's model is to be served."""
+        self._places = 0
+        """Jobs that this look may still start."""
 
     async def run(self) -> None:
         """Look for jobs and work on them, until cancelled; trainers go on then."""
@@ -76,14 +79,34 @@ class TuningRunner:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def look(self) -> None:
-        """Bring every job one step further, the oldest first."""
-        for job in self._store.open():
+        """Bring every job of this home one step further, the oldest first."""
+        jobs = self._store.open()
+        if self._store.is_shared:
+            for job in self._store.without_file(jobs):
+                self._validate(job)  # no gateway has its file, so that any may say so
+            # Another gateway's on the same server has its file, and works on it.
+            jobs = [job for job in jobs if self._is_here(job)]
+        self._places = self._settings().at_once - sum(job.is_attached for job in jobs)
+        for job in jobs:
             try:
                 self._advance(job)
-            except (NotFound, TrainingInvalid, OSError) as error:
+            except (HeadraceError, SQLAlchemyError, OSError, msgspec.MsgspecError) as error:
                 # One that breaks must not keep those behind it from being run.
-                _log.exception("%s failed", job.id)
-                self._fail(job, TuningError(code="internal_error", message=str(error)))
+                _log.exception("%s: this look at it failed", job.id)
+                self._after_trouble(job, error)
+
+    def _is_here(self, job: TuningJob) -> bool:
+        if job.training is not None:
+            return (self._home / FOLDER / job.training).exists()
+        return self._files.is_here(job.training_file)
+
+    def _after_trouble(self, job: TuningJob, error: Exception) -> None:
+        """Fail a job for which nobody trains; of another it is not known, so look again."""
+        if isinstance(error, SQLAlchemyError):
+            return
+        is_gone = isinstance(error, NotFound)  # its folder or its adapter
+        if is_gone or not self._store.get(job.id, None).is_attached:
+            self._fail(job, TuningError(code="internal_error", message=str(error)))
 
     def _advance(self, job: TuningJob) -> None:
         if job.is_attached and job.status in ("paused", "cancelled", "failed"):
@@ -135,7 +158,7 @@ class TuningRunner:
 
     def _start(self, job: TuningJob) -> None:
         settings = self._settings()
-        if not settings.enabled or self._training() >= settings.at_once:
+        if not settings.enabled or self._places <= 0:
             return
         if job.training is None:
             made = self._trainer.create(training_of(job))
@@ -147,12 +170,10 @@ class TuningRunner:
         now = self._move(job, "running", "Fine-tuning job started", is_attached=True)
         if now.status != "running":
             return
-        with suppress(TrainingBusy):  # it has been found again: somebody's kill has spared it
+        self._places -= 1
+        # Somebody's kill has spared it, or it has ended: the next look finds it again.
+        with suppress(TrainingBusy, TrainingInvalid):
             self._give_way(self._trainer.start(job.training), settings)
-
-    def _training(self) -> int:
-        """Jobs that train now, or that have been told to end and have not yet."""
-        return sum(each.is_attached for each in self._store.open())
 
     def _give_way(self, pid: int, settings: TuningSettings) -> None:
         """Live traffic goes first. Before it has threads: they take after it."""
@@ -188,6 +209,12 @@ class TuningRunner:
             )
             return
 
+        try:
+            pid = self._trainer.start(job.training)
+        except (TrainingBusy, TrainingInvalid):
+            return  # as where it is started first
+        self._give_way(pid, self._settings())
+
         def going_on(now: TuningJob) -> TuningJob:
             if now.status != "running":
                 return now
@@ -197,9 +224,7 @@ class TuningRunner:
                 now, restarts=restarts, reached=state.step, said=[*now.said, said]
             )
 
-        if self._store.change(job.id, going_on).status == "running":
-            with suppress(TrainingBusy):
-                self._give_way(self._trainer.start(job.training), self._settings())
+        self._store.change(job.id, going_on)
 
     def _let_go(self, job: TuningJob) -> None:
         """End the process of a job that is not to be trained any more, or not now."""
@@ -218,8 +243,14 @@ class TuningRunner:
     # After
 
     def _succeed(self, job: TuningJob, result: Result) -> None:
-        """Serve what was made, write its result file; may be done again after a kill."""
+        """Write its result file, then serve what was made; each may be done again after a kill."""
         adapter = AdapterStore(self._home).get(result.digest)
+        files = job.result_files or [self._result_file(job)]
+        kept = self._store.change(
+            job.id, lambda now: msgspec.structs.replace(now, result_files=files)
+        )
+        if kept.status != "running":
+            return
         made = f"New fine-tuned model created: {job.name}"
         if adapter.gguf is None:
             made = (
@@ -244,7 +275,6 @@ class TuningRunner:
                     return
                 made += "; it does not answer yet: the service's log says why"
         self._awaited.pop(job.id, None)
-        metrics = self._result_file(job)
         self._move(
             job,
             "succeeded",
@@ -252,7 +282,6 @@ class TuningRunner:
             "The job has successfully completed",
             fine_tuned_model=job.name,
             trained_tokens=result.trained_tokens,
-            result_files=[metrics],
             is_attached=False,
         )
 

@@ -19,6 +19,8 @@ class TuningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Jobs that train at the same time on this machine; further ones are queued in order."""
     niceness: Annotated[int, Meta(ge=0, le=19)] = 10
     """How far training gives way to everything else on the processor; 0 not at all, 19 the most."""
+    open_per_key: Annotated[int, Meta(ge=1, le=1000)] = 10
+    """Jobs that have not ended which one key may have; a further one is refused (429)."""
 
 
 def read_tuning(node: Node | None) -> TuningSettings:

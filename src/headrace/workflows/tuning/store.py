@@ -1,14 +1,15 @@
 """Where fine-tuning jobs are kept: rows of the database."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
+from headrace.access.limits.errors import LimitExceeded
 from headrace.errors import InvalidRequest, NotFound
 from headrace.storage.database import Database
-from headrace.storage.tables import tuning_jobs
+from headrace.storage.tables import files, tuning_jobs
 from headrace.workflows.tuning.job import TuningJob
 
 __all__ = ["TuningStore"]
@@ -20,10 +21,30 @@ class TuningStore:
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self.clock = clock
+        self.is_shared = database.is_postgres
+        """Whether other homes' jobs may be among them."""
 
-    def add(self, job: TuningJob) -> TuningJob:
-        """A new job, to be worked on by whoever runs it."""
+    def add(self, job: TuningJob, *, most_open: int | None = None) -> TuningJob:
+        """A new job, to be worked on by whoever runs it.
+
+        Args:
+            most_open: jobs that its key may have at a time, with this one.
+
+        Raises:
+            LimitExceeded: the key has so many that somebody has to work on.
+        """
+        counted = select(func.count()).where(
+            tuning_jobs.c.is_open, tuning_jobs.c.key_id == job.key_id
+        )
         with self._database.write() as connection:
+            if most_open is not None:
+                is_open = connection.execute(counted).scalar_one()
+                if is_open >= most_open:
+                    raise LimitExceeded(
+                        f"this key has {is_open} fine-tuning jobs that have not ended; at most "
+                        f"{most_open} at a time",
+                        hint="wait for one to end, or cancel one",
+                    )
             connection.execute(insert(tuning_jobs), _row(job))
         return job
 
@@ -83,6 +104,20 @@ class TuningStore:
         with self._database.read() as connection:
             states = connection.execute(query).scalars()
             return [msgspec.json.decode(state, type=TuningJob) for state in states]
+
+    def without_file(self, jobs: Sequence[TuningJob]) -> list[TuningJob]:
+        """Those that have not begun to train and whose training file was deleted."""
+        waiting = [
+            job
+            for job in jobs
+            if job.training is None and job.status in ("validating_files", "queued")
+        ]
+        if not waiting:
+            return []
+        query = select(files.c.id).where(files.c.id.in_({job.training_file for job in waiting}))
+        with self._database.read() as connection:
+            kept = set(connection.execute(query).scalars())
+        return [job for job in waiting if job.training_file not in kept]
 
     def change(self, job_id: str, change: Callable[[TuningJob], TuningJob]) -> TuningJob:
         """Change a job as it is now, whoever else may want to: gives what it is then."""
