@@ -1,16 +1,22 @@
 """What an index finds: chunks with their documents' particulars, and the best rows of a search."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Best", "Found", "Index", "Readable"]
+__all__ = ["CHUNKS", "Best", "Found", "Index", "Readable"]
 
+CHUNKS = (
+    'SELECT c.id, c.document, c.ordinal, c."start", c."end", c.text, c.kind, c.headings, c.page,'
+    " d.uri, d.title, d.metadata FROM chunk c JOIN document d ON d.id = c.document"
+)
+"""Asks a database for chunks `c` of documents `d`: rows for `Found.of`."""
 _MOST_MASKS = 64
 
 
@@ -30,6 +36,14 @@ class Found:
     uri: str
     title: str
     metadata: dict[str, str]
+
+    @classmethod
+    def of(cls, row: Sequence[object]) -> Self:
+        """From a row that `CHUNKS` gives."""
+        values = list(row)
+        values[7] = tuple(msgspec.json.decode(values[7]))  # type: ignore[call-overload]  # as written
+        values[11] = msgspec.json.decode(values[11])  # type: ignore[call-overload]  # as written
+        return cls(*values)  # type: ignore[arg-type]  # the columns of CHUNKS
 
     def id(self) -> str:
         """Its content address."""
@@ -114,9 +128,13 @@ class Readable:
         self._known: dict[int, _Known] = {}
         self._masks: dict[object, NDArray[np.bool_]] = {}
 
-    def learn(self, document: int, readers: frozenset[str], metadata: dict[str, str]) -> None:
-        """Take in a document; call it before any mask is asked for."""
-        self._known[document] = _Known(readers, metadata)
+    def learn(self, rows: Iterable[tuple[int, bytes | str, bytes | str]]) -> None:
+        """Take in documents (id, readers, metadata) before any mask is asked for."""
+        for document, readers, metadata in rows:
+            self._known[document] = _Known(
+                frozenset(msgspec.json.decode(readers)),
+                msgspec.json.decode(metadata, type=dict[str, str]),
+            )
 
     def may(self, document: int, roles: AbstractSet[str]) -> bool:
         """Whether one of `roles` may read a document."""

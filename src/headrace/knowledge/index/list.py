@@ -2,12 +2,19 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from headrace.knowledge.index.store import FOLDER, connect, guarded
 
-__all__ = ["Listed", "Statistics", "documents", "statistics"]
+__all__ = ["DOCUMENTS", "Listed", "Statistics", "documents", "statistics"]
+
+DOCUMENTS = (
+    "SELECT uri, title, media_type, digest, readers, metadata,"
+    " (SELECT count(*) FROM chunk WHERE document = d.id) FROM document d"
+)
+"""Asks a database for documents `d`: rows for `Listed.of`."""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +27,20 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     chunks: int
     readers: tuple[str, ...]
     metadata: dict[str, str]
+
+    @classmethod
+    def of(cls, row: tuple[str, str, str, str, bytes | str, bytes | str, int]) -> Self:
+        """From a row that `DOCUMENTS` gives."""
+        uri, title, media_type, digest, readers, metadata, count = row
+        return cls(
+            uri=uri,
+            title=title,
+            media_type=media_type,
+            digest=digest,
+            readers=msgspec.json.decode(readers, type=tuple[str, ...]),
+            metadata=msgspec.json.decode(metadata, type=dict[str, str]),
+            chunks=count,
+        )
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,22 +63,8 @@ def documents(home: Path) -> list[Listed]:
     if not path.exists():
         return []
     with guarded(path), closing(connect(path, read_only=True)) as database:
-        rows = database.execute(
-            "SELECT uri, title, media_type, digest, readers, metadata,"
-            " (SELECT count(*) FROM chunk WHERE document = d.id) FROM document d ORDER BY uri, id"
-        )
-        return [
-            Listed(
-                uri=uri,
-                title=title,
-                media_type=media_type,
-                digest=digest,
-                readers=msgspec.json.decode(readers, type=tuple[str, ...]),
-                metadata=msgspec.json.decode(metadata, type=dict[str, str]),
-                chunks=count,
-            )
-            for uri, title, media_type, digest, readers, metadata, count in rows
-        ]
+        rows = database.execute(f"{DOCUMENTS} ORDER BY uri, id")
+        return [Listed.of(row) for row in rows]
 
 
 def statistics(home: Path) -> Statistics:

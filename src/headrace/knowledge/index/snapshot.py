@@ -9,26 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.knowledge.errors import KnowledgeUnusable
 from headrace.knowledge.index.best import best_rows
-from headrace.knowledge.index.found import Best, Found, Readable
+from headrace.knowledge.index.found import CHUNKS, Best, Found, Readable
 from headrace.knowledge.index.postings import Postings, mapped
 from headrace.knowledge.index.store import FOLDER, connect, guarded
 
 __all__ = ["Snapshot"]
 
 _TRIES = 5
-_COLUMNS = (
-    'SELECT c.id, c.document, c.ordinal, c."start", c."end", c.text, c.kind, c.headings, c.page,'
-    " d.uri, d.title, d.metadata FROM chunk c JOIN document d ON d.id = c.document"
-)
-_CHUNK = f"{_COLUMNS} WHERE c.id = ?"
+_CHUNK = f"{CHUNKS} WHERE c.id = ?"
 _CHUNK_AT = (
-    f'{_COLUMNS} WHERE c.document = ? AND c."start" <= ? ORDER BY c."start" DESC, c.ordinal LIMIT 1'
+    f'{CHUNKS} WHERE c.document = ? AND c."start" <= ? ORDER BY c."start" DESC, c.ordinal LIMIT 1'
 )
 
 
@@ -125,7 +120,7 @@ class Snapshot:
         """The chunks of some rows, in that order."""
         with self._connection() as database:
             return [
-                _found(database.execute(_CHUNK, (int(self._chunks[row]),)).fetchone())
+                Found.of(database.execute(_CHUNK, (int(self._chunks[row]),)).fetchone())
                 for row in rows
             ]
 
@@ -141,7 +136,7 @@ class Snapshot:
                 row = database.execute(_CHUNK_AT, (document, start)).fetchone()
                 if row is None:
                     continue
-                found = _found(row)
+                found = Found.of(row)
                 if (found.start, found.end) == (start, end):
                     return found
                 (text,) = database.execute(
@@ -172,12 +167,7 @@ class Snapshot:
         if not self._connections:
             return
         rows = self._connections[0].execute("SELECT id, readers, metadata FROM document")
-        for document, readers, metadata in rows:
-            self._readable.learn(
-                document,
-                frozenset(msgspec.json.decode(readers)),
-                msgspec.json.decode(metadata, type=dict[str, str]),
-            )
+        self._readable.learn(rows)
 
 
 def _begin(database: sqlite3.Connection) -> str:
@@ -189,10 +179,3 @@ def _begin(database: sqlite3.Connection) -> str:
 def _meta(database: sqlite3.Connection, key: str) -> str:
     row = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return "" if row is None else str(row[0])
-
-
-def _found(row: Sequence[object]) -> Found:
-    values = list(row)
-    values[7] = tuple(msgspec.json.decode(values[7]))  # type: ignore[call-overload]  # as written
-    values[11] = msgspec.json.decode(values[11])  # type: ignore[call-overload]  # as written
-    return Found(*values)  # type: ignore[arg-type]  # the columns of _CHUNK

@@ -2,9 +2,7 @@
 
 from contextlib import closing
 
-import msgspec
-
-from headrace.knowledge.index.list import Listed, Statistics
+from headrace.knowledge.index.list import DOCUMENTS, Listed, Statistics
 from headrace.knowledge.index.postgres.schema import SCHEMA, connect, guarded, is_made, meta
 
 __all__ = ["documents", "statistics"]
@@ -15,23 +13,8 @@ def documents(server: str) -> list[Listed]:
     with guarded(), closing(connect(server)) as database:
         if not is_made(database):
             return []
-        rows = database.execute(
-            "SELECT uri, title, media_type, digest, readers, metadata,"
-            " (SELECT count(*) FROM chunk WHERE document = d.id) FROM document d"
-            ' WHERE died IS NULL ORDER BY uri COLLATE "C", id'
-        )
-        return [
-            Listed(
-                uri=uri,
-                title=title,
-                media_type=media_type,
-                digest=digest,
-                readers=msgspec.json.decode(readers, type=tuple[str, ...]),
-                metadata=msgspec.json.decode(metadata, type=dict[str, str]),
-                chunks=count,
-            )
-            for uri, title, media_type, digest, readers, metadata, count in rows
-        ]
+        rows = database.execute(f'{DOCUMENTS} WHERE died IS NULL ORDER BY uri COLLATE "C", id')
+        return [Listed.of(row) for row in rows]
 
 
 def statistics(server: str) -> Statistics:

@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.knowledge.errors import KnowledgeUnusable
 from headrace.knowledge.index.best import best_rows
-from headrace.knowledge.index.found import Best, Found, Readable
+from headrace.knowledge.index.found import CHUNKS, Best, Found, Readable
 from headrace.knowledge.index.postgres.pool import Pool
 from headrace.knowledge.index.postgres.schema import ALIVE, Connection, guarded, hnsw_name
 from headrace.knowledge.index.postgres.segment import Segment, read_segments
@@ -35,10 +34,6 @@ MOST_BY_WORDS = 1600
 EXACT_ROWS = 5_000
 """So few readable rows are all looked at: an index would go through too many that are not."""
 _TERMS_BYTES = 64 * 1024 * 1024
-_COLUMNS = (
-    'SELECT c.id, c.document, c.ordinal, c."start", c."end", c.text, c.kind, c.headings, c.page,'
-    " d.uri, d.title, d.metadata FROM chunk c JOIN document d ON d.id = c.document"
-)
 
 
 class PostgresSnapshot:
@@ -61,12 +56,7 @@ class PostgresSnapshot:
                 self._has_index = _has_index(database, self._width)
         self._take_rows(segments, np.array([row[0] for row in documents], np.int64))
         self._readable = Readable(self._documents)
-        for document, readers, metadata in documents:
-            self._readable.learn(
-                document,
-                frozenset(msgspec.json.decode(readers)),
-                msgspec.json.decode(metadata, type=dict[str, str]),
-            )
+        self._readable.learn(documents)
         self._norms = replace(Postings.empty(), lengths=self._lengths).norms()
         self._terms: OrderedDict[int, tuple[NDArray[np.int32], NDArray[np.uint8]]] = OrderedDict()
         self._terms_bytes = 0
@@ -294,8 +284,8 @@ class PostgresSnapshot:
         ids = [int(self._chunks[row]) for row in rows]
         with guarded(), self._pool.connection() as database:
             found = {
-                row[0]: _found(row)
-                for row in database.execute(f"{_COLUMNS} WHERE c.id = ANY(%s)", (ids,))
+                row[0]: Found.of(row)
+                for row in database.execute(f"{CHUNKS} WHERE c.id = ANY(%s)", (ids,))
             }
         if len(found) < len(set(ids)):
             raise KnowledgeUnusable(
@@ -314,13 +304,13 @@ class PostgresSnapshot:
                 if not self._readable.may(document, roles):
                     continue
                 row = database.execute(
-                    f'{_COLUMNS} WHERE c.document = %s AND c."start" <= %s'
+                    f'{CHUNKS} WHERE c.document = %s AND c."start" <= %s'
                     ' ORDER BY c."start" DESC, c.ordinal LIMIT 1',
                     (document, start),
                 ).fetchone()
                 if row is None:
                     continue
-                found = _found(row)
+                found = Found.of(row)
                 if (found.start, found.end) == (start, end):
                     return found
                 text = _text(database, document, start, end)
@@ -363,13 +353,6 @@ def _width(database: Connection, number: int) -> int:
 def _has_index(database: Connection, width: int) -> bool:
     row = database.execute("SELECT to_regclass(%s) IS NOT NULL", (hnsw_name(width),)).fetchone()
     return row is not None and bool(row[0])
-
-
-def _found(row: Sequence[object]) -> Found:
-    values = list(row)
-    values[7] = tuple(msgspec.json.decode(values[7]))  # type: ignore[call-overload]  # as written
-    values[11] = msgspec.json.decode(values[11])  # type: ignore[call-overload]  # as written
-    return Found(*values)  # type: ignore[arg-type]  # the columns of _COLUMNS
 
 
 def _joined(parts: Sequence[NDArray], kind: type) -> NDArray:  # type: ignore[type-arg]  # as given
