@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "headrace"
-HEAVY = {"accelerate", "bitsandbytes", "datasets", "peft", "torch", "transformers", "trl"}
+HEAVY = {"accelerate", "bitsandbytes", "datasets", "opacus", "peft", "torch", "transformers", "trl"}
 
 
 def imported_at_once(module: ast.Module) -> set[str]:

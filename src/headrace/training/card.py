@@ -12,14 +12,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from headrace import __version__
 from headrace.datasets.guarantee import Guarantee, sentences
+from headrace.training.data import Data
 from headrace.training.folder import write_whole
 from headrace.training.job import FineTune, Result
 from headrace.training.plan import Plan
+from headrace.training.private import Reached
 
 __all__ = ["Card", "DataUsed", "Evaluated", "card_of", "note_evaluation", "versions", "write_card"]
 
@@ -38,6 +41,16 @@ class DataUsed(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that could not be used, or were too long."""
     guarantee: Guarantee | None = None
     """What is promised of the people in a dataset; None for files."""
+
+    @classmethod
+    def of(cls, data: Data, left_out: int) -> Self:
+        return cls(
+            reference=data.reference,
+            digest=data.digest,
+            examples=len(data.rows),
+            left_out=left_out,
+            guarantee=data.guarantee,
+        )
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +164,7 @@ def card_of(card: Card) -> str:
         f"| Steps | {result.steps:,} of {plan.total_steps:,}, {plan.batch_size} examples each |",
         f"| Learning rate | {plan.learning_rate:g}, {plan.schedule} |",
         f"| Seed | {spec.seed} |",
+        f"| Privacy of the training | {_privacy(result.privacy)} |",
         f"| Training loss | {_loss(result.train_loss)} |",
         f"| Held-out loss | {_loss(result.valid_loss)} |",
         f"| Tokens read | {result.trained_tokens:,} |",
@@ -194,6 +208,16 @@ def _moment(at: float) -> str:
 def _data(data: DataUsed) -> str:
     left_out = f", {data.left_out:,} left out" if data.left_out else ""
     return f"`{data.reference}`, {data.examples:,} examples{left_out}, `{data.digest}`"
+
+
+def _privacy(found: Reached | None) -> str:
+    if found is None:
+        return "none: the adapter can be made to repeat what it learned"
+    return (
+        f"ε = {found.epsilon:.4g}, δ = {found.delta:g} for each of {found.people:,} people "
+        f"(noise {found.noise_multiplier:.3g} × {found.max_grad_norm:g}, drawn with "
+        f"{found.sample_rate:.3g} in {found.steps:,} steps; {found.measured_by})"
+    )
 
 
 def _loss(loss: float | None) -> str:

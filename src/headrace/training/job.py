@@ -32,6 +32,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from headrace.training.private import Privacy, Reached
+
 __all__ = [
     "Checkpoint",
     "Event",
@@ -122,6 +124,8 @@ class FineTune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     method: Method = "supervised"
     tuning: Tuning = "lora"
     parameters: Hyperparameters = Hyperparameters()
+    privacy: Privacy | None = None
+    """Train so that no person's examples can be told from the adapter. None: as usual."""
     seed: Annotated[int, Meta(ge=0, lt=2**32)] = 42
     suffix: Annotated[str, Meta(max_length=64)] = ""
     """A word for people, in the adapter's name."""
@@ -229,6 +233,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Of training, over all starts of the process."""
     energy_wh: float | None = None
     """Measured (Intel RAPL or NVML); None where this machine does not tell."""
+    privacy: Reached | None = None
+    """What holds of differentially private training; losses are exact, and left out, then."""
     subjects: dict[str, int] = {}
     """Training rows by the vault's subject id of the person they are about."""
 

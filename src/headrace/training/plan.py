@@ -7,13 +7,16 @@ import msgspec
 
 from headrace.training.errors import TrainingInvalid
 from headrace.training.job import FineTune, Schedule
+from headrace.training.private import FEWEST_IN_A_STEP
 
-__all__ = ["Plan", "learning_rate_at", "packed", "plan_of"]
+__all__ = ["MOST_CHECKPOINTS", "Plan", "learning_rate_at", "packed", "plan_of"]
 
 WANTED_STEPS = 60
 """At least so many updates, or little is learned; LoRA on 40 facts repeats them after about 50."""
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 25
 LARGE = 1000
+MOST_CHECKPOINTS = 200
+"""In a run, but for those of a better held-out loss: each is a copy of what is trained."""
 _LEARNING_RATES = {
     ("supervised", "lora"): 1e-3,
     ("supervised", "qlora"): 2e-4,
@@ -41,18 +44,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     evaluate_every: int | None
     """None: nothing is held out."""
     checkpoint_every: int
+    """At least so much that there are `MOST_CHECKPOINTS`."""
 
 
 def plan_of(spec: FineTune, rows: int, *, has_held_out: bool) -> Plan:
     """
     Args:
-        rows: what is trained on in an epoch.
+        rows: what is trained on in an epoch; of private training, people.
 
     Raises:
         TrainingInvalid: settings that contradict each other.
     """
     asked = spec.parameters
-    batch_size = min(asked.batch_size or (4 if rows < LARGE else 8), rows)
+    usual = 4 if rows < LARGE else 8
+    if spec.privacy is not None:
+        usual = max(FEWEST_IN_A_STEP, rows // 8)
+    batch_size = min(asked.batch_size or usual, rows)
     per_epoch = math.ceil(rows / batch_size)
     if asked.epochs is None and asked.max_steps is not None:
         epochs = math.ceil(asked.max_steps / per_epoch)
@@ -77,7 +84,9 @@ def plan_of(spec: FineTune, rows: int, *, has_held_out: bool) -> Plan:
         schedule=asked.schedule,
         warmup_steps=min(math.ceil(total * asked.warmup_ratio), total - 1),
         evaluate_every=(asked.evaluate_every or per_epoch) if has_held_out else None,
-        checkpoint_every=asked.checkpoint_every or per_epoch,
+        checkpoint_every=max(
+            asked.checkpoint_every or per_epoch, math.ceil(total / MOST_CHECKPOINTS)
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from headrace.prompts.library import PromptLibrary
 from headrace.training.data import Data, Row, Sources, overlaps, read_data
 from headrace.training.errors import BadRows, TrainingInvalid
 from headrace.training.job import FineTune, Job
+from headrace.training.private import check_private
 from headrace.training.render import Pair, Tokens, Words, render_pair, render_supervised, words_of
 from headrace.training.tongue import Tongue, TongueError
 
@@ -64,6 +65,7 @@ def read_examples(job: Job, sources: Sources) -> Examples:
         TrainingInvalid: there is nothing to train on, or too much of what a suite asks.
     """
     spec = job.spec
+    check_private(spec)
     data, held_out = read_data(sources, spec.training, spec.validation, spec.validation_share)
     problems = [*data.problems, *(held_out.problems if held_out is not None else ())]
     for each in (data, held_out):

@@ -16,6 +16,8 @@ from headrace.training.job import FineTune
 from headrace.training.plan import Plan, learning_rate_at
 from headrace.training.process.batch import rows_of
 from headrace.training.process.checkpoint import Progress, load_weights, restore, save
+from headrace.training.process.loss import Sum
+from headrace.training.process.noise import PrivateGradients
 from headrace.training.process.task import Task
 
 if TYPE_CHECKING:
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Interrupted", "Loop", "measure"]
 
-MOST_EVENTS = 1000
-"""Steps are reported one by one up to here, and evenly thinned out beyond."""
+MOST_EVENTS = 2000
+"""Of a run with its numbers: half for steps, a quarter each for evaluations and checkpoints. Each
+kind is told one by one up to its share and evenly thinned out beyond, so that none crowds out
+another."""
 PACE_STEPS = 10
 """Steps that the tokens per second are the mean of."""
 
@@ -45,9 +49,11 @@ class Loop:
         folder: Path,
         log: EventLog,
         asked_to_end: Callable[[], bool],
+        private: PrivateGradients | None = None,
     ) -> None:
         self._model, self._task, self._spec, self._plan = model, task, spec, plan
         self._folder, self._log, self._asked_to_end = folder, log, asked_to_end
+        self._private = private
         self._is_full = spec.tuning == "full"
         self._trained = [each for each in model.parameters() if each.requires_grad]
         self._optimizer = torch.optim.AdamW(
@@ -58,6 +64,7 @@ class Loop:
         )
         self._progress = Progress()
         self._paces: list[tuple[int, float]] = []
+        self._told: dict[str, int] = {}
         self._began = 0.0
         self._wall_before = 0.0
 
@@ -94,20 +101,12 @@ class Loop:
         progress, plan, parameters = self._progress, self._plan, self._spec.parameters
         started = time.monotonic()
         step = progress.step + 1
-        rows = rows_of(plan, self._spec.seed, step)
-        weight = self._task.weight(rows)
         # Dropout too is a function of seed and step.
         torch.manual_seed(self._spec.seed * 1_000_003 + step)
         self._model.train()
-        loss, right, counted, tokens = 0.0, 0, 0, 0
-        for start in range(0, len(rows), plan.micro_batch_size):
-            with _mixed(self._model):
-                part = self._task.loss(self._model, rows[start : start + plan.micro_batch_size])
-            (part.loss / weight).backward()
-            loss += float(part.loss.detach()) / weight
-            right, counted, tokens = right + part.right, counted + part.count, tokens + part.tokens
+        loss, accuracy, tokens = self._gradients(step)
         norm = float(torch.nn.utils.clip_grad_norm_(self._trained, parameters.max_grad_norm))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        if not (math.isfinite(loss or 0.0) and math.isfinite(norm)):
             raise _not_a_number(step, plan)
         rate = learning_rate_at(plan, step)
         for group in self._optimizer.param_groups:
@@ -115,19 +114,41 @@ class Loop:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         progress.step, progress.tokens = step, progress.tokens + tokens
-        progress.train_loss, progress.train_accuracy = loss, right / counted
+        progress.train_loss, progress.train_accuracy = loss, accuracy
         self._paces = [*self._paces[-PACE_STEPS + 1 :], (tokens, time.monotonic() - started)]
         self._report(rate)
 
+    def _gradients(self, step: int) -> tuple[float | None, float | None, int]:
+        """Leave a step's gradient in the parameters; gives loss and accuracy, which nobody may know
+        where training is private, and the tokens that were read."""
+        if self._private is not None:
+            return None, None, self._private.take(self._model, step, self._task.weight, self._loss)
+        plan = self._plan
+        rows = rows_of(plan, self._spec.seed, step)
+        weight = self._task.weight(rows)
+        loss, right, counted, tokens = 0.0, 0, 0, 0
+        for start in range(0, len(rows), plan.micro_batch_size):
+            part = self._loss(rows[start : start + plan.micro_batch_size])
+            (part.loss / weight).backward()
+            loss += float(part.loss.detach()) / weight
+            right, counted, tokens = right + part.right, counted + part.count, tokens + part.tokens
+        return loss, right / counted, tokens
+
+    def _loss(self, rows: Sequence[int]) -> Sum:
+        with _mixed(self._model):
+            return self._task.loss(self._model, rows)
+
     def _report(self, rate: float) -> None:
         progress, total = self._progress, self._plan.total_steps
-        every = max(1, total // MOST_EVENTS)
-        if progress.step % every and progress.step != total:
+        if not self._is_told("step", MOST_EVENTS // 2):
             return
         seconds = sum(each for _, each in self._paces)
+        loss = ""
+        if progress.train_loss is not None:
+            loss = f": training loss={progress.train_loss:.4f}"
         self._log.add(
             "metrics",
-            f"step {progress.step}/{total}: training loss={progress.train_loss:.4f}",
+            f"step {progress.step}/{total}{loss}",
             {
                 "step": progress.step,
                 "total_steps": total,
@@ -140,6 +161,15 @@ class Loop:
                 "seconds_per_step": seconds / len(self._paces),
             },
         )
+
+    def _is_told(self, kind: str, most: int) -> bool:
+        """Whether this step's event of a kind is written: the first of each of `most` stretches."""
+        step, total = self._progress.step, self._plan.total_steps
+        stretch = step // math.ceil(total / most)
+        if self._told.get(kind) == stretch and step != total:
+            return False
+        self._told[kind] = stretch
+        return True
 
     def _after_step(self) -> None:
         """Evaluate, keep a checkpoint, and end, each when its time has come."""
@@ -172,6 +202,8 @@ class Loop:
         if is_better:
             progress.best_loss, progress.best_step = progress.valid_loss, progress.step
         progress.since_best = 0 if is_better else progress.since_best + 1
+        if not self._is_told("evaluation", MOST_EVENTS // 4):
+            return is_better
         self._log.add(
             "metrics",
             f"step {progress.step}/{self._plan.total_steps}: "
@@ -196,8 +228,9 @@ class Loop:
             is_full=self._is_full,
             keep=self._spec.parameters.keep_checkpoints,
         )
-        data = {"step": progress.step, "train_loss": progress.train_loss}
-        self._log.add("checkpoint", f"checkpoint of step {progress.step}", dict(data))
+        if self._is_told("checkpoint", MOST_EVENTS // 4):
+            data = {"step": progress.step, "train_loss": progress.train_loss}
+            self._log.add("checkpoint", f"checkpoint of step {progress.step}", dict(data))
 
     def _is_patience_over(self) -> bool:
         patience = self._spec.parameters.early_stopping_patience

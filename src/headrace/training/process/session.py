@@ -23,7 +23,6 @@ from headrace.models.store import ModelStore
 from headrace.prompts.library import PromptLibrary
 from headrace.training.base import Base, find_base
 from headrace.training.card import Card, DataUsed, versions, write_card
-from headrace.training.data import Data
 from headrace.training.errors import TrainingInvalid
 from headrace.training.folder import RESULT, RESULT_FILE, EventLog, read_checkpoints, write_whole
 from headrace.training.gguf_file import GgufFile
@@ -32,6 +31,7 @@ from headrace.training.memory import Need, Shape, available_bytes, check_fits
 from headrace.training.names import architecture_of
 from headrace.training.plan import Plan, plan_of
 from headrace.training.prepare import Examples, Prepared, prepare
+from headrace.training.private import Reached
 from headrace.training.process.checkpoint import ADAPTER_FILE, Progress, save_weights, sync_folder
 from headrace.training.process.export import Target, check_mergeable, write_adapter, write_merged
 from headrace.training.process.load import (
@@ -42,6 +42,7 @@ from headrace.training.process.load import (
     weights_type,
 )
 from headrace.training.process.loop import Interrupted, Loop, measure
+from headrace.training.process.noise import forget_key, people_of, private_of
 from headrace.training.process.task import Task, task_of
 from headrace.training.tongue import open_tongue
 
@@ -93,7 +94,8 @@ class Session:
         prepared, pad = asyncio.run(self._prepared(base, shape.context_tokens))
         self._report(prepared)
         task = task_of(prepared, self._spec, self._device, pad)
-        plan = plan_of(self._spec, task.rows, has_held_out=task.held_out > 0)
+        people = people_of(self._spec, prepared)
+        plan = plan_of(self._spec, len(people) or task.rows, has_held_out=task.held_out > 0)
         self._stop_if_asked()
         memory = self._checked_memory(shape, task, plan)
         model = self._model(base)
@@ -102,10 +104,17 @@ class Session:
         if not read_checkpoints(self._folder):
             self._estimate(model, task, plan, memory)
         self._stop_if_asked()
-        loop = Loop(model, task, self._spec, plan, self._folder, self._log, self._asked_to_end)
+        private = private_of(self._spec, people, plan, self._folder)
+        loop = Loop(
+            model, task, self._spec, plan, self._folder, self._log, self._asked_to_end, private
+        )
         progress = loop.run()
         self._phase("exporting", "writing the adapter")
-        return _Outcome(self._folder, self._job, base, plan, prepared, progress).write(model)
+        promised = private.reached(progress.step) if private is not None else None
+        outcome = _Outcome(self._folder, self._job, base, plan, prepared, progress, promised)
+        result = outcome.write(model)
+        forget_key(self._folder)
+        return result
 
     def _phase(self, phase: str, message: str) -> None:
         self._log.add("phase", message, {"phase": phase})
@@ -234,8 +243,10 @@ class _Outcome:
         plan: Plan,
         prepared: Prepared,
         progress: Progress,
+        promised: Reached | None,
     ) -> None:
         self._folder, self._job, self._base = folder, job, base
+        self._promised = promised
         self._plan, self._prepared, self._progress = plan, prepared, progress
         self._part = folder / f".{RESULT}.part"
 
@@ -299,6 +310,7 @@ class _Outcome:
             held_out_bytes=self._prepared.held_out_bytes,
             wall_s=progress.wall_s,
             energy_wh=progress.energy_wh,
+            privacy=self._promised,
             subjects=dict(self._subjects()),
         )
 
@@ -342,8 +354,10 @@ class _Outcome:
             result=result,
             settings=spec,
             plan=self._plan,
-            training_data=_used(prepared.data, len(prepared.problems)),
-            held_out_data=_used(prepared.held_out, 0) if prepared.held_out is not None else None,
+            training_data=DataUsed.of(prepared.data, len(prepared.problems)),
+            held_out_data=DataUsed.of(prepared.held_out, 0)
+            if prepared.held_out is not None
+            else None,
             template=template,
             versions=versions(),
             machine=f"{usable_cpus()} CPUs, {platform.machine()}, {_accelerator()}",
@@ -370,16 +384,6 @@ def _sort_configuration(file: Path) -> None:
         configuration["target_modules"] = sorted(targets)
     encoded = msgspec.json.encode(configuration, order="sorted")
     file.write_bytes(msgspec.json.format(encoded))
-
-
-def _used(data: Data, left_out: int) -> DataUsed:
-    return DataUsed(
-        reference=data.reference,
-        digest=data.digest,
-        examples=len(data.rows),
-        left_out=left_out,
-        guarantee=data.guarantee,
-    )
 
 
 def _name(job: Job) -> str:
