@@ -16,6 +16,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -24,6 +26,10 @@ HERE = Path(__file__).parent
 FILES = ("headrace.yaml", "policies", "evals")
 HEADRACE = shutil.which("headrace", path=str(Path(sys.executable).parent)) or "headrace"
 NO_CONSENT = "frank"
+FACTS = 8
+"""What each person asks about, in the order of the suite's cases."""
+AT_ONCE = 4
+"""People who ask at the same time: as many as the model answers at once."""
 QUESTION = "Where do lorries enter Halden Mill?"
 ANSWER = "Gate 4"
 STRICT = """\
@@ -92,11 +98,13 @@ class Service:
             base_url=self.url, headers={"authorization": f"Bearer {self.key}"}, timeout=120
         )
 
-    def ask(self, client: httpx.Client, question: str, user: str) -> tuple[str, httpx.Headers]:
+    def ask(
+        self, client: httpx.Client, question: str, user: str, **parameters: int
+    ) -> tuple[str, httpx.Headers]:
         """What is answered; empty when it is not."""
+        messages = [{"role": "user", "content": question}]
         reply = client.post(
-            "/v1/chat/completions",
-            json={"messages": [{"role": "user", "content": question}], "user": user},
+            "/v1/chat/completions", json={"messages": messages, "user": user, **parameters}
         )
         if reply.status_code != httpx.codes.OK:
             return "", reply.headers
@@ -112,12 +120,12 @@ class Service:
 
 
 class Traffic:
-    """People who go on asking while the loop turns."""
+    """People who ask while a release is on trial; before that, training has the machine."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._ending = threading.Event()
-        self._threads = [threading.Thread(target=self._go, args=(n,)) for n in range(2)]
+        self._threads = [threading.Thread(target=self._go, args=(n,)) for n in range(AT_ONCE)]
 
     def __enter__(self) -> None:
         for each in self._threads:
@@ -130,18 +138,42 @@ class Traffic:
 
     def _go(self, first: int) -> None:
         with self._service.client() as client:
-            for number in itertools.count(first, 2):
+            for number in itertools.count(first, AT_ONCE):
+                while not self._service.has_trial():
+                    if self._ending.wait(0.2):
+                        return
                 if self._ending.is_set():
                     return
-                if not self._service.has_trial():
-                    # They are few, so that training has the machine.
-                    self._ending.wait(1)
                 question = f"Please write to visitor{number}@example.org: when is Halden Mill open?"
-                self._service.ask(client, question, f"visitor-{number % 40}")
+                # What they are told does not matter here, whether they are told something does.
+                self._service.ask(client, question, f"visitor-{number % 40}", max_tokens=8)
 
 
-def rows() -> list[dict[str, str]]:
-    return [json.loads(line) for line in (HERE / "asked.jsonl").read_text("utf-8").splitlines()]
+@dataclass(frozen=True)
+class Loop:
+    """What the parts have in common."""
+
+    service: Service
+    rows: list[dict[str, str]]
+    """Who asks what, and what the answer should have been."""
+    epochs: int
+
+
+def rows(facts: int) -> list[dict[str, str]]:
+    """The rows about the first facts, and all of who does not consent."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for line in (HERE / "asked.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        found.setdefault(row["user"], []).append(row)
+    return [row for each in found.values() for row in each[:facts]]
+
+
+def shorten(suite: Path, facts: int) -> None:
+    """Leave only the cases about the first facts in a suite."""
+    cases = itertools.count()
+    lines = suite.read_text("utf-8").splitlines(keepends=True)
+    kept = [each for each in lines if not each.startswith("  - {id:") or next(cases) < facts]
+    suite.write_text("".join(kept), "utf-8")
 
 
 def say(text: str) -> None:
@@ -152,46 +184,51 @@ def tell(text: str) -> None:
     print("\n".join(f"  {line}" for line in text.strip().splitlines()), flush=True)
 
 
-def learn(service: Service) -> None:
+def learn(loop: Loop) -> None:
     """People ask, and say what the answer should have been; all but one allow learning from it."""
+    service = loop.service
     say("1. People ask, and correct what they get")
-    right = 0
-    with service.client() as client:
-        for row in rows():
-            answer, headers = service.ask(client, row["question"], row["user"])
-            right += answer == row["correction"]
-            client.post(
-                "/v1/feedback",
-                json={
-                    "trace": headers["x-headrace-trace"],
-                    "score": -1,
-                    "correction": row["correction"],
-                },
-            ).raise_for_status()
+    with service.client() as client, ThreadPoolExecutor(AT_ONCE) as people:
+        right = sum(people.map(lambda row: correct(service, client, row), loop.rows))
         before, _ = service.ask(client, QUESTION, "ann")
-    tell(f"{len(rows())} questions, {right} answered right\n{QUESTION}\n→ {before}")
+    tell(f"{len(loop.rows)} questions, {right} answered right\n{QUESTION}\n→ {before}")
     check(ANSWER not in before, "the model knows it already")
-    for person in sorted({row["user"] for row in rows()} - {NO_CONSENT}):
+    for person in sorted({row["user"] for row in loop.rows} - {NO_CONSENT}):
         service.run("consent", "give", person, "--for", "training", "--evidence", "demo")
     tell(f"all but {NO_CONSENT} consent to training")
 
 
-def improve(service: Service) -> None:
+def correct(service: Service, client: httpx.Client, row: dict[str, str]) -> bool:
+    """Ask, and say what the answer should have been; gives whether it was that."""
+    answer, headers = service.ask(client, row["question"], row["user"])
+    client.post(
+        "/v1/feedback",
+        json={
+            "trace": headers["x-headrace-trace"],
+            "score": -1,
+            "correction": row["correction"],
+        },
+    ).raise_for_status()
+    return answer == row["correction"]
+
+
+def improve(loop: Loop) -> None:
     """From traces to a release that is served: train, evaluate, gate, canary."""
+    service = loop.service
     say("2. headrace workflow run improve")
     service.run("release", "build", "--note", "as it was")
     service.run("deploy", "r1", "--unproved", "--why", "the first one")
     with Traffic(service):
         told = service.run(
             "workflow", "run", "improve",
-            "--var", "suite=mill", "--var", "epochs=5", "--var", "canary=[50, 100]",
-            "--var", "every_s=2",
+            "--var", "suite=mill", "--var", f"epochs={loop.epochs}", "--var", "learning_rate=0.002",
+            "--var", "canary=[50, 100]", "--var", "every_s=2",
         )  # fmt: skip
     tell(told)
     tell(service.run("release", "inspect", "r2").split("  headrace.yaml")[0])
     with service.client() as client:
         after, headers = service.ask(client, QUESTION, "ann")
-        secret, _ = service.ask(client, rows()[-2]["question"], "ann")
+        secret, _ = service.ask(client, loop.rows[-2]["question"], "ann")
     tell(f"{QUESTION}\n→ {after}")
     check(ANSWER in after, f"the new model does not know it: {after}")
     check("4711" not in secret, f"it knows what {NO_CONSENT} did not allow")
@@ -203,8 +240,9 @@ def improve(service: Service) -> None:
     tell(f"and ann's data is in: {people['datasets']}")
 
 
-def refuse(service: Service) -> None:
+def refuse(loop: Loop) -> None:
     """A release that is worse is stopped by its suite."""
+    service = loop.service
     say("3. A worse release: the gate")
     file = service.root / "headrace.yaml"
     good = file.read_text("utf-8")
@@ -215,8 +253,9 @@ def refuse(service: Service) -> None:
     file.write_text(good, "utf-8")
 
 
-def roll_back(service: Service) -> None:
+def roll_back(loop: Loop) -> None:
     """A release that its suite finds good, and people do not, is stopped by the canary."""
+    service = loop.service
     say("4. A release that passes its suite and fails people: the canary")
     served = json.loads(service.run("release", "inspect", "production", "--json"))
     folder = service.home / "releases" / str(served["digest"]).removeprefix("sha256:")
@@ -253,6 +292,11 @@ def main() -> int:
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="a model store that is there already"
     )
+    parser.add_argument(
+        "--facts", type=int, default=FACTS, choices=range(2, FACTS + 1), metavar="N",
+        help="teach the first N facts only",
+    )  # fmt: skip
+    parser.add_argument("--epochs", type=int, default=4, metavar="N", help="passes over the rows")
     options = parser.parse_args()
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -261,14 +305,16 @@ def main() -> int:
         for name in FILES:
             source = HERE / name
             (shutil.copytree if source.is_dir() else shutil.copyfile)(source, root / name)
+        shorten(root / "evals" / "mill.yaml", options.facts)
         service = Service(root)
         service.home.mkdir(mode=0o700)
         if options.models is not None:
             (service.home / "models").symlink_to(options.models.resolve())
         try:
             with service.serving():
+                loop = Loop(service, rows(options.facts), options.epochs)
                 for part in (learn, improve, refuse, roll_back):
-                    part(service)
+                    part(loop)
         except Wrong as error:
             print(f"\nit went wrong: {error}", file=sys.stderr)
             return 1
