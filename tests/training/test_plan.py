@@ -27,6 +27,14 @@ def test_steps_win_over_epochs_that_nobody_gave() -> None:
     assert (both.total_steps, both.epochs) == (20, 2)
 
 
+@pytest.mark.parametrize(
+    ("asked", "every"), [({}, 50), ({"checkpoint_every": 7}, 50), ({"checkpoint_every": 60}, 60)]
+)
+def test_a_long_run_keeps_no_checkpoint_at_every_step(asked: dict[str, int], every: int) -> None:
+    plan = plan_of(spec(max_steps=10_000, **asked), 1, has_held_out=False)
+    assert plan.checkpoint_every == every
+
+
 def test_early_stopping_needs_something_held_out() -> None:
     with pytest.raises(TrainingInvalid, match="held-out"):
         plan_of(spec(early_stopping_patience=2), 10, has_held_out=False)

@@ -3,6 +3,7 @@
 import json
 import resource
 import threading
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -70,6 +71,23 @@ def test_an_adapter_with_its_card_is_made_and_kept(
     assert written["plan"]["total_steps"] == 12
     assert written["settings"]["seed"] == 42
     assert state.result.valid_loss == pytest.approx(losses(trainer, job.id, "valid_loss")[-1])
+
+
+def test_no_kind_of_event_crowds_out_another(
+    make_job: MakeJob, do: Work, trainer: Trainer, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headrace.training.process import loop
+
+    monkeypatch.setattr(loop, "MOST_EVENTS", 16)
+    every = {"checkpoint_every": 1, "evaluate_every": 1}
+    job = make_job(base=base, max_steps=40, validation_share=0.3, keep_checkpoints=2, **every)
+    assert do(job).status == "succeeded"
+    told = read_events(trainer.folder(job.id))
+    steps = [each.data["step"] for each in told if "train_loss" in each.data]
+    counts = Counter(each.type for each in told)
+    assert counts["checkpoint"] <= 16 // 4 + 1
+    assert counts["metrics"] <= 16 // 2 + 16 // 4 + 2
+    assert (steps[0], steps[-1]) == (1, 40)
 
 
 def test_the_estimate_is_given_before_the_first_step(

@@ -106,6 +106,24 @@ def refused(client: openai.OpenAI, **fields: object) -> dict[str, object]:
             "method.supervised.hyperparameters.epochz",
             "did you mean 'epochs'",
         ),
+        *(
+            (
+                {"hyperparameters": {name: most + 1}},
+                f"method.supervised.hyperparameters.{name}",
+                says,
+            )
+            for name, most, says in (
+                ("n_epochs", 100, "allowed: at most 100"),
+                ("max_steps", 10_000, "allowed: at most 10,000"),
+                ("keep_checkpoints", 10, "allowed: at most 10"),
+                ("lora_rank", 128, "allowed: at most 128"),
+            )
+        ),
+        (
+            {"hyperparameters": {"max_steps": 1000, "checkpoint_every": 4}},
+            "method.supervised.hyperparameters.checkpoint_every",
+            "allowed: at least 5 for 1,000 steps",
+        ),
         ({"metadata": {"k": "v" * 513}}, "metadata", "too long"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",

@@ -1,6 +1,7 @@
 """What `POST /v1/fine_tuning/jobs` may ask, as a job."""
 
 import importlib.util
+import math
 import random
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from headrace.models.store import ModelStore
 from headrace.training.declared import reference_of
 from headrace.training.errors import TrainingInvalid, TrainingUnavailable
 from headrace.training.job import Hyperparameters
+from headrace.training.plan import MOST_CHECKPOINTS
 from headrace.workflows.tuning.job import TuningJob, TuningMethod
 
 __all__ = ["CreateJob", "check_can_train", "new_job"]
@@ -27,6 +29,14 @@ _AUTO: Final[Mapping[TuningMethod, tuple[str, ...]]] = {
     "dpo": ("n_epochs", "batch_size", "learning_rate_multiplier", "beta"),
 }
 """What a job shows of each method, `auto` where nothing was asked."""
+_MOST: Final[Mapping[str, int]] = {
+    "epochs": 100,
+    "keep_checkpoints": 10,
+    "lora_rank": 128,
+    "max_steps": 10_000,
+}
+"""What a key may ask of a machine and its disk that it shares with others; the command line, whose
+they are, may ask more."""
 _PACKAGES: Final = ("torch", "transformers", "peft")
 _SUFFIX: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _ANY_SEED: Final = 1 << 31
@@ -150,6 +160,11 @@ def _hyperparameters(
             )
         if value in ("auto", None):
             continue
+        most = _MOST.get(ours)
+        if most is not None and isinstance(value, int) and value > most:
+            raise InvalidRequest(
+                f"'{name}' is {value:,}; allowed: at most {most:,}", param=f"{at}.{name}"
+            )
         try:
             msgspec.convert({ours: value}, Hyperparameters)
         except msgspec.ValidationError as error:
@@ -157,7 +172,21 @@ def _hyperparameters(
                 f"'{name}' is {value!r}: {str(error).partition(' - at')[0]}", param=f"{at}.{name}"
             ) from error
         taken[ours] = value
+    _check_interval(taken, at)
     return shown, taken
+
+
+def _check_interval(taken: Mapping[str, object], at: str) -> None:
+    """How far checkpoints must be apart where it is known; else the trainer widens it."""
+    steps, every = taken.get("max_steps"), taken.get("checkpoint_every")
+    if not (isinstance(steps, int) and isinstance(every, int)):
+        return
+    least = math.ceil(steps / MOST_CHECKPOINTS)
+    if every < least:
+        raise InvalidRequest(
+            f"'checkpoint_every' is {every:,}; allowed: at least {least:,} for {steps:,} steps",
+            param=f"{at}.checkpoint_every",
+        )
 
 
 def _base(name: str, config: ServiceConfig, store: ModelStore) -> str:
