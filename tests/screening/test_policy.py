@@ -1,6 +1,8 @@
 """Policy files: what they mean, and errors that point into them."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +29,22 @@ def test_without_files_there_is_the_built_in_policy(tmp_path: Path) -> None:
     library = PolicyLibrary.load(tmp_path, {})
     assert library.names() == ("default", "personal")
     assert library.get("default").input.rules["email"] == (Rule(action="mask"),)
+
+
+def test_who_screens_nothing_loads_no_detector(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from headrace.screening.policy import PolicyLibrary
+library = PolicyLibrary.load(Path("."), {})
+print("phonenumbers" in sys.modules)
+library.get("default")
+print("phonenumbers" in sys.modules)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert told.stdout.split() == ["False", "True"]
 
 
 def test_a_policy_says_only_what_it_changes(tmp_path: Path) -> None:
