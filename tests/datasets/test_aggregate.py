@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from headrace.datasets.aggregate import Asked, Noise, publish, sums_of
 from headrace.datasets.errors import DatasetInvalid
 from headrace.datasets.example import Example, Provenance
+from headrace.datasets.guarantee import Told, measured
 from headrace.datasets.store import DatasetStore
 from headrace.privacy.budget import Budget, Ledger
-from headrace.privacy.errors import BudgetSpent
+from headrace.privacy.errors import BudgetSpent, PrivacyUnavailable
 from headrace.types import Message
 
 BUDGET = Budget(epsilon=2.0, delta=1e-6)
@@ -123,6 +125,16 @@ def test_it_is_paid_before_a_figure_exists(
     monkeypatch.setattr(Noise, "publish", lambda *_: pytest.fail("published without paying"))
     with pytest.raises(OSError, match="the disk is full"):
         publish(version, made, store.ledger(version), Asked(epsilon=0.1), BUDGET, unknown)
+
+
+def test_without_the_extra_nothing_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("opendp", "opendp.prelude", "pycanon"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(PrivacyUnavailable, match="guarantees need the package") as refused:
+        Noise(Asked(epsilon=1))
+    assert refused.value.hint == "pip install 'headrace[privacy]'"
+    with pytest.raises(PrivacyUnavailable, match="pycanon"):
+        measured([Told(person="a", quasi=(1,))])
 
 
 @pytest.mark.parametrize("asked", [Asked(epsilon=1, by=["plan"]), Asked(epsilon=1, delta=1e-7)])

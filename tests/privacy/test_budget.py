@@ -78,6 +78,14 @@ def test_two_at_once_do_not_spend_the_same_rest(tmp_path: Path) -> None:
     assert sum(taken) == 3
 
 
+def test_a_ledger_that_was_changed_has_nothing_left(tmp_path: Path) -> None:
+    ledger = Ledger(path := tmp_path / "own.jsonl")
+    ledger.charge(0.9, 0.0, "own@1: rows", BUDGET)
+    path.write_bytes(path.read_bytes().replace(b'"epsilon":0.9', b'"epsilon":"none"'))
+    with pytest.raises(BudgetSpent, match="nothing is known to be left"):
+        ledger.charge(0.1, 0.0, "own@1: rows", BUDGET)
+
+
 def test_the_budget_cannot_be_changed(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "own.jsonl")
     ledger.charge(1.0, 0.0, "own@1: rows", BUDGET)

@@ -108,13 +108,20 @@ class Ledger:
 
 
 def _read(file: IO[bytes]) -> list[Budget | Charge]:
-    """The whole lines. Half a one is of a charge that never returned, so nothing was told of it."""
+    """The whole lines. Half a one is of a charge that never returned, so nothing was told of it.
+
+    Raises:
+        BudgetSpent: a line was changed: nobody knows what is left.
+    """
     file.seek(0)
     data = file.read()
     end = data.rfind(b"\n") + 1
     if end < len(data):
         file.truncate(end)
-    return [_lines(line) for line in data[:end].splitlines()]
+    try:
+        return [_lines(line) for line in data[:end].splitlines()]
+    except msgspec.MsgspecError as error:
+        raise BudgetSpent.unknown(file.name, str(error)) from error
 
 
 def _sum(lines: list[Budget | Charge]) -> Spent | None:

@@ -67,6 +67,13 @@ class BudgetSpent(HeadraceError):
         )
 
     @classmethod
+    def unknown(cls, path: str, why: str) -> Self:
+        return cls(
+            f"the ledger {path} was changed, so nothing is known to be left: {why}",
+            hint="restore it from your backup",
+        )
+
+    @classmethod
     def fixed(cls, budget: "Budget", asked: "Budget") -> Self:
         return cls(
             f"the budget is ε = {budget.epsilon:g} and δ = {budget.delta:g} since the first "

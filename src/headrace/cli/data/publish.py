@@ -21,7 +21,12 @@ _positive = click.FloatRange(0, min_open=True)
 
 @click.command("publish", cls=Command)
 @click.argument("dataset")
-@click.option("--epsilon", type=_positive, required=True, help="What it may cost, of the budget.")
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(1e-4, 100),
+    required=True,
+    help="What it may cost, of the budget.",
+)
 @click.option("--delta", type=click.FloatRange(0, 0.01), default=0.0, help="The same; with --by.")
 @click.option("--by", type=Names(), default=(), help="Count rows by these fields: language,plan.")
 @click.option(
