@@ -19,8 +19,11 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 up: $(VENV)/.installed
 	@exec $(BIN)/headrace up --host $(HOST) --port $(PORT)
 
+# Tests start hundreds of processes: with no bytecode kept, each would compile all it imports. Each
+# worker begins with its share of the files in order, so that what a session or a file shares is
+# made once, and takes tests of another when it has none left.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(ARGS)
 
 train: $(VENV)/.installed-train
 
