@@ -21,8 +21,10 @@ __all__ = ["Bench"]
 TALLY = '''"""An operation of somebody's own package, which writes down whenever it is begun."""
 
 import os
+import time
 from pathlib import Path
 
+from headrace.workflows.errors import StepStopped
 from headrace.workflows.operation import Operation, Settings
 
 
@@ -47,6 +49,22 @@ class Tally(Operation):
         n = 1 + sum(settings.numbers)
         (context.folder / "n.txt").write_text(str(n))
         return {"n": n}
+
+
+class Patient(Operation):
+    """Waits until it is ended, and writes down that it was asked to."""
+
+    returns = ()
+    runs_apart = True
+
+    def run(self, settings, context):
+        try:
+            (context.root / "waits.part").write_text(str(os.getpid()))
+            (context.root / "waits.part").rename(context.root / "waits")
+            time.sleep(600)
+        except StepStopped:
+            (context.root / "ended").touch()
+            raise
 '''
 
 
@@ -57,7 +75,9 @@ def install_operations(folder: Path) -> None:
     info = folder / "tally_operation-1.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tally-operation\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[headrace.operations]\ntally = tally_operation:Tally\n")
+    (info / "entry_points.txt").write_text(
+        "[headrace.operations]\ntally = tally_operation:Tally\npatient = tally_operation:Patient\n"
+    )
 
 
 @dataclass

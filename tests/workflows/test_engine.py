@@ -123,6 +123,22 @@ def test_cancelling_ends_a_long_command_with_all_that_it_started(running: Bench)
         running.store.ask_cancel(run.id)
 
 
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_step_is_asked_to_end_only_where_its_run_ends(
+    is_cancelled: bool, bench: Bench, operations: Path
+) -> None:
+    bench.write("steps:\n  a: {operation: patient}\n")
+    ended, waits = bench.root / "ended", bench.root / "waits"
+    with bench.engine():
+        run = bench.create()
+        wait_for(waits.exists)
+        if is_cancelled:
+            bench.store.ask_cancel(run.id)
+            assert bench.ended(run)[0].status == "cancelled"
+    wait_for(lambda: not is_alive(int(waits.read_text())))
+    assert ended.exists() == is_cancelled
+
+
 def test_a_run_that_is_cancelled_in_the_pause_before_a_retry_begins_no_step(
     running: Bench,
 ) -> None:

@@ -77,8 +77,9 @@ def run_apart(
 
     Args:
         stopping: set when it has to end.
-        lost: set before `stopping` when another does the same by now: its process is killed, and
-            not asked to end, because it would end what both have begun elsewhere, a fine-tune say.
+        lost: set before `stopping` when another does the same by now, or will: its process is
+            killed, and not asked to end, because it would end what both have begun elsewhere, a
+            fine-tune say.
 
     Raises:
         StepFailed: it failed, or its process died.

@@ -59,7 +59,8 @@ class _Active:
     claim: Claim
     stopping: threading.Event = field(default_factory=threading.Event)
     lost: threading.Event = field(default_factory=threading.Event)
-    """Another executor works on it by now: what its steps began elsewhere is that one's, too."""
+    """Another executor works on it by now, or will: what its steps began elsewhere, a fine-tune
+    say, is for that one to go on with."""
 
     def lose(self) -> None:
         self.lost.set()
@@ -93,7 +94,7 @@ class Engine:
         """Stop at once: what is under way is left for whoever comes next."""
         self._closing.set()
         for each in list(self._active.values()):
-            each.stopping.set()
+            each.lose()
         if self._looking.ident is not None:
             self._looking.join()
 
