@@ -57,7 +57,7 @@ class Service:
         self.url = self.key = ""
 
     def run(self, *args: str, fails: bool = False) -> str:
-        """Call a command; gives what it prints, or with `fails` what it says when it refuses."""
+        """Call a command; gives what it prints, or with `fails` what it prints or says of it."""
         done = subprocess.run(
             [HEADRACE, *args], cwd=self.root, capture_output=True, text=True, check=False,
             env=self.environ,
@@ -66,7 +66,7 @@ class Service:
             raise Wrong(
                 f"headrace {' '.join(args)} gave {done.returncode}: {done.stderr}{done.stdout}"
             )
-        return done.stderr + done.stdout if fails else done.stdout
+        return (done.stdout or done.stderr) if fails else done.stdout
 
     @property
     def environ(self) -> dict[str, str]:
@@ -225,7 +225,7 @@ def improve(loop: Loop) -> None:
             "--var", "canary=[50, 100]", "--var", "every_s=2",
         )  # fmt: skip
     tell(told)
-    tell(service.run("release", "inspect", "r2").split("  headrace.yaml")[0])
+    tell(service.run("release", "inspect", "r2"))
     with service.client() as client:
         after, headers = service.ask(client, QUESTION, "ann")
         secret, _ = service.ask(client, loop.rows[-2]["question"], "ann")

@@ -1,0 +1,51 @@
+"""The example of the whole loop, smaller: two facts instead of eight, and all four parts for real."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import HEADRACE
+
+pytest.importorskip("torch")
+
+pytestmark = [pytest.mark.train, pytest.mark.model]
+
+DEMO = Path(__file__).parents[2] / "examples" / "loop" / "demo.py"
+
+
+@pytest.mark.timeout(420)
+def test_a_better_model_is_served_and_two_worse_ones_are_not(
+    tmp_path: Path, weights_folder: Path
+) -> None:
+    root = tmp_path / "mill"
+    # One thread: two that wait for each other burn what other tests could use.
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, DEMO, "--facts", "2", "--epochs", "4",
+         "--models", weights_folder, "--keep", root],
+        capture_output=True, text=True, check=False, timeout=400, env=environ,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    # The example checks itself; here, whether what it left says the same.
+    home = {"HEADRACE_HOME": str(root / ".headrace")}
+
+    def told(*args: str) -> str:
+        command = [HEADRACE, *args, "--json"]
+        return subprocess.run(
+            command, cwd=root, env={**environ, **home}, capture_output=True, text=True, check=True
+        ).stdout
+
+    rolled_back, promoted, first = [each["why"] for each in json.loads(told("deploy", "--history"))]
+    assert first == "the first one"
+    assert promoted.startswith("passed its stages: error_rate<1%: 0 of ")
+    assert rolled_back.startswith("r4 was rolled back: blocked_rate<5%: ")
+    releases = {name: json.loads(told("release", "inspect", name)) for name in ("r2", "r3", "r4")}
+    assert [name for name, each in releases.items() if each["serving"]] == ["r2"]
+    verdicts = {
+        name: [proof["verdict"] for proof in each["proved"]] for name, each in releases.items()
+    }
+    assert verdicts == {"r2": ["PASSED"], "r3": ["FAILED"], "r4": ["PASSED"]}
