@@ -17,6 +17,7 @@ from typing import Self, cast
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
+from headrace.access.audit import Action, AuditLog, Change, changing
 from headrace.access.principal import Principal, RoleName
 from headrace.errors import InvalidRequest, NotFound, did_you_mean
 from headrace.ids import new_id
@@ -50,20 +51,27 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 class KeyStore:
     """All keys of a service. `authenticate` only looks in memory; `refresh` renews the memory."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditLog | None = None) -> None:
+        """
+        Args:
+            audit: where keys that are made and revoked are noted.
+        """
         self._database = database
+        self._audit = audit
         self._by_digest: dict[bytes, Principal] = {}
         self._by_id: dict[str, Principal] = {}
         self._version: tuple[int, int] | None = None
         self._refresh_lock = threading.Lock()
 
     @classmethod
-    def open(cls, database: Database) -> Self:
-        store = cls(database)
+    def open(cls, database: Database, audit: AuditLog | None = None) -> Self:
+        store = cls(database, audit)
         store.refresh()
         return store
 
-    def create(self, name: str, role: RoleName, *, team: str = "") -> tuple[str, ApiKey]:
+    def create(
+        self, name: str, role: RoleName, *, team: str = "", who: str = "", why: str = ""
+    ) -> tuple[str, ApiKey]:
         """Make a key; the secret is given this once and stored nowhere.
 
         Raises:
@@ -71,7 +79,7 @@ class KeyStore:
                 or not printable.
         """
         secret = _new_secret()
-        return secret, self._insert(name, role, secret, team)
+        return secret, self._insert(name, role, secret, team, who=who, why=why)
 
     def list(self) -> list[ApiKey]:
         """Every key, revoked ones too, oldest first."""
@@ -81,7 +89,7 @@ class KeyStore:
             rows = connection.execute(query).all()
         return [msgspec.convert(dict(zip(fields, row, strict=True)), ApiKey) for row in rows]
 
-    def revoke(self, key_id: str) -> ApiKey:
+    def revoke(self, key_id: str, *, who: str = "", why: str = "") -> ApiKey:
         """Make a key invalid for good. Revoking it again changes nothing.
 
         Args:
@@ -101,7 +109,8 @@ class KeyStore:
         key = found[0]
         if key.revoked_at is None:
             key = msgspec.structs.replace(key, revoked_at=time.time())
-            with self._database.write() as connection:
+            change = _change("key.revoke", key, who=who, why=why)
+            with changing(self._database, self._audit, change) as connection:
                 connection.execute(
                     update(api_keys)
                     .where(api_keys.c.id == key.id)
@@ -183,10 +192,12 @@ class KeyStore:
             stream.write(secret + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        self._insert("admin", "admin", secret)
+        self._insert("admin", "admin", secret, who="headrace", why="there was no admin key")
         return secret
 
-    def _insert(self, name: str, role: RoleName, secret: str, team: str = "") -> ApiKey:
+    def _insert(
+        self, name: str, role: RoleName, secret: str, team: str = "", *, who: str, why: str
+    ) -> ApiKey:
         if not name.strip() or len(name) > NAME_CHARS or not name.isprintable():
             raise InvalidRequest(
                 f"a key's name must have 1 to {NAME_CHARS} printable characters", param="name"
@@ -206,10 +217,16 @@ class KeyStore:
             team=team,
         )
         row = {**msgspec.structs.asdict(key), "digest": digest_of(secret).hex()}
-        with self._database.write() as connection:
+        change = _change("key.create", key, who=who, why=why)
+        with changing(self._database, self._audit, change) as connection:
             connection.execute(insert(api_keys), row)
         self.refresh()
         return key
+
+
+def _change(action: Action, key: ApiKey, *, who: str, why: str) -> Change:
+    about = {"name": key.name, "role": key.role, "team": key.team, "hint": key.hint}
+    return Change(who=who, action=action, target=key.id, why=why, evidence=about)
 
 
 def _new_secret() -> str:

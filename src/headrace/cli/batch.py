@@ -162,7 +162,7 @@ def _home() -> Iterator[tuple[Place, "Database", FileStore]]:
 def _created(
     source: Path, place: Place, database: "Database", files: FileStore, *, as_json: bool
 ) -> Batch:
-    keys = KeyStore.open(database)
+    keys = KeyStore.open(database, place.audit(database))
     principal = keys.authenticate(_admin_secret(place, keys))
     assert principal is not None
     with source.open("rb") as file:

@@ -5,7 +5,7 @@ import click
 from headrace.access.keys import ApiKey, KeyStore
 from headrace.access.principal import RoleName
 from headrace.cli.command import Group, json_option
-from headrace.cli.place import Place
+from headrace.cli.place import Place, who
 from headrace.cli.suggest import complete_keys
 from headrace.cli.terminal import print_json, print_table, printable
 from headrace.console.figure import as_moment
@@ -31,14 +31,17 @@ def keys() -> None:
     help="admin may also see every trace and manage keys.",
 )
 @click.option("--team", default="", metavar="TEAM", help="Whose limits the key shares.")
+@click.option("--why", default="", metavar="TEXT", help="For the audit log.")
 @json_option
-def create(name: str, role: RoleName, team: str, as_json: bool) -> None:
+def create(name: str, role: RoleName, team: str, why: str, as_json: bool) -> None:
     """Make a key called NAME and print its secret, this once.
 
     Only the secret goes to standard output, so `KEY=$(headrace keys create ci)` works.
     """
-    with Place.here().new_database() as database:
-        secret, key = KeyStore.open(database).create(name, role, team=team)
+    place = Place.here()
+    with place.new_database() as database:
+        store = KeyStore.open(database, place.audit(database))
+        secret, key = store.create(name, role, team=team, who=who(), why=why)
     if as_json:
         print_json({**_described(key), "secret": secret})
         return
@@ -67,12 +70,14 @@ def list_keys(with_revoked: bool, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id", metavar="ID", shell_complete=complete_keys)
+@click.option("--why", default="", metavar="TEXT", help="For the audit log.")
 @json_option
-def revoke(key_id: str, as_json: bool) -> None:
+def revoke(key_id: str, why: str, as_json: bool) -> None:
     """Make a key invalid for good. ID may be any beginning or ending that only one key has."""
-    with Place.here().database() as database:
-        store = KeyStore.open(database)
-        key = store.revoke(key_id)
+    place = Place.here()
+    with place.database() as database:
+        store = KeyStore.open(database, place.audit(database))
+        key = store.revoke(key_id, who=who(), why=why)
         admins = [k for k in store.list() if k.role == "admin" and k.revoked_at is None]
     if as_json:
         print_json(_described(key))

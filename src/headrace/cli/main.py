@@ -112,6 +112,9 @@ COMMANDS: dict[str, Lazy] = {
     "subject": Lazy(
         "headrace.cli.subject", "subject", "See what is kept of one person, and erase it."
     ),
+    "audit": Lazy(
+        "headrace.cli.audit", "audit", "See who changed what, when and why, and prove that log."
+    ),
     "release": Lazy(
         "headrace.cli.release.group",
         "release",

@@ -1,5 +1,6 @@
 """Where a command acts: the folder it is called in, and the state that belongs to it."""
 
+import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,10 @@ from headrace.errors import NotFound
 from headrace.server.state import DATABASE_FILE, database_of
 
 if TYPE_CHECKING:
+    from headrace.access.audit import AuditLog
     from headrace.storage.database import Database
 
-__all__ = ["Place"]
+__all__ = ["Place", "open_database", "who"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,23 @@ class Place:
         """The same, made if it was not there."""
         with open_database(database_of(self.server, self.made().home)) as database:
             yield database
+
+    def audit(self, database: "Database") -> "AuditLog":
+        """Where changes are noted. Asks for the master key when there is one to note."""
+        from headrace.access.audit import AuditLog
+        from headrace.privacy.vault import Vault
+
+        return AuditLog(
+            database, lambda: Vault.open(database, self.home, environ=os.environ).audit_secret
+        )
+
+
+def who() -> str:
+    """Whoever is logged in: the command line has no key."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from dataclasses import asdict
 
 import click
 
+from headrace.access.audit import Change
 from headrace.cli.command import Group, json_option
-from headrace.cli.place import Place
+from headrace.cli.place import Place, who
 from headrace.cli.terminal import print_json
 from headrace.datasets.store import DatasetStore
 from headrace.privacy.subject import Holdings, holdings
@@ -40,8 +41,9 @@ def show(person: str, as_json: bool) -> None:
 @subject.command()
 @click.argument("person")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--why", default="", metavar="TEXT", help="For the audit log; name nobody in it.")
 @json_option
-def erase(person: str, yes: bool, as_json: bool) -> None:
+def erase(person: str, yes: bool, why: str, as_json: bool) -> None:
     """Make everything about PERSON unreadable, for good and in every copy of the files.
 
     Their key is destroyed: texts of traces, rows of datasets and evidence of consents can never be
@@ -54,6 +56,14 @@ def erase(person: str, yes: bool, as_json: bool) -> None:
         vault = Vault.open(database, place.home, environ=os.environ)
         subject_id = vault.subject_id(person)
         datasets = DatasetStore(database, vault, place.home).of_subject(subject_id)
+        change = Change(
+            who=who(),
+            action="subject.erase",
+            target=subject_id,
+            why=why,
+            evidence={"datasets": datasets},
+        )
+        place.audit(database).record(change)  # first: what is erased cannot be noted afterwards
         before = erase_subject(database, vault, person)
     _print(before, datasets, as_json=as_json)
     if not as_json:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.access.audit import AuditLog
 from headrace.access.keys import KeyStore
 from headrace.access.limits.limiter import Limiter
 from headrace.config.model import ServiceConfig
@@ -89,6 +90,8 @@ class Platform:
     conversations: ConversationStore
     limiter: Limiter
     cache: AnswerCache
+    audit: AuditLog
+    """Where changes are noted."""
     reviews: ReviewStore
     """What policies gave to a person."""
     prompts: PromptStore

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Connection, func, insert, select
 
+from headrace.access.audit import AuditLog, Change, changing
 from headrace.config.node import parse_yaml
 from headrace.errors import InvalidRequest, did_you_mean
 from headrace.ids import new_id
@@ -69,8 +71,19 @@ def split_reference(reference: str) -> tuple[str, str]:
 class PromptStore:
     """See the module. Safe to share between threads; every call is one transaction."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        audit: AuditLog | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            audit: where tags that move are noted.
+        """
         self.database = database
+        self._audit = audit
         self._clock = clock
 
     def keep(self, templates: Iterable[PromptTemplate]) -> int:
@@ -197,19 +210,27 @@ class PromptStore:
                 f"{version.label} cannot be read", hint="restore the database from a backup"
             ) from error
 
-    def tag(self, version: Version, tag: str) -> Version | None:
+    def tag(self, version: Version, tag: str, *, who: str = "", why: str = "") -> Version | None:
         """Put a tag on a version; gives the version that had it before.
 
         Raises:
             InvalidRequest: that cannot be a tag.
         """
         _check_tag(tag)
-        return self._move(version.name, tag, version.digest)
+        change = Change(
+            who=who,
+            action="prompt.tag",
+            target=f"{version.name}@{tag}",
+            why=why,
+            evidence={"digest": version.digest, "version": f"v{version.number}"},
+        )
+        return self._move(version.name, tag, version.digest, change)
 
-    def untag(self, name: str, tag: str) -> Version | None:
+    def untag(self, name: str, tag: str, *, who: str = "", why: str = "") -> Version | None:
         """Take a tag off; gives the version that had it."""
         _check_tag(tag)
-        return self._move(name, tag, "")
+        change = Change(who=who, action="prompt.untag", target=f"{name}@{tag}", why=why)
+        return self._move(name, tag, "", change)
 
     def history(self, name: str) -> list[TagMove]:
         """Every move of a template's tags, oldest first."""
@@ -250,7 +271,7 @@ class PromptStore:
             return library.get(reference)
         return self.template(self.find(name, version))
 
-    def _move(self, name: str, tag: str, digest: str) -> Version | None:
+    def _move(self, name: str, tag: str, digest: str, change: Change) -> Version | None:
         before = next((each for each in self.versions(name) if tag in each.tags), None)
         if (before.digest if before is not None else "") != digest:
             row = {
@@ -260,7 +281,9 @@ class PromptStore:
                 "digest": digest,
                 "created_at": self._clock(),
             }
-            with self.database.write() as connection:
+            was = {} if before is None else {"before": before.digest}
+            change = msgspec.structs.replace(change, evidence={**change.evidence, **was})
+            with changing(self.database, self._audit, change) as connection:
                 connection.execute(insert(prompt_tags), row)
         return before
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from headrace.access.audit import Action
 from headrace.ids import new_id
 from headrace.releases.channel import (
     PRODUCTION,
@@ -69,12 +70,19 @@ class Deployer:
         self._suites = suites
 
     def serve(
-        self, release: Release | None, *, who: str, why: str, is_unproved: bool = False
+        self,
+        release: Release | None,
+        *,
+        who: str,
+        why: str,
+        is_unproved: bool = False,
+        action: Action = "release.serve",
     ) -> Move:
         """Serve a release from now on; None: the folder's files.
 
         Args:
             is_unproved: serve it although it has not passed its suites.
+            action: what the audit log calls it.
 
         Raises:
             ReleaseInvalid: what serving it needs is missing or altered.
@@ -90,7 +98,13 @@ class Deployer:
                     hint="wait for its end, or end it first: `headrace rollback`",
                 )
             move = self._store.move(
-                PRODUCTION, "" if release is None else release.digest, who=who, why=why
+                PRODUCTION,
+                "" if release is None else release.digest,
+                who=who,
+                why=why,
+                action=action,
+                # Going back to what was let through once is no exception that was made.
+                is_unproved=is_unproved and action == "release.serve",
             )
             if release is None:
                 write_serving(self._home, None)
@@ -138,6 +152,17 @@ class Deployer:
                 )
             if serving.release == release.digest:
                 raise ReleaseBusy(f"{release.name} is served already")
+            self._store.note_trial(
+                release,
+                who=who,
+                why="in the shadow" if is_shadow else "",
+                evidence={
+                    "shares": shares,
+                    "every_s": every_s,
+                    "watch": canary.watch,
+                    "before": serving.release,
+                },
+            )
             write_serving(self._home, msgspec.structs.replace(serving, canary=canary))
 
     def end_trial(self, *, who: str, why: str) -> str | None:
@@ -149,7 +174,9 @@ class Deployer:
             name = serving.canary.name
             write_serving(self._home, msgspec.structs.replace(serving, canary=None))
             why = why or f"the trial of {name} was ended"
-            self._store.move(PRODUCTION, serving.release, who=who, why=why)
+            self._store.move(
+                PRODUCTION, serving.release, who=who, why=why, action="release.trial_end"
+            )
             return name
 
     def back(self, *, who: str, why: str) -> tuple[Release | None, Move]:
@@ -173,7 +200,9 @@ class Deployer:
         release = self._store.get(before) if before else None
         left = self._store.get(now).name if now else FILES
         why = why or f"rolled back from {left}"
-        return release, self.serve(release, who=who, why=why, is_unproved=True)
+        return release, self.serve(
+            release, who=who, why=why, is_unproved=True, action="release.rollback"
+        )
 
     def _checked(self, release: Release, *, is_unproved: bool) -> Path:
         folder = self._store.unpacked(release, self._root)

@@ -1,12 +1,13 @@
 """The releases of a home: built, looked up, verified, and put on channels."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import RowMapping, func, insert, select, update
 
+from headrace.access.audit import Action, AuditLog, Change, changing
 from headrace.ids import new_id
 from headrace.releases.adapter import check_adapters
 from headrace.releases.attestation import Attestation, Envelope, signed_bytes
@@ -58,9 +59,19 @@ class ReleaseStore:
     """See the module. Reads and writes files and the database: not for an event loop."""
 
     def __init__(
-        self, database: Database, home: Path, *, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        home: Path,
+        *,
+        audit: AuditLog | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """
+        Args:
+            audit: where channels that move, and trials, are noted.
+        """
         self._database = database
+        self._audit = audit
         self._clock = clock
         self.folder = home / FOLDER
         blobs = self.folder / "blobs"
@@ -274,8 +285,33 @@ class ReleaseStore:
             rows = connection.execute(query).mappings()
             return [Move(**{str(name): value for name, value in row.items()}) for row in rows]
 
-    def move(self, channel: str, digest: str, *, who: str, why: str) -> Move:
-        """Move a channel; who looks at it serves that from now on."""
+    def move(
+        self,
+        channel: str,
+        digest: str,
+        *,
+        who: str,
+        why: str,
+        action: Action = "release.serve",
+        is_unproved: bool = False,
+    ) -> Move:
+        """Move a channel; who looks at it serves that from now on.
+
+        Args:
+            action, is_unproved: for the audit log.
+        """
+        change = Change(
+            who=who,
+            action=action,
+            target=digest or "files",
+            why=why,
+            evidence={
+                "channel": channel,
+                "before": self.serving(channel),
+                **self._proof(digest),
+                **({"unproved": True} if is_unproved else {}),
+            },
+        )
         made = Move(
             id=new_id(),
             channel=channel,
@@ -284,9 +320,39 @@ class ReleaseStore:
             why=why,
             created_at=self._clock(),
         )
-        with self._database.write() as connection:
+        with changing(self._database, self._audit, change) as connection:
             connection.execute(insert(channel_moves), msgspec.structs.asdict(made))
         return made
+
+    def note_trial(
+        self, release: Release, *, who: str, why: str, evidence: Mapping[str, object]
+    ) -> None:
+        """Put the beginning of a trial into the audit log; it moves no channel."""
+        if self._audit is not None:
+            proof = self._proof(release.digest)
+            change = Change(
+                who=who,
+                action="release.trial",
+                target=release.digest,
+                why=why,
+                evidence={**evidence, **proof},
+            )
+            self._audit.record(change)
+
+    def _proof(self, digest: str) -> dict[str, object]:
+        """What a release had proved when it was served or tried, for the audit log."""
+        found = [each for each in self.all() if each.digest == digest]
+        proved = [
+            {
+                "suite": each.suite,
+                "digest": each.suite_digest,
+                "result": each.verdict,
+                "run": each.run,
+            }
+            for release in found
+            for each in self.attestations(release)
+        ]
+        return {"name": found[0].name, "proved": proved} if found else {}
 
 
 def _release(row: RowMapping) -> Release:

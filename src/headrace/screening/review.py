@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from headrace.access.audit import AuditLog, Change
 from headrace.access.chain import Chain, Checked, Link
 from headrace.errors import InvalidRequest, NotFound
 from headrace.privacy.vault import Vault
@@ -80,6 +81,7 @@ class ReviewStore:
         self._vault = vault
         self._clock = clock
         self._chain = Chain("review_decisions", vault.audit_secret)
+        self._audit = AuditLog(database, lambda: vault.audit_secret, clock=clock)
 
     def list(
         self, *, decided: bool | None = False, limit: int = 50, before: str | None = None
@@ -173,6 +175,10 @@ class ReviewStore:
             row["digest"] = code = self._chain.code(before, _said(row))
             connection.execute(insert(review_decisions), row)
             self._chain.seal(connection, number, code)
+            # The reason is about a person, and stays where it is encrypted.
+            evidence = {"decision": decision, "number": number, "code": code}
+            change = Change(who=who, action="review.decide", target=entry.id, evidence=evidence)
+            self._audit.add(connection, change)
             changed = update(reviews).where(reviews.c.id == entry.id).values(decision=decision)
             connection.execute(changed)
         return self.get(entry.id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from headrace import __version__
+from headrace.access.audit import AuditLog
 from headrace.access.keys import KeyStore
 from headrace.access.limits.config import read_limits
 from headrace.access.limits.metrics import LimitCollector
@@ -132,7 +133,8 @@ async def boot(
         recorder = TraceRecorder(writer, vault, metrics, content=config.traces.content)
         traces = TraceStore(database, vault)
         interrupted = seat.interrupted(traces, recorder)
-        keys = KeyStore.open(database)
+        audit = AuditLog(database, lambda: vault.audit_secret)
+        keys = KeyStore.open(database, audit)
         conversations = seat.conversations(database, writer, vault)
         limits = read_limits(config.limits)
         limiter = seat.limiter(limits, home, database, writer, now=time.time())
@@ -143,7 +145,7 @@ async def boot(
         await cache.start()
         stack.push_async_callback(cache.close)
         metrics.registry.register(CacheCollector(cache))
-        prompts = PromptStore(database)
+        prompts = PromptStore(database, audit=audit)
         loader = ServiceLoader(
             root,
             home,
@@ -167,6 +169,7 @@ async def boot(
             conversations=conversations,
             limiter=limiter,
             cache=cache,
+            audit=audit,
             reviews=ReviewStore(database, vault),
             prompts=prompts,
             metrics=metrics,

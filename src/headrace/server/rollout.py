@@ -63,7 +63,7 @@ class Rollout:
         self._clock = clock
         self._least_turns = least_turns
         self._home = loader.home
-        self._store = ReleaseStore(platform.database, loader.home)
+        self._store = ReleaseStore(platform.database, loader.home, audit=platform.audit)
         self._judged_at = 0.0
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -184,7 +184,11 @@ class Rollout:
             serving = read_serving(self._home)
             digest = "" if serving is None else serving.release
             self._store.move(
-                PRODUCTION, digest, who="headrace", why=f"{canary.name} {ended}: {why}"
+                PRODUCTION,
+                digest,
+                who="headrace",
+                why=f"{canary.name} {ended}: {why}",
+                action="release.trial_end",
             )
             _log.error("%s %s: %s", canary.name, ended, why)
 
@@ -194,7 +198,9 @@ class Rollout:
             serving = read_serving(self._home)
             digest = "" if serving is None else serving.release
             said = f"{canary.name} passed {turns:,} turns in the shadow: {why}"
-            self._store.move(PRODUCTION, digest, who=canary.who, why=said)
+            self._store.move(
+                PRODUCTION, digest, who=canary.who, why=said, action="release.trial_end"
+            )
             _log.info("%s", said)
 
     def _promote(self, canary: Canary, why: str) -> None:
@@ -207,7 +213,11 @@ class Rollout:
                 Serving(release=canary.release, name=canary.name, folder=canary.folder),
             )
             self._store.move(
-                PRODUCTION, canary.release, who=canary.who, why=f"passed its stages: {why}"
+                PRODUCTION,
+                canary.release,
+                who=canary.who,
+                why=f"passed its stages: {why}",
+                action="release.promote",
             )
         _log.info("%s is served: it passed its stages", canary.name)
 

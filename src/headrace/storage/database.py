@@ -20,7 +20,7 @@ from headrace.storage.errors import StateUnusable
 
 __all__ = ["HEAD", "Database", "insert_or_ignore", "upsert"]
 
-HEAD = "0016"
+HEAD = "0017"
 """The newest migration. A test compares it with the folder, so alembic need not be imported."""
 
 BUSY_TIMEOUT_S = 5.0

@@ -20,6 +20,7 @@ from sqlalchemy import (
 __all__ = [
     "api_keys",
     "attestations",
+    "audit_log",
     "batches",
     "channel_moves",
     "consents",
@@ -521,6 +522,21 @@ review_decisions = Table(
     Index("ix_review_decisions_review_id", "review_id", "number"),
 )
 """Who decided what, when and why. Only added to; each `digest` covers its row and the digest before."""
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("who", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("why", String, nullable=False),
+    Column("evidence", LargeBinary, nullable=False),
+    Column("code", String(64), nullable=False),
+    Index("ix_audit_log_action_number", "action", "number"),
+)
+"""What was changed, by whom and why. Only added to; each `code` covers its row and the one before."""
 
 tuning_jobs = Table(
     "tuning_jobs",

@@ -59,7 +59,7 @@ class Desk:
         from headrace.prompts.store import PromptStore
 
         with place.new_database() if keep else place.database() as database:
-            store = PromptStore(database)
+            store = PromptStore(database, audit=place.audit(database))
             if keep:
                 store.keep(library.templates())
             yield cls(place, library, store)

@@ -3,6 +3,7 @@
 import click
 
 from headrace.cli.command import Command, json_option
+from headrace.cli.place import who
 from headrace.cli.prompts.desk import Desk
 from headrace.cli.suggest import complete_prompts
 from headrace.cli.terminal import print_json, printable
@@ -16,8 +17,9 @@ __all__ = ["tag"]
 @click.argument("version")
 @click.argument("label", metavar="TAG")
 @click.option("--remove", is_flag=True, help="Take the tag off that version instead.")
+@click.option("--why", default="", metavar="TEXT", help="For the audit log.")
 @json_option
-def tag(name: str, version: str, label: str, remove: bool, as_json: bool) -> None:
+def tag(name: str, version: str, label: str, remove: bool, why: str, as_json: bool) -> None:
     """Put TAG on a VERSION: `current` (the file as it is), v3, another tag, or a digest.
 
     From then on `template: NAME@TAG` means that version, whatever happens to the file. A running
@@ -30,9 +32,9 @@ def tag(name: str, version: str, label: str, remove: bool, as_json: bool) -> Non
         if remove:
             if label not in found.tags:
                 raise click.UsageError(f"v{found.number} does not have the tag {label!r}")
-            before = desk.store.untag(name, label)
+            before = desk.store.untag(name, label, who=who(), why=why)
         else:
-            before = desk.store.tag(found, label)
+            before = desk.store.tag(found, label, who=who(), why=why)
         (desk.place.home / TAGS_FILE).touch()
     if as_json:
         print_json(

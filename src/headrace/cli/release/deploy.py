@@ -1,7 +1,5 @@
 """`headrace deploy` and `headrace rollback`: which release is served."""
 
-import getpass
-import os
 import time
 
 import click
@@ -9,7 +7,7 @@ import httpx
 
 from headrace.access.keys import ADMIN_KEY_FILE
 from headrace.cli.command import Command, json_option
-from headrace.cli.place import Place
+from headrace.cli.place import Place, who
 from headrace.cli.release.place import deployer, store
 from headrace.cli.release.stage import Duration, Stages
 from headrace.cli.terminal import print_json, print_table
@@ -103,7 +101,7 @@ def deploy(
                 stages,
                 every_s,
                 rules,
-                who=_who(),
+                who=who(),
                 is_shadow=shadow is not None,
                 is_unproved=unproved,
             )
@@ -111,7 +109,7 @@ def deploy(
                 release, stages, every_s, rules, is_shadow=shadow is not None, as_json=as_json
             )
             return
-        move = work.serve(release, who=_who(), why=why, is_unproved=unproved)
+        move = work.serve(release, who=who(), why=why, is_unproved=unproved)
     _tell(place, release, move, as_json=as_json)
 
 
@@ -122,10 +120,10 @@ def rollback(why: str, as_json: bool) -> None:
     """Serve again what was served before the present release."""
     with store() as (place, releases):
         work = deployer(place, releases)
-        if (ended := work.end_trial(who=_who(), why=why)) is not None:
+        if (ended := work.end_trial(who=who(), why=why)) is not None:
             click.echo(f"{ended} is no longer on trial")
             return
-        release, move = work.back(who=_who(), why=why)
+        release, move = work.back(who=who(), why=why)
     _tell(place, release, move, as_json=as_json)
 
 
@@ -150,14 +148,6 @@ def _tell_trial(
         f"{release.name} {how} {stages} of the turns, {every_s:g} s each, "
         f"watched for {', '.join(each.text for each in rules)}"
     )
-
-
-def _who() -> str:
-    """Whoever is logged in: the command line has no key."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return str(os.getuid())
 
 
 def _tell(place: Place, release: Release | None, move: Move, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ def store() -> Iterator[tuple[Place, ReleaseStore]]:
     """
     place = Place.here()
     with place.database() as database:
-        yield place, ReleaseStore(database, place.home)
+        yield place, ReleaseStore(database, place.home, audit=place.audit(database))
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def new_store() -> Iterator[tuple[Place, ReleaseStore]]:
     """The same, made if it was not there."""
     place = Place.here()
     with place.new_database() as database:
-        yield place, ReleaseStore(database, place.home)
+        yield place, ReleaseStore(database, place.home, audit=place.audit(database))
 
 
 def described(release: Release, releases: ReleaseStore) -> dict[str, object]:

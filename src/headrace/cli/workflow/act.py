@@ -3,9 +3,9 @@
 import click
 
 from headrace.cli.command import Command, json_option
+from headrace.cli.place import who
 from headrace.cli.terminal import print_json
 from headrace.cli.workflow.place import described, store
-from headrace.cli.workflow.run import who
 from headrace.workflows.errors import RunRefused
 from headrace.workflows.state import ENDED
 

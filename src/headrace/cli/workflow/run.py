@@ -1,6 +1,5 @@
 """`headrace workflow run` and `resume`: a run in this process, until it ends."""
 
-import getpass
 import os
 import time
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import click
 import msgspec
 
 from headrace.cli.command import Command, json_option
-from headrace.cli.place import Place
+from headrace.cli.place import Place, who
 from headrace.cli.terminal import print_json, printable
 from headrace.cli.workflow.place import described, new_store, sign, store, took, workflow_of
 from headrace.config.scalar import scalar
@@ -21,7 +20,7 @@ from headrace.workflows.store import RunStore
 if TYPE_CHECKING:
     from headrace.workflows.engine import Engine
 
-__all__ = ["resume", "run", "who"]
+__all__ = ["resume", "run"]
 
 LOOK_EVERY_S = 0.1
 SAY_EVERY_S = 2.0
@@ -81,14 +80,6 @@ def resume(context: click.Context, run_id: str, *, no_wait: bool, as_json: bool)
             return
         ended = _worked(place, runs, found, quiet=as_json)
         _told(context, ended, runs.steps(ended.id), as_json=as_json)
-
-
-def who() -> str:
-    """Whoever is logged in: the command line has no key."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return str(os.getuid())
 
 
 def _variables(given: tuple[str, ...]) -> dict[str, object]:

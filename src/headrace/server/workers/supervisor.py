@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from headrace.access.audit import AuditLog
 from headrace.access.keys import KeyStore
 from headrace.access.limits.mapped.limiter import fill
 from headrace.config.load import home_dir, load_service
@@ -172,7 +173,8 @@ def _opened(home: Path, wanted: Wanted, workers: int, setting: str | None) -> It
             own = gateway_of(home) if database.is_postgres else ""
             interrupted = TraceStore(database, vault).close_unfinished("", of=own)
             fill(home / LIMITS_FILE, workers, database, now=time.time())
-            yield _State(KeyStore.open(database), interrupted)
+            audit = AuditLog(database, lambda: vault.audit_secret)
+            yield _State(KeyStore.open(database, audit), interrupted)
             take_in_workers(home, database)
         finally:
             lock.release()

@@ -49,7 +49,8 @@ class Deploy(Operation):
     def run(self, settings: msgspec.Struct, context: Context) -> Mapping[str, object]:
         assert isinstance(settings, DeploySettings)
         place = Place(context.root, context.home)
-        releases = ReleaseStore(context.database(), context.home)
+        database = context.database()
+        releases = ReleaseStore(database, context.home, audit=place.audit(database))
         release = releases.get(settings.release)
         work = deployer(place, releases)
         if releases.serving(PRODUCTION) == release.digest:
