@@ -19,7 +19,7 @@ from headrace.screening.placeholder import (
     placeholder_name,
 )
 from headrace.screening.plain import has_number
-from headrace.screening.rule import SideRules
+from headrace.screening.rule import Asked, SideRules
 
 __all__ = ["AnswerScreen"]
 
@@ -69,26 +69,31 @@ class AnswerScreen:
         self._stop: PolicyBlocked | None = None
         self._is_calm = False
         """Whether all has left, and plain text may leave with one look (see plain.py)."""
+        self._is_alert = self._waits
+        """Whether detectors that give alerts must see the text (see plain.py)."""
+        self._alert_upto = 0
+        """Up to where in the whole answer, at the least."""
 
     def push(self, text: str) -> str:
         """What may leave now. Raises PolicyBlocked once the text before a block has left."""
         if self._stop is not None:
             # Met while plain text left with one look.
             self._is_calm = False
-        plain = self._rules.plain
-        if plain is None or self._waits or self._rules.judging:
+        rules = self._rules
+        if self._waits:
             return self._push(text)
         whole = self._text + text
         begin = len(self._text)
-        if not plain.fullmatch(whole, begin) or self._is_alert(whole, begin):
+        if rules.alerts:
+            self._heed(whole, begin)
+        plain = rules.plain
+        if plain is None or self._is_alert or rules.judging or not plain.fullmatch(whole, begin):
             self._is_calm = False
             return self._push(text)
         if not self._is_calm:
             left = self._push(text)
             self._is_calm = self._stop is None and (
-                self._at == len(self._text)
-                and any(map(str.isalpha, text))
-                and not self._is_alert(self._text, max(0, self._at - self._rules.reach))
+                self._at == len(self._text) and any(map(str.isalpha, text))
             )
             return left
         self._text = whole
@@ -98,15 +103,19 @@ class AnswerScreen:
             self._forget()
         return text
 
-    def _is_alert(self, whole: str, begin: int) -> bool:
-        """Whether a detector wants to see plain text itself."""
+    def _heed(self, whole: str, begin: int) -> None:
+        """Ask those that give alerts about a new piece."""
+        if self._is_alert and self._at < begin:
+            # What is held back may be theirs: they see the text until it has left.
+            self._alert_upto = self._base + len(whole)
         for alert in self._rules.alerts:
             try:
-                if alert(whole, begin):
-                    return True
+                is_alert = alert(whole, begin)
             except Exception:  # noqa: BLE001  looked at the slow way, where failing is said
-                return True
-        return False
+                is_alert = True
+            if is_alert:
+                self._alert_upto = self._base + len(whole) + self._rules.reach
+        self._is_alert = self._base + len(whole) <= self._alert_upto
 
     def _push(self, text: str) -> str:
         self._refuse()
@@ -118,13 +127,12 @@ class AnswerScreen:
         self._text += text
         upto = len(self._text)
         at = self._at
-        rules = self._rules
-        is_numeric = has_number(self._text, at) is not None
+        asked = self._asked()
         try:
-            for pending in rules.pending if is_numeric else rules.wordy_pending:
+            for pending in asked.pending:
                 upto = min(upto, pending(self._text, at))
         except Exception as error:  # noqa: BLE001  a detector may be anybody's; never a silent pass
-            upto = self._failed(error, is_numeric=is_numeric)
+            upto = self._failed(error, asked)
         if self._names:
             upto = min(upto, pending_placeholder(self._text, at, self._names))
         left = self._release(upto) if upto > at else ""
@@ -157,7 +165,7 @@ class AnswerScreen:
         """Let the text up to `upto` go, or less where a match lies across it."""
         text, at = self._text, self._at
         rules = self._rules
-        found = find_matches(text, at, rules.acting if has_number(text, at) else rules.wordy, rules)
+        found = find_matches(text, at, self._asked().detectors, rules)
         written = self._written() if self._names else []
         if not found and not written:
             self._at = upto
@@ -181,6 +189,11 @@ class AnswerScreen:
             self._report(block)
             self._halt()
         return left
+
+    def _asked(self) -> Asked:
+        """Who must see what has not left yet."""
+        is_numeric = has_number(self._text, self._at) is not None
+        return self._rules.asked[is_numeric, self._is_alert]
 
     def _written(self) -> list[Written]:
         """This turn's placeholders in what has not left yet."""
@@ -258,17 +271,14 @@ class AnswerScreen:
                 if match.action == "disclaimer":
                     self.disclaimed.append(match.kind)
 
-    def _failed(self, error: Exception, *, is_numeric: bool) -> int:
+    def _failed(self, error: Exception, asked: Asked) -> int:
         """A detector cannot say what it waits for: how far the text may leave.
 
         Where the policy fails closed nothing more leaves: at the end this is a block. Which one it
         was is found by asking each.
         """
         rules, text, at = self._rules, self._text, self._at
-        waiting = rules.acting if is_numeric else rules.wordy
-        for each, pending in zip(
-            waiting, rules.pending if is_numeric else rules.wordy_pending, strict=True
-        ):
+        for each, pending in zip(*asked, strict=True):
             try:
                 pending(text, at)
             except Exception as again:  # noqa: BLE001  the same, once more

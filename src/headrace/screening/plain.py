@@ -6,9 +6,9 @@ is found in it, for as long as plain text follows; except behind the detector's 
 that may lead to what it looks for, each as `(pattern of what stands before, last characters)`. So
 a piece of plain text may leave with one look.
 
-One whose wakes would be too many has `alert(text, start)` in their place, which tells whether something
-that it looks for ends at `start` or later. It is asked about its window before plain text may pass, and
-then about each piece; while it says no, it waits for nothing and finds nothing.
+One whose wakes would be too many has `alert(text, start)` in their place, which tells of any text whether
+something that it looks for ends at `start` or later. It is asked about each piece; once it has said no for
+its window, and nothing is held back, it waits for nothing and finds nothing, and so need not see the text.
 
 One that has `is_numeric` promises that the part to hide of what it finds or waits for has a digit,
 a plus or an opening bracket in it, so that text without them need not be shown to it.
@@ -20,10 +20,17 @@ from typing import TypeAlias
 
 from headrace.screening.finding import Detector
 
-__all__ = ["Alert", "alerts_of", "has_number", "plain_pattern", "without_numeric"]
+__all__ = [
+    "Alert",
+    "alerts_of",
+    "has_number",
+    "plain_pattern",
+    "without_alerting",
+    "without_numeric",
+]
 
 Alert: TypeAlias = Callable[[str, int], bool]
-"""Whether a detector wants to see plain text that begins at an index of a text."""
+"""Whether a detector wants to see what begins at an index of a text."""
 
 has_number = re.compile(r"[\d+(]").search
 """Looks for what a numeric detector needs, from an index on."""
@@ -57,12 +64,17 @@ def plain_pattern(detectors: Sequence[Detector]) -> re.Pattern[str] | None:
 
 
 def alerts_of(detectors: Sequence[Detector]) -> tuple[Alert, ...]:
-    """Of those that have no wakes, what to ask about plain text."""
+    """Of those that have no wakes, what to ask about each piece."""
     return tuple(
         alert
         for each in detectors
         if not hasattr(each, "wakes") and (alert := getattr(each, "alert", None)) is not None
     )
+
+
+def without_alerting(detectors: Sequence[Detector]) -> tuple[Detector, ...]:
+    """Those that must see text about which no alert was given, too."""
+    return tuple(e for e in detectors if hasattr(e, "wakes") or not hasattr(e, "alert"))
 
 
 def without_numeric(detectors: Sequence[Detector]) -> tuple[Detector, ...]:

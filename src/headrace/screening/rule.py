@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -17,12 +17,19 @@ from headrace.screening.finding import (
     Span,
     StreamDetector,
 )
-from headrace.screening.plain import Alert, alerts_of, plain_pattern, without_numeric
+from headrace.screening.plain import (
+    Alert,
+    alerts_of,
+    plain_pattern,
+    without_alerting,
+    without_numeric,
+)
 from headrace.types import Role
 
 __all__ = [
     "ANYONE",
     "NO_RULES",
+    "Asked",
     "FailMode",
     "Pending",
     "Rule",
@@ -124,6 +131,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 NO_RULE: Final = Rule(action="allow")
 
 
+class Asked(NamedTuple):
+    """Detectors that a piece of an answer is shown to."""
+
+    detectors: tuple[Detector, ...]
+    pending: tuple[Pending, ...]
+    """For each of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SideRules:
     """A policy for one side: what to run, and what its findings lead to."""
@@ -143,12 +158,9 @@ class SideRules:
     """Kinds that the user has confirmed: `ask` lets them pass."""
     holding: tuple[Detector, ...] = ()
     """Detectors with a rule that keeps the whole text back; they may be among the others too."""
-    pending: tuple[Pending, ...] = field(init=False)
-    """For each acting detector, in order."""
-    wordy: tuple[Detector, ...] = field(init=False)
-    """Of the acting ones, those that must see text without numbers too (see plain.py)."""
-    wordy_pending: tuple[Pending, ...] = field(init=False)
-    """For each of them."""
+    asked: Mapping[tuple[bool, bool], Asked] = field(init=False)
+    """Of the acting ones, those that must see a text: by whether it has numbers, and whether there was
+    an alert (see plain.py)."""
     watching: tuple[Detector, ...] = field(init=False)
     """Of the noting ones, those that need not see the whole text."""
     watch_pending: tuple[Pending, ...] = field(init=False)
@@ -160,20 +172,17 @@ class SideRules:
     plain: re.Pattern[str] | None = field(init=False)
     """Text that no acting detector waits for, see plain.py."""
     alerts: tuple[Alert, ...] = field(init=False)
-    """What to ask about such text all the same."""
+    """What to ask about each piece all the same."""
     reach: int = field(init=False)
-    """Characters back in which one of them must see nothing before plain text may pass."""
+    """Characters behind an alert in which those who gave it must see the text."""
     detectors: tuple[Detector, ...] = field(init=False)
     """All of them, each once."""
 
     def __post_init__(self) -> None:
-        wordy = without_numeric(self.acting)
-        object.__setattr__(self, "wordy", wordy)
-        object.__setattr__(self, "wordy_pending", tuple(map(pending_of, wordy)))
+        object.__setattr__(self, "asked", _asked_of(self.acting))
         watching = tuple(each for each in self.noting if each.window is not None)
         object.__setattr__(self, "watching", watching)
         object.__setattr__(self, "judging", tuple(e for e in self.noting if e.window is None))
-        object.__setattr__(self, "pending", tuple(map(pending_of, self.acting)))
         object.__setattr__(self, "watch_pending", tuple(map(pending_of, watching)))
         every = map(_context_of, (*self.acting, *self.noting))
         object.__setattr__(self, "context", max((LOOKBEHIND, *every)))
@@ -250,6 +259,16 @@ def sided(
         on_error,
         holding=tuple(holding),
     )
+
+
+def _asked_of(acting: tuple[Detector, ...]) -> Mapping[tuple[bool, bool], Asked]:
+    asked: dict[tuple[bool, bool], Asked] = {}
+    for is_numeric in (False, True):
+        for is_alert in (False, True):
+            some = acting if is_numeric else without_numeric(acting)
+            some = some if is_alert else without_alerting(some)
+            asked[is_numeric, is_alert] = Asked(some, tuple(map(pending_of, some)))
+    return asked
 
 
 def pending_of(detector: Detector) -> Pending:

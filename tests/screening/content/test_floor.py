@@ -132,6 +132,46 @@ def test_what_leaves_does_not_depend_on_where_the_answer_was_cut(
     assert left_of(empty, list(text)) == whole
 
 
+SEXUAL = (
+    "porn pornographic|erotic erotica|nudes|nude pics|naked photo|nude bodies|hentai|blowjob|blow job|fuck fucking|masturbate"
+    "|orgasms|horny|seduces|undressing|nsfw|smut|pedophile|csam|sexually explicit|sexualized|sexualise|sex scene|sexual story"
+    "|sex tape|sexy|sexual|sex|naked|nude|molested|raped|rape|raping|lustful|色情|做爱|性爱|性交|淫|黄片|情色|床戏|口交|挑逗|勾引|自慰"
+    "|性行为|露骨|裸照|裸体|强奸|猥亵|性感"
+)
+MINORS = (
+    "14-year-old|9 years old|3yo|12 y/o|17 yrs|underage|under age|under aged|minor|minors|child|children|kid|kids|kiddie|toddlers"
+    "|preteens|pre-teen|schoolgirl|schoolboys|little girls|little boy|young girl|young boys|loli|lolis|lolicon|shota|shotacon"
+    "|jailbait|middle schoolers|elementary school student|primary schooler|teen girl|teenage boys|14岁|九岁|十三岁|未成年|小学生"
+    "|初中生|高中生|中学生|儿童|孩子|小孩|幼女|幼童|萝莉|正太|小女孩|小男孩|少女|女童|男童"
+)
+
+
+@pytest.mark.parametrize("words", [SEXUAL, MINORS], ids=["sexual", "minors"])
+def test_every_word_is_met_at_the_end_of_an_answer_of_plain_pieces(
+    empty: Policy, words: str
+) -> None:
+    other = "porn" if words is MINORS else "child"
+    for word in words.split("|"):
+        text = f"{'So the wheel turned on. ' * 20}Then {other} {word}"
+        assert max(scores(text), default=0.0) >= 0.5, word
+        assert DETECTOR.alert(f"Then {word}", 4 + len(word)), word
+        # Whole, by characters, and as tokens come: those who give alerts must have been asked.
+        for pieces in ([text], list(text), [each + " " for each in text.split(" ")]):
+            left, found = left_of(empty, pieces)
+            if max(scores(text)) >= 0.7:
+                assert left.endswith("<blocked>"), (word, pieces)
+                assert [each.kind for each in found] == [FLOOR_KIND], word
+
+
+def test_a_word_drawn_out_to_evade_is_still_held_back(empty: Policy) -> None:
+    # Held back far longer than the detector's window: it must be asked until it has left.
+    text = "A child porn" + "o" * 400 + " story. "
+    assert max(scores(text)) >= 0.7
+    for pieces in ([text], list(text)):
+        left, _ = left_of(empty, pieces)
+        assert left == "A child <blocked>"
+
+
 def test_an_ordinary_answer_is_not_held_back(empty: Policy) -> None:
     screen = AnswerScreen(empty.output, MaskTable(), [], lambda: PolicyBlocked("no"))
     for piece in ("The wheel ", "turns in the ", "water and the mil"):
