@@ -37,15 +37,18 @@ ANONYMITY = Anonymity(
 )
 
 
-def evaluated(score: float, release: str = "sha256:1f3c") -> Evaluated:
+def evaluated(
+    suite: str, score: float, *, at: float = 0.0, release: str = "sha256:1f3c"
+) -> Evaluated:
     return Evaluated(
+        suite=suite,
         suite_digest="sha256:00",
         release=release,
         passed=score > 0.5,
         scores={"exact": score},
         cases=8,
         run="run-1",
-        at=1_795_554_333.0,
+        at=1_795_554_333.0 + at,
     )
 
 
@@ -101,31 +104,36 @@ def test_the_card_says_what_is_promised_of_the_people_in_the_data(folder: Path) 
     assert found.anonymity == ANONYMITY
 
 
-def test_the_newest_result_of_each_suite_is_in_the_card(folder: Path, tmp_path: Path) -> None:
-    note_evaluation([folder, tmp_path], "facts", evaluated(0.25))
-    note_evaluation([folder], "facts", evaluated(0.75))
-    note_evaluation([folder], "safety", evaluated(0.5))
+def test_the_newest_result_of_each_suite_and_release_is_in_the_card(
+    folder: Path, tmp_path: Path
+) -> None:
+    note_evaluation([folder, tmp_path], evaluated("facts", 0.25))
+    note_evaluation([folder], evaluated("facts", 0.75, at=1))
+    note_evaluation([folder], evaluated("safety", 0.5, at=2))
+    note_evaluation([folder], evaluated("facts", 0.0, at=3, release="sha256:2a2a"))
     assert {name: each.scores for name, each in read(folder).evaluations.items()} == {
-        "facts": {"exact": 0.75},
-        "safety": {"exact": 0.5},
+        "facts of sha256:1f3c": {"exact": 0.75},
+        "safety of sha256:1f3c": {"exact": 0.5},
+        "facts of sha256:2a2a": {"exact": 0.0},
     }
     text = (folder / "card.md").read_text("utf-8")
     assert "| facts | passed | exact 0.750 | 8 | `sha256:1f3c…` | 2026-11-24" in text
     assert "| safety | not passed | exact 0.500 |" in text
+    assert text.index("sha256:2a2a") < text.index("sha256:1f3c")
     assert {each.name for each in tmp_path.iterdir()} == {"home", "made"}
 
 
 def test_suites_that_end_at_once_are_all_noted(folder: Path) -> None:
     names = [f"suite-{at}" for at in range(6)]
     threads = [
-        threading.Thread(target=note_evaluation, args=([folder], name, evaluated(1.0)))
+        threading.Thread(target=note_evaluation, args=([folder], evaluated(name, 1.0)))
         for name in names
     ]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    assert sorted(read(folder).evaluations) == names
+    assert sorted(each.suite for each in read(folder).evaluations.values()) == names
 
 
 def test_a_release_that_is_held_to_a_suite_leaves_it_in_the_cards_of_its_adapters(
@@ -160,5 +168,5 @@ def test_a_release_that_is_held_to_a_suite_leaves_it_in_the_cards_of_its_adapter
         bench.ask("facts", load_yaml(suite, {}), release, None)
     finally:
         database.close()
-    found = read(folder).evaluations["facts"]
+    (found,) = read(folder).evaluations.values()
     assert (found.scores, found.passed, found.release) == ({"exact": 1.0}, True, release.digest)

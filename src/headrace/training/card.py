@@ -27,6 +27,8 @@ from headrace.training.private import Reached
 __all__ = ["Card", "DataUsed", "Evaluated", "card_of", "note_evaluation", "versions", "write_card"]
 
 CARD, CARD_TEXT = "card.json", "card.md"
+MOST_EVALUATIONS = 50
+"""In a card; older ones are in the releases' own statements."""
 _PACKAGES = ("torch", "transformers", "peft", "gguf")
 
 
@@ -56,6 +58,7 @@ class DataUsed(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one suite, asked of a release that has the adapter."""
 
+    suite: str
     suite_digest: str
     release: str
     """Its digest."""
@@ -83,7 +86,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     machine: str
     evaluations: dict[str, Evaluated] = {}
-    """By suite, the newest; none when the card is first written."""
+    """The newest of each suite and release; none when the card is first written."""
 
 
 def versions() -> dict[str, str]:
@@ -103,7 +106,7 @@ def write_card(card: Card, folder: Path) -> None:
     part.replace(folder / CARD_TEXT)
 
 
-def note_evaluation(folders: Iterable[Path], suite: str, evaluated: Evaluated) -> None:
+def note_evaluation(folders: Iterable[Path], evaluated: Evaluated) -> None:
     """Write into the cards of these adapters what came of a suite.
 
     Args:
@@ -114,8 +117,11 @@ def note_evaluation(folders: Iterable[Path], suite: str, evaluated: Evaluated) -
             continue
         with _locked(folder):
             card = msgspec.json.decode((folder / CARD).read_bytes(), type=Card)
-            found = {**card.evaluations, suite: evaluated}
-            write_card(msgspec.structs.replace(card, evaluations=found), folder)
+            # A release may fail for its prompt, where another with the same adapter does not.
+            found = {**card.evaluations, f"{evaluated.suite} of {evaluated.release}": evaluated}
+            newest = sorted(found, key=lambda name: found[name].at)[-MOST_EVALUATIONS:]
+            kept = {name: found[name] for name in newest}
+            write_card(msgspec.structs.replace(card, evaluations=kept), folder)
 
 
 @contextmanager
@@ -192,10 +198,10 @@ def _evaluation(found: dict[str, Evaluated]) -> list[str]:
     if not found:
         return ["## Evaluation", "", "No release with it was held to a suite yet.", ""]
     rows = [
-        f"| {suite} | {'passed' if each.passed else 'not passed'} "
+        f"| {each.suite} | {'passed' if each.passed else 'not passed'} "
         f"| {', '.join(f'{name} {score:.3f}' for name, score in each.scores.items())} "
         f"| {each.cases:,} | `{each.release[:19]}…` | {_moment(each.at)} |"
-        for suite, each in sorted(found.items())
+        for each in sorted(found.values(), key=lambda each: -each.at)
     ]
     head = ["| suite | gate | scores | cases | release | when |", "|---|---|---|---|---|---|"]
     return ["## Evaluation", "", *head, *rows, ""]

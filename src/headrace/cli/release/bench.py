@@ -118,6 +118,7 @@ class Bench:
     def _note(self, found: Attestation, release: Release) -> None:
         """Write what came of it into the cards of the adapters that the release has."""
         evaluated = Evaluated(
+            suite=found.suite,
             suite_digest=found.suite_digest,
             release=found.release,
             passed=found.passed,
@@ -129,7 +130,7 @@ class Bench:
         adapters = AdapterStore(self.place.home)
         digests = {each.digest for each in release.manifest.adapters or ()}
         folders = [Path(each.path) for each in adapters.list() if each.digest in digests]
-        note_evaluation(folders, found.suite, evaluated)
+        note_evaluation(folders, evaluated)
 
     def _run(
         self, node: Node, suite: Suite, release: Release, vault: Vault, baseline: Run | None
