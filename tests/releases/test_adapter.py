@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from headrace.config.load import load_service
+from headrace.models.adapted import registered
 from headrace.models.adapter import AdapterStore
 from headrace.releases.adapter import adapters_of
 from headrace.releases.build import collect
@@ -73,6 +74,16 @@ def test_adapters_travel_with_a_release_that_is_trusted(
     entry = entry_of(release)
     models = load_service(elsewhere.unpacked(taken, tmp_path), {}).models.values()
     assert adapters_of(models, elsewhere.home) == [entry]
+
+
+def test_a_build_names_an_adapter_by_where_it_stays(
+    store: ReleaseStore, release: Release, tmp_path: Path
+) -> None:
+    digest = entry_of(release).digest
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    (passing / "adapters").symlink_to((store.home / "adapters").resolve())
+    assert registered(digest, passing) == registered(digest, store.home)
 
 
 def test_an_altered_adapter_is_refused_where_it_is_and_where_it_comes(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert, select, update
 
+from headrace.access.audit import AuditLog
 from headrace.errors import InvalidRequest, NotFound
 from headrace.privacy.vault import Vault
 from headrace.screening.review import ReviewStore, _digest, _said, review_handlers
@@ -101,6 +102,12 @@ def test_the_last_decision_counts_and_every_one_stays(
     ]
     assert store.list() == []
     assert [each.id for each in store.list(decided=True)] == [entry.id]
+    noted = AuditLog(database, lambda: vault.audit_secret).list()[::-1]
+    assert [(each.who, each.target, each.evidence["decision"]) for each in noted] == [
+        ("ann", entry.id, "allow"),
+        ("bob", entry.id, "refuse"),
+    ]
+    assert "empty" not in str(noted)  # the reason is about a person
     assert store.verify().wrong is None
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from headrace.config.model import ModelConfig
 from headrace.errors import NotFound
-from headrace.models.adapter import AdapterStore
+from headrace.models.adapter import ADAPTERS, AdapterStore
 from headrace.models.errors import WeightsUnavailable
 
 __all__ = ["REGISTRY", "AdapterSource", "registered", "resolve_adapter"]
@@ -67,7 +67,9 @@ def registered(digest: str, home: Path, *, as_folder: bool = False) -> AdapterSo
             f"the adapter {found.digest} has no GGUF file",
             hint="the embedded runtime cannot serve this architecture's adapters; vLLM can",
         )
-    # Of the store itself: a build reads it through a link of a folder that is gone afterwards.
+    if (home / ADAPTERS).is_symlink():
+        # A build's, in a folder that is gone afterwards: the reference is to outlive it.
+        file = file.resolve()
     return AdapterSource(
-        reference=f"file:{file.resolve()}", digest=found.digest, base_sha256=found.base_sha256
+        reference=f"file:{file}", digest=found.digest, base_sha256=found.base_sha256
     )
