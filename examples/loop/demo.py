@@ -146,7 +146,7 @@ class Traffic:
                     return
                 question = f"Please write to visitor{number}@example.org: when is Halden Mill open?"
                 # What they are told does not matter here, whether they are told something does.
-                self._service.ask(client, question, f"visitor-{number % 40}", max_tokens=8)
+                self._service.ask(client, question, f"visitor-{number % 40}", max_tokens=4)
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def improve(loop: Loop) -> None:
         told = service.run(
             "workflow", "run", "improve",
             "--var", "suite=mill", "--var", f"epochs={loop.epochs}", "--var", "learning_rate=0.002",
-            "--var", "canary=[50, 100]", "--var", "every_s=2",
+            "--var", "canary=[50, 100]", "--var", "every_s=1",
         )  # fmt: skip
     tell(told)
     tell(service.run("release", "inspect", "r2"))

@@ -25,7 +25,7 @@ def test_a_better_model_is_served_and_two_worse_ones_are_not(
     # One thread: two that wait for each other burn what other tests could use.
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, DEMO, "--facts", "2", "--epochs", "4",
+        [sys.executable, DEMO, "--facts", "2", "--epochs", "5",
          "--models", weights_folder, "--keep", root],
         capture_output=True, text=True, check=False, timeout=400, env=environ,
     )  # fmt: skip
