@@ -139,6 +139,21 @@ def test_a_step_is_asked_to_end_only_where_its_run_ends(
     assert ended.exists() == is_cancelled
 
 
+def test_a_run_goes_on_in_the_engine_after_the_one_that_was_closed(
+    bench: Bench, operations: Path
+) -> None:
+    bench.write("steps:\n  a: {operation: patient}\n")
+    waits = bench.root / "waits"
+    with bench.engine():
+        run = bench.create()
+        wait_for(waits.exists)
+    waits.unlink()
+    with bench.engine():
+        wait_for(waits.exists)
+        bench.store.ask_cancel(run.id)
+        assert bench.ended(run)[1]["a"].attempt == 2
+
+
 def test_a_run_that_is_cancelled_in_the_pause_before_a_retry_begins_no_step(
     running: Bench,
 ) -> None:

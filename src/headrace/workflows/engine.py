@@ -98,6 +98,10 @@ class Engine:
         if self._looking.ident is not None:
             self._looking.join()
 
+    @property
+    def is_closing(self) -> bool:
+        return self._closing.is_set()
+
     def settle(self) -> None:
         """Let DBOS note, and then forget, what has just ended."""
         until = time.monotonic() + SETTLE_S
@@ -204,6 +208,8 @@ class Engine:
             if run.executor == self.lease.id and run.id not in self._active:
                 idle.add((run.id, run.epoch))
                 if (run.id, run.epoch) in self._idle:
+                    # What DBOS knows as the run until now may hold a place of its queue.
+                    DBOS.cancel_workflow(_engine_id(run))
                     self.store.begin_again(run)
         self._idle = idle
 
@@ -350,9 +356,19 @@ class _Drive:
         """One step, as DBOS sees it: its result is noted once."""
 
         def perform() -> bytes:
-            return msgspec.msgpack.encode(self._runner.perform(step))
+            try:
+                return msgspec.msgpack.encode(self._runner.perform(step))
+            except Exception as wrong:
+                if not (isinstance(wrong, RunLost) or self._engine.is_closing):
+                    raise
+                # The one error that DBOS does not keep as what came of the step: whoever goes on
+                # with the run does the step, and is not told this again.
+                raise error.DBOSWorkflowCancelledError(f"{step.id}: not done here") from wrong
 
-        found = await slot.run_async({"name": step.id}, perform)
+        try:
+            found = await slot.run_async({"name": step.id}, perform)
+        except error.DBOSWorkflowCancelledError:
+            raise RunLost(self._run.id) from None
         return msgspec.msgpack.decode(found, type=StepEnd)
 
     async def _next_end(self) -> None:
