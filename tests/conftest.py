@@ -19,8 +19,15 @@ from tests.postgres import (
     pytest_generate_tests,
 )
 from tests.running import ServiceProcess
+from tests.sqlite import migrated_at_once
 
-__all__ = ["engine_of_the_test", "postgres", "postgres_database", "pytest_generate_tests"]
+__all__ = [
+    "engine_of_the_test",
+    "migrated_at_once",
+    "postgres",
+    "postgres_database",
+    "pytest_generate_tests",
+]
 
 # No test is timed: on a busy machine a deadline fails what is right.
 settings.register_profile("untimed", deadline=None)

@@ -16,6 +16,7 @@ from headrace.storage.database import HEAD, Database, insert_or_ignore, upsert
 from headrace.storage.errors import SchemaTooNew, StateUnusable
 from headrace.storage.migrations.upgrade import alembic_config
 from headrace.storage.tables import meta, metadata
+from tests.sqlite import dumped, migrate_at_once
 
 
 def test_file_and_folder_are_for_their_owner_alone(tmp_path: Path) -> None:
@@ -49,6 +50,15 @@ def test_migrations_make_exactly_the_tables(database: Database) -> None:
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_what_is_made_in_one_go_is_what_the_migrations_make(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Database, "_migrate", migrate_at_once)
+    at_once = Database.open(tmp_path / "at_once.db")
+    assert dumped(at_once) == dumped(database)
+    at_once.close()
 
 
 def test_head_is_the_newest_migration(database: Database) -> None:
