@@ -21,6 +21,8 @@ def found(text: str) -> list[str]:
         ("Margaret O'Sullivan's house", ["Margaret O'Sullivan"]),
         ("请联系John Smith。", ["John Smith"]),
         ("José García refuses", ["José García"]),
+        ("Hello, I'm Ada Lovelace, hi", ["Ada Lovelace"]),
+        ("That’s Ada Lovelace there", ["Ada Lovelace"]),
         ("Please call Geetika Kamdar now", ["Geetika Kamdar"]),
     ],
 )

@@ -54,6 +54,18 @@ _CALLED = re.compile(
 )
 _NEVER = frozenset(
     [
+        "i'm",
+        "i’m",
+        "he's",
+        "he’s",
+        "she's",
+        "she’s",
+        "it's",
+        "it’s",
+        "that's",
+        "that’s",
+        "here's",
+        "here’s",
         "monday",
         "tuesday",
         "wednesday",
