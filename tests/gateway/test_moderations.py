@@ -106,20 +106,37 @@ async def _no_pages(exchange: Exchange) -> NoReturn:
 
 
 async def test_others_are_answered_while_many_texts_are_judged(tmp_path: Path) -> None:
-    (tmp_path / "headrace.yaml").write_text(ELSEWHERE)
     ended: list[object] = []
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    (tmp_path / "headrace.yaml").write_text(ELSEWHERE)
     environ = {"HEADRACE_HOME": str(tmp_path / "home")}
     async with open_platform(tmp_path, environ) as platform:
         answer = InnerGateway(Gateway(platform, _no_pages))
         principal = Principal(key_id="key", name="key", role="user")
 
-        async def ask(given: str | list[str]) -> None:
+        async def ask(given: str | list[str]) -> int:
+            """Gives the event loop's turns meanwhile."""
+            before = turns
             body = msgspec.json.encode({"input": given})
             reply = await answer(principal, "/v1/moderations", body)
             assert reply.status == 200
             ended.append(given)
+            return turns - before
 
         await ask("The first one loads the detectors.")
         many = ["Good morning."] * MOST_INPUTS
         await asyncio.gather(ask(many), ask("See you on Monday."))
-    assert ended[1:] == ["See you on Monday.", many]
+        assert ended[1:] == ["See you on Monday.", many]
+        turning = asyncio.create_task(turn())
+        short = await ask("早上好")
+        assert await ask("Good morning. " * 200) == short
+        # As long as that in time, four times over: judged beside the event loop.
+        assert await ask("早上好。" * 700) > short
+        turning.cancel()
