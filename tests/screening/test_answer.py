@@ -327,8 +327,8 @@ def test_a_number_waits_for_what_follows_it() -> None:
 def test_long_runs_do_not_pile_up() -> None:
     screen = AnswerScreen(EVERYTHING, masks(), [], lambda: PolicyBlocked("no"))
     for letter in ("x", "1", "a@", "<", "é"):
-        held = sum(len(letter) for _ in range(3000)) - sum(
-            len(screen.push(letter)) for _ in range(3000)
+        held = sum(len(letter) for _ in range(1500)) - sum(
+            len(screen.push(letter)) for _ in range(1500)
         )
         assert held < 600, letter
 
