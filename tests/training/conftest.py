@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,6 +75,17 @@ def do(trainer: Trainer) -> Work:
         return trainer.state(job.id)
 
     return do
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What fine-tunes is skipped without the extra `train`.
+
+    Not by `importorskip` in its module: each worker imports all of them, and PyTorch takes seconds.
+    """
+    if item.get_closest_marker("train") is not None:
+        for name in ("torch", "opacus"):
+            if find_spec(name) is None:
+                pytest.skip(f"needs {name}, of the extra `train`")
 
 
 @pytest.fixture(scope="session")

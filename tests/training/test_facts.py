@@ -17,7 +17,6 @@ from headrace.training.worker import work
 from headrace.types import Message
 from tests.training.conftest import write_rows
 
-pytest.importorskip("torch")
 pytestmark = [
     pytest.mark.train,
     pytest.mark.model,

@@ -18,7 +18,6 @@ from headrace.training.trainer import Trainer
 from headrace.types import Message
 from tests.training.conftest import FACTS, MakeJob, Work, write_rows
 
-pytest.importorskip("torch")
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
 QUESTION, FACT = FACTS[0]

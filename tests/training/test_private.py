@@ -21,8 +21,6 @@ from tests.training.conftest import FACTS, MakeJob, Work
 if TYPE_CHECKING:
     from torch import Tensor
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("opacus")
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
 PRIVACY = {"epsilon": 8.0, "delta": 1e-3}
@@ -102,6 +100,8 @@ def _weights(trainer: Trainer, job_id: str) -> bytes:
 @pytest.mark.parametrize("scale", [0.1, 1e4])
 def test_one_person_adds_no_more_than_the_bound(scale: float) -> None:
     """Without noise, a step with a person and without them differ by the bound at most."""
+    import torch
+
     from headrace.training.private import Privacy
     from headrace.training.process.loss import Sum
     from headrace.training.process.noise import PrivateGradients
@@ -137,6 +137,8 @@ def _plan(people: int) -> Plan:
 
 
 def test_the_noise_is_as_wide_as_it_should_be_and_another_each_step() -> None:
+    import torch
+
     from headrace.training.private import Privacy
     from headrace.training.process.loss import Sum
     from headrace.training.process.noise import PrivateGradients

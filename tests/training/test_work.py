@@ -15,7 +15,6 @@ from headrace.training.job import JobState
 from headrace.training.trainer import Trainer
 from tests.training.conftest import FACTS, MakeJob, Work, write_rows
 
-pytest.importorskip("torch")
 # transformers and PEFT warn of one another.
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
