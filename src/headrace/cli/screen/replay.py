@@ -43,7 +43,7 @@ class _Report:
     would: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """The same by the policy."""
     changed: list[dict[str, str]] = field(default_factory=list)
-    """Turns for which the strongest action is another."""
+    """Sides of turns for which the strongest action is another."""
     skipped: list[str] = field(default_factory=list)
 
 
@@ -166,7 +166,8 @@ def _described(report: _Report) -> dict[str, object]:
 
 
 def _print(report: _Report) -> None:
-    click.echo(f"{report.looked_at:,} turns looked at, {len(report.changed):,} would go otherwise")
+    otherwise = len({each["trace"] for each in report.changed})
+    click.echo(f"{report.looked_at:,} turns looked at, {otherwise:,} would go otherwise")
     if report.without_text:
         click.echo(f"{report.without_text:,} of them have no text any more")
     keys = sorted({*report.done, *report.would})
