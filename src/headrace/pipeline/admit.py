@@ -13,7 +13,7 @@ from headrace.models.model import Target
 from headrace.pipeline.turn import Turn
 from headrace.types import Usage
 
-__all__ = ["admit_inputs", "admit_turn"]
+__all__ = ["admit_inputs", "admit_turn", "check_open"]
 
 
 async def admit_turn(limiter: Limiter, turn: Turn, target: Target) -> Admission:
@@ -39,10 +39,19 @@ async def admit_inputs(
     return await _admit(limiter, principal, target, Usage(tokens))
 
 
-async def _admit(limiter: Limiter, principal: Principal, target: Target, usage: Usage) -> Admission:
+def check_open(target: Target, principal: Principal) -> None:
+    """Whether somebody may ask it; counts nothing.
+
+    Raises:
+        UnknownModel: it is somebody else's fine-tune.
+    """
     if not target.is_open_to(principal):
         # As if there were none: its name may tell what somebody else has trained.
         raise UnknownModel.named(target.name, ())
+
+
+async def _admit(limiter: Limiter, principal: Principal, target: Target, usage: Usage) -> Admission:
+    check_open(target, principal)
     # The first that is asked stands for all: a dearer fall-back is counted when it has answered.
     first = target.order()[0].deployments[0]
     admitted = limiter.admit(

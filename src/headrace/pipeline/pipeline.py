@@ -16,7 +16,7 @@ from headrace.access.limits.limiter import Limiter, MemoryLimiter
 from headrace.errors import HeadraceError, ModelUnavailable, PolicyBlocked
 from headrace.models.box import ModelBox
 from headrace.models.model import Target
-from headrace.pipeline.admit import admit_turn
+from headrace.pipeline.admit import admit_turn, check_open
 from headrace.pipeline.again import AskAgain, Spent
 from headrace.pipeline.answer import AnswerGatherer
 from headrace.pipeline.citation import cited, marked
@@ -112,7 +112,9 @@ class Pipeline:
         try:
             target = self._target(turn)
             turn.model = trace.model = target.name
-            if not turn.is_shadow:
+            if turn.is_shadow:
+                check_open(target, turn.principal)
+            else:
                 turn.admission = await admit_turn(self._limiter, turn, target)
             await self._unlock(turn.subject)
             await self._prepare(turn)
@@ -147,6 +149,13 @@ class Pipeline:
             if name := step.model_for(turn, default.name):
                 return self._models.get(name)
         return default
+
+    def is_open_to(self, turn: Turn) -> bool:
+        """Whether what would answer the turn is for whoever asks; what does not exist is for all."""
+        try:
+            return self._target(turn).is_open_to(turn.principal)
+        except HeadraceError:
+            return True
 
     async def rehearse(self, turn: Turn) -> None:
         """Prepare a turn as `answer` does, and ask nobody: `turn.messages` is what a model would get.

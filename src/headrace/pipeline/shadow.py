@@ -11,9 +11,10 @@ from contextlib import aclosing
 from headrace.errors import HeadraceError
 from headrace.pipeline.pipeline import Pipeline
 from headrace.pipeline.turn import Turn
+from headrace.telemetry.tally import Counts
 from headrace.telemetry.trace import Trace
 
-__all__ = ["OPERATION", "Shadow", "copy_of"]
+__all__ = ["MOST", "OPERATION", "Shadow", "copy_of"]
 
 OPERATION = "shadow"
 """`gen_ai.operation.name` of its traces: whoever looks for chats does not find them."""
@@ -26,12 +27,15 @@ _log = logging.getLogger(__name__)
 class Shadow:
     """Follows turns with a release's pipeline. Of one event loop."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, skipped: Counts) -> None:
+        """
+        Args:
+            skipped: counts the turns that are not copied, by reason.
+        """
         self._pipeline = pipeline
+        self._skipped = skipped
         self._running: set[asyncio.Task[None]] = set()
         self._is_over = False
-        self.skipped = 0
-        """Turns that were not copied, because enough copies were under way."""
 
     def follow(self, turn: Turn) -> None:
         """Answer a copy of the turn once it has ended."""
@@ -42,8 +46,12 @@ class Shadow:
         if self._is_over:
             return
         copy.remembered_until = remembered_until
+        if not self._pipeline.is_open_to(copy):
+            # Somebody else's fine-tune answers in this release: no answer, and no error of its.
+            self._skipped.add(("closed",))
+            return
         if len(self._running) >= MOST:
-            self.skipped += 1
+            self._skipped.add(("busy",))
             return
         task = asyncio.get_running_loop().create_task(self._answer(copy))
         self._running.add(task)

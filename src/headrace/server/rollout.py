@@ -136,7 +136,11 @@ class Rollout:
             folder=Path(canary.folder),
             share=canary.share,
             trial=canary.id,
-            shadow=Shadow(service.pipeline) if canary.is_shadow else None,
+            shadow=(
+                Shadow(service.pipeline, platform.metrics.shadow_skipped)
+                if canary.is_shadow
+                else None
+            ),
         )
         if not canary.since and self._judges:
             now = self._clock()

@@ -97,6 +97,11 @@ class Metrics:
             "Looks that a detector could not take.",
             ("detector", "fault", "mode"),
         )
+        self.shadow_skipped = Counts(
+            "headrace_shadow_skipped",
+            "Turns that a release in the shadow got no copy of.",
+            ("reason",),
+        )
         self.cost = Counts("headrace_cost_usd", "What the answers cost, in USD.", ("model",))
         self.time_to_first_token = Tallies(
             "gen_ai_server_time_to_first_token_seconds",
@@ -227,6 +232,7 @@ class _TurnCollector(Collector):
         )
         yield metrics.findings.family()
         yield metrics.faults.family()
+        yield metrics.shadow_skipped.family()
         yield metrics.cost.family()
         yield metrics.time_to_first_token.family()
         yield metrics.time_per_output_token.family()
