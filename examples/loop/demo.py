@@ -70,7 +70,9 @@ class Service:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {**os.environ, "HEADRACE_HOME": str(self.home)}
+        # Training's threads wait for each other some thousand times a step: beside a service that
+        # answers, and whatever else the machine does, one is faster than two.
+        return {"OMP_NUM_THREADS": "1", **os.environ, "HEADRACE_HOME": str(self.home)}
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
