@@ -1,8 +1,11 @@
 """Uploaded files: sealed, their owner's alone, gone for good when deleted."""
 
+import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.datasets.errors import DatasetUnreadable
 from headrace.datasets.upload import BLOCK_BYTES, FOLDER, FileStore, StoredFile
@@ -114,3 +117,43 @@ def test_an_abandoned_upload_leaves_nothing(files: FileStore, tmp_path: Path) ->
     assert list((tmp_path / FOLDER).iterdir()) == []
     with pytest.raises(InvalidRequest, match="purpose"):
         files.new("a", "no-such", "k1")
+
+
+def test_an_upload_whose_row_cannot_be_written_leaves_nothing(
+    files: FileStore, database: Database, tmp_path: Path
+) -> None:
+    def rename(now: str, then: str) -> None:
+        with database.write() as connection:
+            connection.execute(text(f"ALTER TABLE {now} RENAME TO {then}"))
+
+    writer = files.new("a", "batch", "k1")
+    writer.write(b"x")
+    rename("files", "aside")
+    with pytest.raises(SQLAlchemyError):
+        writer.close()
+    with pytest.raises(SQLAlchemyError):
+        writer.abandon()
+    rename("aside", "files")
+    assert list((tmp_path / FOLDER).iterdir()) == []
+    assert files.page(None) == ([], False)
+
+
+def test_what_a_killed_process_left_half_goes_and_nothing_else(
+    database: Database, vault: Vault, tmp_path: Path
+) -> None:
+    now = 10_000.0
+    files = FileStore(database, vault, tmp_path, clock=lambda: now)
+    kept, lost = put(files, b"kept"), put(files, b"lost")
+    files.new("a", "batch", "k1")._file.close()  # killed while it was written
+    with database.write() as connection:  # and before the row was
+        connection.execute(text("DELETE FROM files WHERE id = :id"), {"id": lost.id})
+    elsewhere = files.folder / "file-of-another-database"
+    elsewhere.touch()
+    for path in files.folder.iterdir():
+        os.utime(path, (9_000.0, 9_000.0))
+    files.expire()
+    assert len(list(files.folder.iterdir())) == 4
+    now = 13_601.0
+    files.expire()
+    assert sorted(files.folder.iterdir()) == sorted([files.folder / kept.id, elsewhere])
+    assert b"".join(files.read(kept)) == b"kept"

@@ -31,6 +31,10 @@ PURPOSES = (
     "assistants", "batch", "batch_output", "evals", "fine-tune", "fine-tune-results", "user_data", "vision"
 )  # fmt: skip
 BLOCK_BYTES = 1 << 20
+ORPHANED_AFTER_S = 3600.0
+"""Without a change to its bytes, a file that has no row is nobody's: whoever wrote it was killed."""
+SWEEP_EVERY_S = 3600.0
+_ASKED_AT_ONCE = 500
 _LENGTH = struct.Struct(">I")
 
 
@@ -113,10 +117,12 @@ class FileWriter:
         )
 
     def abandon(self) -> None:
-        """Leave nothing behind."""
-        self._file.close()
+        """Leave nothing behind, wherever `close` may have broken off."""
+        with suppress(OSError):  # a full disk: what is not written yet is not wanted either
+            self._file.close()
         self._path.unlink(missing_ok=True)
-        self._store.vault.destroy(self._subject)
+        self._path.with_suffix("").unlink(missing_ok=True)
+        self._store.forget(self.id)
 
     def _seal(self, block: bytes) -> None:
         sealed = self._store.vault.seal_bytes(self._subject, block)
@@ -139,6 +145,7 @@ class FileStore:
         self.vault = vault
         self.folder = home / FOLDER
         self.clock = clock
+        self._swept_at = -SWEEP_EVERY_S
 
     def new(
         self, name: str, purpose: str, key_id: str, *, expires_at: float | None = None
@@ -224,14 +231,22 @@ class FileStore:
 
     def delete(self, file: StoredFile) -> None:
         """Destroy its key, then its row and its bytes."""
-        self.vault.destroy(file.subject)
-        with self._database.write() as connection:
-            connection.execute(delete(files).where(files.c.id == file.id))
+        self.forget(file.id)
         with suppress(FileNotFoundError):
             (self.folder / file.id).unlink()
 
+    def forget(self, file_id: str) -> None:
+        """Destroy the key of a file, then its row; either may be gone."""
+        self.vault.destroy(f"file:{file_id}")
+        with self._database.write() as connection:
+            connection.execute(delete(files).where(files.c.id == file_id))
+
     def expire(self) -> int:
-        """Delete what has expired, and what a killed process left half; gives how many files."""
+        """Delete what has expired, and, once an hour, what a killed process left half; gives how
+        many files have expired."""
+        if self.clock() - self._swept_at >= SWEEP_EVERY_S:
+            self._sweep()
+            self._swept_at = self.clock()
         query = select(files).where(files.c.expires_at <= self.clock())
         with self._database.read() as connection:
             old = [self._file(row) for row in connection.execute(query).mappings()]
@@ -240,6 +255,25 @@ class FileStore:
         for each in own:
             self.delete(each)
         return len(own)
+
+    def _sweep(self) -> None:
+        """Delete what lies here without a row, and is not being written."""
+        before = self.clock() - ORPHANED_AFTER_S
+        old: dict[str, Path] = {}
+        for path in self.folder.glob("file-*"):
+            with suppress(FileNotFoundError):  # deleted, or whole, this moment
+                if path.stat().st_mtime < before:
+                    old[path.name] = path
+        names = sorted(old)
+        for start in range(0, len(names), _ASKED_AT_ONCE):
+            some = names[start : start + _ASKED_AT_ONCE]
+            with self._database.read() as connection:
+                query = select(files.c.id).where(files.c.id.in_(some))
+                kept = set(connection.execute(query).scalars())
+            for name in some:
+                # Without a key here it is another database's: nothing of ours is left half.
+                if name not in kept and self.vault.destroy(f"file:{name.removesuffix('.part')}"):
+                    old[name].unlink(missing_ok=True)
 
     def is_here(self, file_id: str) -> bool:
         """Whether this home has the bytes of a file."""
