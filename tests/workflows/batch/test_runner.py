@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from headrace.errors import InvalidRequest, NotFound
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
+from headrace.workflows.batch.job import Counts
 from headrace.workflows.batch.log import ResultLog
-from headrace.workflows.batch.runner import Reply
+from headrace.workflows.batch.runner import LEFT_AFTER_S, Reply
 from tests.workflows.batch.conftest import Bench, failing, line, replies
 
 pytestmark = pytest.mark.engines
@@ -164,6 +165,44 @@ async def test_a_runner_that_is_ended_goes_on_where_it_was(bench: Bench) -> None
     # Only what was on its way is asked again.
     assert len(bench.asked) - first <= 60 - 36
     assert len(set(bench.asked)) == 60
+
+
+async def test_a_batch_whose_file_was_deleted_ends_and_holds_up_no_other(bench: Bench) -> None:
+    new, begun, other = (bench.make(line(1) + line(2)) for _ in range(3))
+    # Killed after the first row: the result lies in the log alone.
+    bench.store.change(begun.id, lambda each: each.moved("in_progress", 1.0, counts=Counts(2)))
+    path = bench.home / "batches" / f"{begun.id}.results"
+    log = ResultLog(path, bench.files.vault, f"batch:{begun.id}")
+    log.append(0, b'{"custom_id":"row-1"}', ok=True)
+    log.sync()
+    log.close()
+    for batch in (new, begun):
+        bench.files.delete(bench.files.get(batch.input_file_id, None))
+    running = asyncio.create_task(bench.runner().run())
+    while bench.store.unended():
+        assert not running.done(), running.exception()
+        await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert bench.store.get(other.id, None).counts.completed == 2
+    for batch in (new, begun):
+        ended = bench.store.get(batch.id, None)
+        (problem,) = ended.problems
+        assert (ended.status, problem.code, problem.param) == (
+            "failed", "invalid_file", "input_file_id",
+        )  # fmt: skip
+    assert ids(bench.output(ended.output_file_id)) == ["row-1"]
+
+
+async def test_a_batch_that_another_gateway_may_still_answer_is_left_to_it(bench: Bench) -> None:
+    batch = bench.make(line(1))
+    bench.store.change(batch.id, lambda each: each.moved("in_progress", 1.0, counts=Counts(1)))
+    bench.files.delete(bench.files.get(batch.input_file_id, None))
+    runner = bench.runner()
+    assert len(runner._unended()) == (0 if bench.store.is_shared else 1)
+    bench.now = batch.expires_at + LEFT_AFTER_S
+    assert [each.id for each in runner._unended()] == [batch.id]
+    assert (await runner.work(batch.id)).status == "failed"
 
 
 @pytest.mark.sqlite

@@ -39,6 +39,8 @@ TRIES = 5
 """Of a row that fails for another reason than being too many."""
 LONGEST_PAUSE_S = 60.0
 AT_ONCE = 16
+LEFT_AFTER_S = 3600.0
+"""Past its end, after which any gateway ends a batch whose file, and perhaps whose gateway, is gone."""
 FOLDER = "batches"
 
 _log = logging.getLogger(__name__)
@@ -112,12 +114,29 @@ class BatchRunner:
     async def run(self) -> None:
         """Look for batches and work on them, until cancelled."""
         while True:
-            for batch in await asyncio.to_thread(self._store.unended):
-                # Another gateway's on the same server has its file, and works on it.
-                if not self._store.is_shared or self._files.is_here(batch.input_file_id):
-                    await self.work(batch.id)
+            for batch in await asyncio.to_thread(self._unended):
+                await self.work(batch.id)
             await asyncio.to_thread(self._files.expire)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def _unended(self) -> list[Batch]:
+        """What this home is to work on."""
+        batches = self._store.unended()
+        if not self._store.is_shared:
+            return batches
+        # Another gateway's on the same server has its file, and works on it.
+        others = [each for each in batches if not self._files.is_here(each.input_file_id)]
+        gone = self._store.without_file(others)
+        theirs = {each.id for each in others if each.id not in gone or not self._may_end(each)}
+        return [each for each in batches if each.id not in theirs]
+
+    def _may_end(self, batch: Batch) -> bool:
+        """Whether a batch whose file no gateway has any more is this one's to end."""
+        is_over = self._store.clock() >= batch.expires_at + LEFT_AFTER_S
+        return batch.status == "validating" or is_over or self._log_path(batch).exists()
+
+    def _log_path(self, batch: Batch) -> Path:
+        return self._folder / f"{batch.id}.results"
 
     async def work(self, batch_id: str) -> Batch:
         """Bring one batch to its end; gives it as it is then."""
@@ -128,17 +147,35 @@ class BatchRunner:
             self._saw(batch)
             return batch
         principal = self._keys.get(batch.key_id)
-        path = self._folder / f"{batch.id}.results"
+        path = self._log_path(batch)
         log = await asyncio.to_thread(ResultLog, path, self._files.vault, f"batch:{batch.id}")
         running = _Running(batch, principal or _nobody(batch), log)
+        problem: BatchProblem | None = None
         try:
-            if batch.status == "in_progress" and principal is not None:
-                await self._rows(running)
-            return await asyncio.to_thread(self._finished, running, principal is None)
+            if principal is None:
+                problem = BatchProblem(
+                    code="key_revoked", message="the key that made the batch was revoked"
+                )
+            elif batch.status == "in_progress" and len(log) < batch.counts.total:
+                problem = await self._asked(running)
+            return await asyncio.to_thread(self._finished, running, problem)
         finally:
             log.close()
 
     # From lines to results
+
+    async def _asked(self, running: _Running) -> BatchProblem | None:
+        """Ask every row; gives what is wrong when the file was deleted meanwhile."""
+        batch = running.batch
+        try:
+            await self._rows(running)
+        except (NotFound, DatasetUnreadable):
+            try:
+                await asyncio.to_thread(self._files.get, batch.input_file_id, batch.key_id)
+            except NotFound as error:
+                return _invalid_file(error.message)
+            raise  # a disk may be readable again
+        return None
 
     async def _rows(self, running: _Running) -> None:
         """Ask every row that has no result yet, until all have one or the batch is to end."""
@@ -233,7 +270,7 @@ class BatchRunner:
             source = self._files.get(batch.input_file_id, batch.key_id)
             rows, problems = check_requests(self._files.lines(source), batch.endpoint)
         except (NotFound, DatasetUnreadable) as error:
-            rows, problems = 0, [BatchProblem(code="invalid_file", message=error.message)]
+            rows, problems = 0, [_invalid_file(error.message)]
 
         def change(now: Batch) -> Batch:
             if now.status != "validating":
@@ -244,7 +281,7 @@ class BatchRunner:
 
         return self._store.change(batch.id, change)
 
-    def _finished(self, running: _Running, is_orphan: bool) -> Batch:
+    def _finished(self, running: _Running, problem: BatchProblem | None) -> Batch:
         """Results become files; then the batch has ended. May be done again after a kill."""
         now = self._store.clock()
         log = running.log
@@ -261,13 +298,10 @@ class BatchRunner:
         end: BatchStatus = "completed"
         if batch.status == "cancelling":
             end = "cancelled"
-        elif is_orphan:
+        elif problem is not None:
             end = "failed"
         elif batch.status == "in_progress":
             end = "expired"
-        orphaned = BatchProblem(
-            code="key_revoked", message="the key that made the batch was revoked"
-        )
 
         def ended(batch: Batch) -> Batch:
             return batch.moved(
@@ -276,7 +310,7 @@ class BatchRunner:
                 output_file_id=output.id if output is not None else None,
                 error_file_id=errors.id if errors is not None else None,
                 counts=Counts(batch.counts.total, log.completed, log.failed),
-                problems=[orphaned] if is_orphan else batch.problems,
+                problems=batch.problems if problem is None else [problem],
             )
 
         batch = self._store.change(batch.id, ended)
@@ -296,6 +330,10 @@ class BatchRunner:
         except BaseException:
             writer.abandon()
             raise
+
+
+def _invalid_file(message: str) -> BatchProblem:
+    return BatchProblem(code="invalid_file", message=message, param="input_file_id")
 
 
 def _some(

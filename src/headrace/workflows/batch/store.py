@@ -1,7 +1,7 @@
 """Where batches are kept: rows of the database, changed only by whoever runs them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from headrace.errors import InvalidRequest, NotFound
 from headrace.ids import new_id
 from headrace.storage.database import Database
-from headrace.storage.tables import batches
+from headrace.storage.tables import batches, files
 from headrace.workflows.batch.job import ENDED, ENDPOINTS, Batch, Endpoint
 
 __all__ = ["BatchStore"]
@@ -107,6 +107,15 @@ class BatchStore:
         with self._database.read() as connection:
             states = connection.execute(query).scalars()
             return [msgspec.json.decode(state, type=Batch) for state in states]
+
+    def without_file(self, waiting: Sequence[Batch]) -> set[str]:
+        """Ids of those whose input file was deleted."""
+        if not waiting:
+            return set()
+        query = select(files.c.id).where(files.c.id.in_({each.input_file_id for each in waiting}))
+        with self._database.read() as connection:
+            kept = set(connection.execute(query).scalars())
+        return {each.id for each in waiting if each.input_file_id not in kept}
 
     def change(self, batch_id: str, change: Callable[[Batch], Batch]) -> Batch:
         """Change a batch as it is now, whoever else may want to: gives what it is then."""
