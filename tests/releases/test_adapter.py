@@ -1,10 +1,12 @@
 """Adapters of the registry: part of a release, and carried with it; altered or strange ones are refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from headrace.config.load import load_service
+from headrace.errors import ConfigError
 from headrace.models.adapted import registered
 from headrace.models.adapter import AdapterStore
 from headrace.releases.adapter import adapters_of
@@ -22,7 +24,7 @@ def release(store: ReleaseStore, root: Path, tmp_path: Path) -> Release:
     digest = adapter_in(store.home, tmp_path)
     (root / "headrace.yaml").write_text(
         "models:\n  small:\n    deployments: [{backend: embedded, weights: 'file:x.gguf'}]\n"
-        f"  tuned: {{base: small, adapter: 'registry:{digest[:20]}'}}\n"
+        f"  tuned: {{base: small, adapter: 'registry:{digest}'}}\n"
         "pipeline: [generate]\n"
     )
     models = load_service(root, {}).models.values()
@@ -46,6 +48,19 @@ def test_a_release_names_the_files_of_its_adapters_and_no_date(release: Release)
     entry = entry_of(release)
     assert [each.path for each in entry.files] == ["adapter.gguf", "adapter_config.json"]
     assert (entry.name, entry.base) == ("mill-7", "file:x.gguf")
+
+
+@pytest.mark.parametrize("short", [lambda each: each.digest[:20], lambda each: each.name])
+def test_a_name_that_may_mean_another_adapter_tomorrow_is_refused(
+    short: Callable[[AdapterEntry], str], release: Release, store: ReleaseStore, root: Path
+) -> None:
+    entry = entry_of(release)
+    file = root / "headrace.yaml"
+    file.write_text(file.read_text().replace(entry.digest, short(entry)))
+    models = load_service(root, {}).models.values()
+    with pytest.raises(ConfigError, match=r"headrace.yaml:4: .*whole digest") as refused:
+        adapters_of(models, store.home)
+    assert refused.value.hint == f"write registry:{entry.digest}"
 
 
 def test_a_release_without_adapters_has_the_digest_that_it_always_had(root: Path) -> None:

@@ -30,12 +30,23 @@ def adapters_of(models: Iterable[ModelConfig], home: Path) -> list[AdapterEntry]
     """What these models name in the registry, by digest.
 
     Raises:
+        ConfigError: one is named otherwise: a name may mean another adapter tomorrow.
         NotFound: one is not there.
     """
     store = AdapterStore(home)
-    wanted = [each.adapter.adapter for each in models if each.adapter is not None]
-    names = [each.removeprefix(REGISTRY) for each in wanted if each.startswith(REGISTRY)]
-    found = {each.digest: each for each in map(store.get, names)}
+    found: dict[str, Adapter] = {}
+    for each in models:
+        if each.adapter is None or not each.adapter.adapter.startswith(REGISTRY):
+            continue
+        named = each.adapter.adapter.removeprefix(REGISTRY)
+        adapter = store.get(named)
+        if named != adapter.digest:
+            raise each.node.error(
+                f"a release names its adapters by their whole digest, and {named!r} is none",
+                "adapter",
+                hint=f"write {REGISTRY}{adapter.digest}",
+            )
+        found[adapter.digest] = adapter
     return [_entry(found[digest]) for digest in sorted(found)]
 
 
