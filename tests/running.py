@@ -99,7 +99,7 @@ class ServiceProcess:
             if found["pid"] != self.process.pid:
                 return False
             self.url = found["url"]
-            return httpx.get(f"{self.url}/readyz").status_code == 200
+            return httpx.get(f"{self.url}/readyz", verify=self.verify).status_code == 200
         except (OSError, ValueError, httpx.HTTPError):
             return False
 
@@ -107,9 +107,16 @@ class ServiceProcess:
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.key}"}
 
+    @property
+    def verify(self) -> bool:
+        """Whether there is a certificate to verify: to read the authorities' takes 22 ms a client."""
+        return self.url.startswith("https:")
+
     def client(self, timeout_s: float = 60.0) -> httpx.Client:
         """A plain HTTP client that shows the admin key."""
-        return httpx.Client(base_url=self.url, headers=self.headers, timeout=timeout_s)
+        return httpx.Client(
+            base_url=self.url, headers=self.headers, timeout=timeout_s, verify=self.verify
+        )
 
     def said(self) -> str:
         """Everything the service has printed."""

@@ -134,10 +134,10 @@ def test_readiness_follows_the_model(start: Start) -> None:
     # Without its weights the model cannot come back before the test has looked.
     weights.unlink()
     kill_worker(service)
-    wait_for(lambda: httpx.get(ready).status_code == 503)
+    wait_for(lambda: httpx.get(ready, verify=service.verify).status_code == 503)
     assert httpx.get(ready).json() == {"status": "not ready", "missing": ["model"]}
     assert httpx.get(f"{service.url}/healthz").status_code == 200
     weights.symlink_to(there)
-    wait_for(lambda: httpx.get(ready).status_code == 200)
+    wait_for(lambda: httpx.get(ready, verify=service.verify).status_code == 200)
     assert service.worker_pids()
     assert httpx.get(f"{service.url}/healthz").status_code == 200

@@ -168,6 +168,7 @@ def client_of(service: ServiceProcess) -> httpx.Client:
         base_url=service.url,
         headers=service.headers,
         timeout=30,
+        verify=service.verify,
         limits=httpx.Limits(max_connections=1, keepalive_expiry=600),
     )
 

@@ -199,7 +199,7 @@ def test_sigterm_lets_the_answers_of_all_workers_end(
 
 def is_refused(service: ServiceProcess) -> bool:
     try:
-        httpx.get(f"{service.url}/healthz")
+        httpx.get(f"{service.url}/healthz", verify=service.verify)
     except httpx.TransportError:
         return True
     return False

@@ -38,7 +38,7 @@ def test_limits_are_counted_together(start: StartWorkers, upstream: Upstream) ->
 
 
 def send(service: ServiceProcess, number: int) -> httpx.Response:
-    with httpx.Client(base_url=service.url, headers=service.headers, timeout=30) as client:
+    with service.client(30) as client:
         return ask(client, f"number {number}")
 
 

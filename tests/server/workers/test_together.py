@@ -75,7 +75,7 @@ def test_turns_at_the_same_time_are_all_kept(shared: Shared, both: Sequence[http
     service, upstream = shared
 
     def one(turn: int) -> int:
-        with httpx.Client(base_url=service.url, headers=service.headers, timeout=30) as client:
+        with service.client(30) as client:
             return ask(client, f"at once {turn}", "at-once").status_code
 
     with ThreadPoolExecutor(8) as pool:
@@ -226,7 +226,7 @@ def test_threads_of_clients_at_both_get_their_own_answers(shared: Shared) -> Non
     barrier = threading.Barrier(8)
 
     def talk(number: int) -> list[str]:
-        with httpx.Client(base_url=service.url, headers=service.headers, timeout=30) as client:
+        with service.client(30) as client:
             barrier.wait()
             answers = [ask(client, f"{turn}", f"own-{number}") for turn in range(5)]
         return [each.json()["choices"][0]["message"]["content"] for each in answers]
