@@ -9,7 +9,15 @@ import pytest
 from headrace.access.limits.errors import LimitExceeded
 from headrace.errors import InvalidRequest, NotFound
 from headrace.storage.database import Database
-from headrace.workflows.tuning.job import ENDED, TuningJob, TuningStatus
+from headrace.workflows.tuning.event import events_of
+from headrace.workflows.tuning.job import (
+    ENDED,
+    FIRST_SAID,
+    MOST_SAID,
+    Said,
+    TuningJob,
+    TuningStatus,
+)
 from headrace.workflows.tuning.store import TuningStore
 
 pytestmark = pytest.mark.engines
@@ -107,3 +115,23 @@ def test_a_key_has_only_so_many_jobs_that_have_not_ended(store: TuningStore) -> 
     store.cancel(first.id, "key")
     fourth = msgspec.structs.replace(third, id=f"ftjob-{4:036}")
     assert store.add(fourth, most_open=2) == fourth
+
+
+def test_a_job_that_is_paused_and_resumed_for_ever_keeps_so_many_events_under_their_ids(
+    store: TuningStore, tmp_path: Path
+) -> None:
+    job = put(store, 1, said=[Said(at=1.0, message="Created")])
+    for _ in range(MOST_SAID // 2):
+        store.pause(job.id, "key")
+        store.resume(job.id, "key")
+    before = {each.id: each for each in events_of(store.get(job.id, None), tmp_path)}
+    for _ in range(MOST_SAID // 4):
+        store.pause(job.id, "key")
+        store.resume(job.id, "key")
+    after = events_of(store.cancel(job.id, "key"), tmp_path)
+    assert len(after) == MOST_SAID
+    assert after[0].message == "Created"
+    assert max(after, key=lambda each: each.id).message == "The job was cancelled"
+    known = [each.id for each in after if each.id in before]
+    assert len(known) > FIRST_SAID
+    assert [before[each] for each in known] == [each for each in after if each.id in before]

@@ -11,7 +11,7 @@ import msgspec
 from headrace.training.folder import current_events, read_checkpoints, read_events
 from headrace.training.job import Checkpoint, Event
 from headrace.training.trainer import FOLDER
-from headrace.workflows.tuning.job import Said, TuningJob
+from headrace.workflows.tuning.job import FIRST_SAID, Said, TuningJob
 
 __all__ = ["CSV_COLUMNS", "JobEvent", "checkpoints_of", "csv_of", "events_of", "losses_of"]
 
@@ -40,7 +40,7 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 def events_of(job: TuningJob, home: Path) -> list[JobEvent]:
     """Every event so far, oldest first. Reads files."""
-    own = [_own(job, number, said) for number, said in enumerate(job.said)]
+    own = [_own(job, at, said) for at, said in enumerate(job.said)]
     told = [] if job.training is None else read_events(home / FOLDER / job.training)
     events = [*own, *(_told(job, each) for each in told)]
     return sorted(events, key=lambda each: (each.at, each.id))
@@ -76,7 +76,9 @@ def csv_of(rows: Sequence[dict[str, float | int | None]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _own(job: TuningJob, number: int, said: Said) -> JobEvent:
+def _own(job: TuningJob, at: int, said: Said) -> JobEvent:
+    # A page goes on behind an id, so that an event keeps its own when others before it go.
+    number = at if at < FIRST_SAID else at + job.unsaid
     return JobEvent(
         id=f"ftevent-{job.id.removeprefix('ftjob-')}-{number:03}",
         at=said.at,

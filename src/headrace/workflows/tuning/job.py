@@ -10,13 +10,26 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["ENDED", "Said", "TuningError", "TuningJob", "TuningMethod", "TuningStatus"]
+__all__ = [
+    "ENDED",
+    "FIRST_SAID",
+    "MOST_SAID",
+    "Said",
+    "TuningError",
+    "TuningJob",
+    "TuningMethod",
+    "TuningStatus",
+]
 
 TuningStatus: TypeAlias = Literal[
     "validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"
 ]
 TuningMethod: TypeAlias = Literal["supervised", "dpo"]
 ENDED: Final[frozenset[TuningStatus]] = frozenset(("succeeded", "failed", "cancelled"))
+FIRST_SAID: Final = 10
+"""Events of a job's beginning that stay in any case."""
+MOST_SAID: Final = 100
+"""Events that stay in all: those after the first go when newer ones come."""
 
 
 class TuningError(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +80,8 @@ class TuningJob(msgspec.Struct, frozen=True, kw_only=True):
     trained_tokens: int | None = None
     result_files: list[str] = []
     said: list[Said] = []
+    unsaid: int = 0
+    """How many of them went, behind the first `FIRST_SAID`."""
     training: str | None = None
     """The trainer's job; None: it has not been queued for long enough."""
     is_attached: bool = False
@@ -88,6 +103,13 @@ class TuningJob(msgspec.Struct, frozen=True, kw_only=True):
     def moved(self, status: TuningStatus, now: float, *said: str, **changes: object) -> "TuningJob":
         """The job in another state, with what is to be said of it."""
         level: Literal["info", "error"] = "error" if status == "failed" else "info"
-        told = [*self.said, *(Said(at=now, message=each, level=level) for each in said)]
+        told = self.told(*(Said(at=now, message=each, level=level) for each in said))
         ended = {"finished_at": now} if status in ENDED else {}
-        return msgspec.structs.replace(self, status=status, said=told, **ended, **changes)
+        return msgspec.structs.replace(told, status=status, **ended, **changes)
+
+    def told(self, *said: Said) -> "TuningJob":
+        """The job with more that is said of it: a bounded list, whoever pauses and resumes it."""
+        told = [*self.said, *said]
+        over = max(0, len(told) - MOST_SAID)
+        kept = told[:FIRST_SAID] + told[FIRST_SAID + over :]
+        return msgspec.structs.replace(self, said=kept, unsaid=self.unsaid + over)

@@ -220,9 +220,7 @@ class TuningRunner:
                 return now
             words = f"The training broke off; it goes on from step {_kept_step(state)}"
             said = Said(at=self._store.clock(), message=words, level="warn")
-            return msgspec.structs.replace(
-                now, restarts=restarts, reached=state.step, said=[*now.said, said]
-            )
+            return msgspec.structs.replace(now.told(said), restarts=restarts, reached=state.step)
 
         self._store.change(job.id, going_on)
 
