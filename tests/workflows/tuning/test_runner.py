@@ -296,6 +296,38 @@ def test_a_process_that_dies_between_any_two_steps_of_the_end_leaves_one_result_
     assert [each.id for each in found] == ended.result_files
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_job_that_is_stopped_after_it_was_served_is_served_no_longer(
+    home: Home, killed: bool
+) -> None:
+    job = home.job()
+    home.served = False
+    wait_for(home.has_served, 20)
+    home.store.pause(job.id, "key")
+    home.runner.look()
+    assert not read_tuned(home.path)
+    home.store.resume(job.id, "key")
+    wait_for(home.has_served, 20)
+    if killed:
+        home.store.cancel(job.id, "key")
+        home.restarted()
+    else:  # at the last moment
+        running = home.now(job)
+        home.store.cancel(job.id, "key")
+        home.runner._move(running, "succeeded", is_attached=False)
+    home.until(job, "cancelled")
+    assert not read_tuned(home.path)
+    assert home.now(job).fine_tuned_model is None
+
+
+def test_a_job_that_is_paused_and_resumed_at_once_goes_on(home: Home) -> None:
+    job = home.job(steps=10)
+    home.until(job, "running")
+    home.store.pause(job.id, "key")
+    home.store.resume(job.id, "key")
+    home.until(job, "succeeded")
+
+
 def move(path: Path) -> Callable[[], object]:
     """Put a folder where a file is, or a file where a folder is, until what it gives is called."""
     aside = path.with_name(f".{path.name}.aside")

@@ -20,7 +20,7 @@ from headrace.datasets.parse import RowInvalid, parse_row
 from headrace.datasets.upload import FileStore
 from headrace.errors import HeadraceError, NotFound
 from headrace.models.adapter import AdapterStore
-from headrace.models.tuned import Tuned, serve_tuned
+from headrace.models.tuned import Tuned, serve_tuned, withdraw_tuned
 from headrace.training.errors import TrainingBusy, TrainingInvalid
 from headrace.training.job import Failure, FineTune, Hyperparameters, JobState, Result
 from headrace.training.trainer import FOLDER, Trainer
@@ -158,7 +158,8 @@ class TuningRunner:
 
     def _start(self, job: TuningJob) -> None:
         settings = self._settings()
-        if not settings.enabled or self._places <= 0:
+        # One that was paused and resumed at once has its place still.
+        if not settings.enabled or (self._places <= 0 and not job.is_attached):
             return
         if job.training is None:
             made = self._trainer.create(training_of(job))
@@ -170,7 +171,7 @@ class TuningRunner:
         now = self._move(job, "running", "Fine-tuning job started", is_attached=True)
         if now.status != "running":
             return
-        self._places -= 1
+        self._places -= not job.is_attached
         # Somebody's kill has spared it, or it has ended: the next look finds it again.
         with suppress(TrainingBusy, TrainingInvalid):
             self._give_way(self._trainer.start(job.training), settings)
@@ -234,6 +235,9 @@ class TuningRunner:
             else:
                 self._trainer.cancel(job.training)
             return
+        # It was stopped after it had been served, and before it had succeeded.
+        withdraw_tuned(self._home, job.name)
+        self._awaited.pop(job.id, None)
         if job.status == "cancelled" and state.status not in ("succeeded", "cancelled"):
             self._trainer.cancel(job.training)
         self._store.change(job.id, lambda now: msgspec.structs.replace(now, is_attached=False))
@@ -298,6 +302,9 @@ class TuningRunner:
             raise
 
     def _fail(self, job: TuningJob, error: TuningError) -> None:
+        if job.training is not None:
+            withdraw_tuned(self._home, job.name)  # it may have been served before its adapter went
+            self._awaited.pop(job.id, None)
         self._move(job, "failed", error.message, error=error, is_attached=False)
 
     def _move(
@@ -307,8 +314,8 @@ class TuningRunner:
 
         def moved(now: TuningJob) -> TuningJob:
             if now.status != job.status:
-                # Whatever the owner wants, somebody must see to the process.
-                attached = bool(changes.get("is_attached", now.is_attached))
+                # Whatever the owner wants, somebody must see to the process, and to what is served.
+                attached = now.is_attached or bool(changes.get("is_attached"))
                 return msgspec.structs.replace(now, is_attached=attached)
             return now.moved(status, self._store.clock(), *said, **changes)
 
