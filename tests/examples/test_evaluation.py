@@ -24,7 +24,7 @@ def test_the_suite_passes_its_gate_and_is_reported(tmp_path: Path, weights_folde
     (home / "models").symlink_to(weights_folder)
     done = subprocess.run(
         [HEADRACE, "eval", "run", "evals/capitals.yaml", "--json", "--junit", "r.xml", "--html",
-         "r.html"],
+         "r.html", "--inspect", "."],
         cwd=root, env={**os.environ, "HEADRACE_HOME": str(home)}, capture_output=True, timeout=120,
         check=False,
     )  # fmt: skip
@@ -38,4 +38,8 @@ def test_the_suite_passes_its_gate_and_is_reported(tmp_path: Path, weights_folde
     suite = ET.parse(root / "r.xml").find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == ("21", "0")
+    (log,) = root.glob("20*_capitals_*.json")
+    samples = json.loads(log.read_bytes())["samples"]
+    assert [len(each["messages"]) for each in samples] == [2, 2, 4, 2]
+    assert all(each["output"]["usage"]["input_tokens"] for each in samples)
     assert "gate passed" in (root / "r.html").read_text("utf-8")

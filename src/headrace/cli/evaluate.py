@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from headrace.config.node import Node, load_yaml
 from headrace.console.figure import as_moment
 from headrace.errors import ConfigError, HeadraceError, NotFound
 from headrace.evaluation.gate import breaches, compared
+from headrace.evaluation.inspect_log import inspect_log, inspect_log_name
 from headrace.evaluation.junit import junit_xml
 from headrace.evaluation.page import html_page
 from headrace.evaluation.report import Report, make_report, regressions
@@ -45,6 +47,11 @@ def evaluate() -> None:
 @click.option("--parallel", type=click.IntRange(1, 256), default=4, help="Calls under way at once.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@click.option(
+    "--inspect",
+    type=click.Path(path_type=Path),
+    help="Write an eval log of Inspect AI (.json), or into this folder.",
+)
 @click.option("--fresh", is_flag=True, help="Ask and score everything anew.")
 @json_option
 @click.pass_context
@@ -55,6 +62,7 @@ def run(
     parallel: int,
     junit: Path | None,
     html: Path | None,
+    inspect: Path | None,
     *,
     fresh: bool,
     as_json: bool,
@@ -66,7 +74,7 @@ def run(
     """
     from headrace.server.evaluation import declared_release  # the whole service
 
-    place = Place.here()
+    place, started_at = Place.here(), time.time()
     try:
         node = load_yaml(file, os.environ)
         suite = parse_suite(node, place.root, file.stem)
@@ -99,6 +107,10 @@ def run(
     if html is not None:
         page = html_page(kept.run, report, run_id=kept.id, made=as_moment(kept.created_at))
         html.write_text(page, encoding="utf-8")
+    if inspect is not None:
+        if inspect.is_dir():
+            inspect /= inspect_log_name(kept, started_at=started_at)
+        inspect.write_bytes(inspect_log(kept, suite, report, started_at=started_at))
     _say(kept, report, as_json=as_json)
     context.exit(GATE_FAILED if wrong else 0)
 

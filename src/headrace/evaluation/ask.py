@@ -28,7 +28,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last turn."""
     total_s: float = 0.0
     cost_usd: float = 0.0
+    prompt_tokens: int = 0
     completion_tokens: int = 0
+    said: list[str] = msgspec.field(default_factory=list)
+    """Of several turns, what was answered before the last."""
     sources: list[str] = msgspec.field(default_factory=list)
     """Texts of the passages that the last turn was given."""
 

@@ -239,7 +239,9 @@ async def _answered(work: _Work, case: Case, seed: int) -> Answer:
         ttft_s=said[-1].ttft_s,
         total_s=sum(each.total_s for each in said),
         cost_usd=sum(each.cost_usd for each in said),
+        prompt_tokens=sum(each.prompt_tokens for each in said),
         completion_tokens=sum(each.completion_tokens for each in said),
+        said=[each.text for each in said[:-1]],
         sources=said[-1].sources,
     )
 

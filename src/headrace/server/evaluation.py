@@ -203,6 +203,7 @@ def pipeline_answerer(service: Service, principal: Principal) -> Answerer:
             ttft_s=turn.trace.ttft_s,
             total_s=time.perf_counter() - started,
             cost_usd=turn.trace.cost_usd,
+            prompt_tokens=turn.usage.prompt_tokens,
             completion_tokens=turn.usage.completion_tokens,
             sources=[each.text for each in turn.passages or ()],
         )

@@ -59,6 +59,7 @@ def live_turn(trace: Trace) -> LiveTurn | None:
             ttft_s=trace.ttft_s,
             total_s=trace.duration_s,
             cost_usd=trace.cost_usd,
+            prompt_tokens=trace.prompt_tokens,
             completion_tokens=trace.completion_tokens,
         ),
         language=trace.language,
@@ -95,7 +96,9 @@ def without_texts(run: Run) -> Run:
     results = [
         msgspec.structs.replace(
             each,
-            answer=None if each.answer is None else msgspec.structs.replace(each.answer, text=""),
+            answer=None
+            if each.answer is None
+            else msgspec.structs.replace(each.answer, text="", said=[]),
         )
         for each in run.results
     ]
