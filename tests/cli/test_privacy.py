@@ -2,10 +2,18 @@
 
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from headrace.cli.workflow.operations.data_from_traces import (
+    DataFromTraces,
+    DataFromTracesSettings,
+)
+from headrace.server.state import DATABASE_FILE
+from headrace.storage.database import Database
+from headrace.workflows.operation import Context
 from tests.cli.conftest import Call, StoreTrace
 
 WHO = "someone"
@@ -47,7 +55,9 @@ def test_with_consent_turns_become_examples_and_a_withdrawal_ends_that(
     assert call("data", "from-traces", "own", "--since", "1s").status == 0
 
 
-def test_people_of_a_rare_language_are_left_out(call: Call, store_trace: StoreTrace) -> None:
+def test_people_of_a_rare_language_are_left_out(
+    call: Call, folder: Path, store_trace: StoreTrace
+) -> None:
     for at in range(9):
         person, language = f"p{at % 4}", "is" if at == 8 else "en"
         call("consent", "give", person, "--for", "training")
@@ -67,6 +77,14 @@ def test_people_of_a_rare_language_are_left_out(call: Call, store_trace: StoreTr
     refused = call("data", "from-traces", "own", "--k", "5")
     assert refused.status == 1
     assert "k = 5 cannot be reached: the rows are of 4 people" in refused.err
+    database = Database.open(folder / ".headrace" / DATABASE_FILE)
+    step = Context(
+        root=folder, home=folder / ".headrace", environ={}, run_id="r", workflow="w", step="data",
+        attempt=1, folder=folder, database=lambda: database,
+    )  # fmt: skip
+    with closing(database):
+        settings = DataFromTracesSettings(name="workflow", k=3, suppress=0.2)
+        assert DataFromTraces().run(settings, step)["rows"] == 8
 
 
 def test_erasing_a_person_takes_their_rows_out_of_every_version(

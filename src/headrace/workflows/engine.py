@@ -11,23 +11,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import sqlalchemy
-from dbos import DBOS, DBOSConfig, SetWorkflowID, StepReservation, error
+from dbos import DBOS, DBOSConfig, SetWorkflowID, error
 from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from headrace.errors import HeadraceError
 from headrace.storage.database import Database
 from headrace.workflows.claim import Claim, RunLost
+from headrace.workflows.drive import Active, Drive
 from headrace.workflows.lease import Lease
-from headrace.workflows.plan import PlannedStep
 from headrace.workflows.run import Run
-from headrace.workflows.state import ENDED, Progress, RunStatus
-from headrace.workflows.step import Place, StepEnd, StepRunner
+from headrace.workflows.state import RunStatus
+from headrace.workflows.step import Place, StepRunner
 from headrace.workflows.store import RunStore
 from headrace.workflows.workflow import kept_workflow
 
@@ -52,21 +50,6 @@ _current: "Engine | None" = None
 """The engine of this process: DBOS is one of a kind, too."""
 
 
-@dataclass
-class _Active:
-    """A run that this process works on."""
-
-    claim: Claim
-    stopping: threading.Event = field(default_factory=threading.Event)
-    lost: threading.Event = field(default_factory=threading.Event)
-    """Another executor works on it by now, or will: what its steps began elsewhere, a fine-tune
-    say, is for that one to go on with."""
-
-    def lose(self) -> None:
-        self.lost.set()
-        self.stopping.set()
-
-
 class Engine:
     """See the module. Made by `open_engine`."""
 
@@ -75,7 +58,7 @@ class Engine:
         self.lease = lease
         self._place = place
         self._only = only
-        self._active: dict[str, _Active] = {}
+        self._active: dict[str, Active] = {}
         self._submitted: set[tuple[str, int]] = set()
         self._ended: list[str] = []
         """Runs, as DBOS knows them, that have ended here and that it need not remember."""
@@ -97,10 +80,6 @@ class Engine:
             each.lose()
         if self._looking.ident is not None:
             self._looking.join()
-
-    @property
-    def is_closing(self) -> bool:
-        return self._closing.is_set()
 
     def settle(self) -> None:
         """Let DBOS note, and then forget, what has just ended."""
@@ -225,7 +204,7 @@ class Engine:
         claim, run = claimed
         if (before := self._active.get(run_id)) is not None:
             before.lose()  # taken from this process as if it were dead, and come back to it
-        active = _Active(claim)
+        active = Active(claim)
         self._active[run_id] = active
         try:
             status, why = await self._driven(claim, run, active)
@@ -239,9 +218,9 @@ class Engine:
                 del self._active[run_id]
         return status
 
-    async def _driven(self, claim: Claim, run: Run, active: _Active) -> tuple[RunStatus, str]:
+    async def _driven(self, claim: Claim, run: Run, active: Active) -> tuple[RunStatus, str]:
         try:
-            return await _Drive(self, claim, run, active).through()
+            return await Drive(self.runner(claim, run, active), run, active, self.store).through()
         except (RunLost, error.DBOSException):
             raise
         except HeadraceError as wrong:
@@ -252,7 +231,7 @@ class Engine:
             _log.exception("the run %s broke off", run.id)
             return "failed", f"{type(wrong).__name__}: {wrong}"
 
-    def runner(self, claim: Claim, run: Run, active: _Active) -> StepRunner:
+    def runner(self, claim: Claim, run: Run, active: Active) -> StepRunner:
         """What does the steps of a run."""
         workflow = kept_workflow(run.workflow, run.text, self._place.environ, self._place.root)
         return StepRunner(
@@ -267,133 +246,6 @@ class Engine:
             closing=self._closing,
             living=self.lease.living,
         )
-
-
-class _Drive:
-    """One run on its way: which steps are under way, and which come next."""
-
-    def __init__(self, engine: Engine, claim: Claim, run: Run, active: _Active) -> None:
-        self._engine = engine
-        self._run = run
-        self._active = active
-        self._runner = engine.runner(claim, run, active)
-        self._plan = self._runner.plan
-        self._progress = Progress(self._plan)
-        # Drawn now, in the plan's order, so that a step has the same number however often, and in
-        # whichever order, the run is gone through.
-        self._slots = {step.id: DBOS.reserve_step() for step in self._plan.steps}
-        self._tasks: dict[asyncio.Task[StepEnd], PlannedStep] = {}
-        self._held: list[PlannedStep] = []
-        """Ready, and waiting for one of the run's places."""
-
-    async def through(self) -> tuple[RunStatus, str]:
-        """Do every step; gives how the run ended, and why if it did not end well."""
-        kept = await asyncio.to_thread(self._engine.store.steps, self._run.id)
-        ended = {
-            each.step: StepEnd(each.status, each.outcome or StepEnd("skipped").outcome, each.error)
-            for each in kept.values()
-            if each.status in ENDED
-        }
-        try:
-            while not self._progress.has_ended:
-                await self._advance(ended)
-                if self._tasks:
-                    await self._next_end()
-        except RunLost:
-            self._active.lose()
-            raise
-        finally:
-            await self._abandon()
-        return self._progress.run_status(), self._why()
-
-    async def _advance(self, ended: dict[str, StepEnd]) -> None:
-        """Begin what can begin; note what is left out."""
-        moved = True
-        while moved:
-            moved = False
-            if self._active.stopping.is_set():
-                self._held.clear()
-                for step_id in self._progress.cancel():
-                    step = self._plan.step(step_id)
-                    await asyncio.to_thread(self._runner.leave_out, step, "cancelled")
-                break
-            for step, verdict in list(self._progress.take_ready()):
-                moved = True
-                if step.id in ended:
-                    self._end(step, ended[step.id])
-                elif verdict == "run":
-                    await self._hold(step)
-                else:
-                    await self._leave_out(
-                        step, StepEnd("skipped" if verdict == "skip" else "blocked")
-                    )
-        waiting = [step for step in self._held if self._runner.is_waiting(step)]
-        room = self._runner.parallel - sum(
-            not self._runner.is_waiting(step) for step in self._tasks.values()
-        )
-        working = [step for step in self._held if step not in waiting][: max(room, 0)]
-        for step in (*waiting, *working):
-            self._held.remove(step)
-            self._progress.begin(step.id)
-            self._tasks[asyncio.create_task(self._one(step, self._slots[step.id]))] = step
-
-    async def _hold(self, step: PlannedStep) -> None:
-        try:
-            holds = self._runner.condition_holds(step)
-        except HeadraceError as wrong:
-            await self._leave_out(step, StepEnd("failed", error=wrong.message))
-            return
-        if holds:
-            self._held.append(step)
-        else:
-            await self._leave_out(step, StepEnd("skipped"))
-
-    async def _leave_out(self, step: PlannedStep, end: StepEnd) -> None:
-        await asyncio.to_thread(self._runner.leave_out, step, end.status, end.error)
-        self._end(step, end)
-
-    async def _one(self, step: PlannedStep, slot: StepReservation) -> StepEnd:
-        """One step, as DBOS sees it: its result is noted once."""
-
-        def perform() -> bytes:
-            try:
-                return msgspec.msgpack.encode(self._runner.perform(step))
-            except Exception as wrong:
-                if not (isinstance(wrong, RunLost) or self._engine.is_closing):
-                    raise
-                # The one error that DBOS does not keep as what came of the step: whoever goes on
-                # with the run does the step, and is not told this again.
-                raise error.DBOSWorkflowCancelledError(f"{step.id}: not done here") from wrong
-
-        try:
-            found = await slot.run_async({"name": step.id}, perform)
-        except error.DBOSWorkflowCancelledError:
-            raise RunLost(self._run.id) from None
-        return msgspec.msgpack.decode(found, type=StepEnd)
-
-    async def _next_end(self) -> None:
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            step = self._tasks.pop(task)
-            self._end(step, task.result())
-
-    def _end(self, step: PlannedStep, end: StepEnd) -> None:
-        self._runner.ends[step.id] = end
-        self._progress.end(step.id, end.status)
-
-    async def _abandon(self) -> None:
-        """When something broke off: nothing of the run may be at work any more."""
-        if self._tasks:
-            self._active.stopping.set()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _why(self) -> str:
-        for step in self._plan.steps:
-            end = self._runner.ends.get(step.id)
-            if end is not None and end.status == "failed":
-                # Many errors begin with the step already.
-                return end.error if end.error.startswith(step.id) else f"{step.id}: {end.error}"
-        return ""
 
 
 @DBOS.workflow(name="headrace.run", max_recovery_attempts=None)

@@ -101,6 +101,11 @@ class StepRunner:
         """What has ended so far, by the step's id; filled by whoever schedules them."""
 
     @property
+    def is_closing(self) -> bool:
+        """Whether this process stops, and the run is left for another."""
+        return self._closing.is_set()
+
+    @property
     def parallel(self) -> int:
         """How many steps may be under way at once."""
         return self._workflow.file.parallel
@@ -173,7 +178,7 @@ class StepRunner:
         return StepEnd("succeeded", outcome)
 
     def _failed(self, step: PlannedStep, error: HeadraceError, *, is_last: bool) -> StepEnd | None:
-        if self._closing.is_set():
+        if self.is_closing:
             raise RunLost(self._run.id)
         said = error.message if not error.hint else f"{error.message} ({error.hint})"
         if self._stopping.is_set():

@@ -27,7 +27,7 @@ from headrace.telemetry.feedback import corrections
 from headrace.telemetry.store import TraceStore
 from headrace.telemetry.trace import Trace
 
-__all__ = ["from_traces", "harvested"]
+__all__ = ["QUASI", "from_traces", "harvested"]
 
 PAGE = 500
 QUASI = ("language", "release")

@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from headrace.cli.data.harvest import harvested
+from headrace.cli.data.harvest import QUASI, harvested
 from headrace.cli.place import Place
+from headrace.datasets.anonymise import Fields
+from headrace.datasets.anonymity import Goal
 from headrace.datasets.harvest import Wanted
 from headrace.workflows.operation import Context, Operation, Settings
 
@@ -37,6 +39,12 @@ class DataFromTracesSettings(Settings, frozen=True):
     """Only by this prompt template."""
     policy: str = "default"
     """What is masked, by its rules."""
+    k: Annotated[int, Meta(ge=2)] | None = None
+    """So many people at least share each combination of the fields below; needs the extra `privacy`."""
+    quasi: tuple[str, ...] = QUASI
+    """Fields of an example's metadata by which somebody might be known."""
+    suppress: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    """Share of the examples that may be left out for it."""
 
 
 class DataFromTraces(Operation):
@@ -66,6 +74,12 @@ class DataFromTraces(Operation):
             settings.since_days * DAY_S,
             wanted,
             settings.policy,
+            anonymous=None
+            if settings.k is None
+            else (
+                Fields(quasi=settings.quasi),
+                Goal(k=settings.k, most_suppressed=settings.suppress),
+            ),
         )
         return {
             "version": added.version.reference,
