@@ -242,6 +242,12 @@ def test_several_prompts_are_numbered_in_order(client: OpenAI) -> None:
         assert choice.text.startswith(prompt)
 
 
+def test_probabilities_of_an_echoed_prompt_are_refused_and_not_left_out(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="'logprobs' of an echoed prompt") as refused:
+        client.completions.create(model=MODEL, prompt="One", max_tokens=1, echo=True, logprobs=1)
+    assert refused.value.param == "logprobs"
+
+
 def test_a_bare_prompt_streams(client: OpenAI) -> None:
     begin = "Once upon a time"
     whole = client.completions.create(model=MODEL, prompt=begin, max_tokens=8, temperature=0)

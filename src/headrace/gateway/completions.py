@@ -26,6 +26,13 @@ async def answer_completion(call: Call) -> None:
     request, extra = decode(await call.body(), CompletionRequest)
     prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
     _check(prompts)
+    if request.echo and request.logprobs is not None:
+        # Evaluations that score given answers would add up nothing, and take it for a result.
+        raise InvalidRequest(
+            "'logprobs' of an echoed prompt are not given; no model here says them",
+            hint="ask for 'echo' or 'logprobs', or have the answer generated",
+            param="logprobs",
+        )
     call.settle(subject_of(request.safety_identifier or request.user))
     await _answer(call, request, extra, prompts)
 
