@@ -58,6 +58,9 @@ def test_an_adapter_with_its_card_is_made_and_kept(
     assert trained[-1] < trained[0]
     kept = AdapterStore(tmp_path / "home").get(state.result.digest)
     assert (kept.name, kept.job) == (state.result.name, job.id)
+    # It never goes on: its checkpoints are weights.
+    assert not [*trainer.folder(job.id).rglob("optimizer.pt")]
+    assert state.checkpoints[-1].step == 12
     assert kept.name.startswith("ft:")
     assert ":facts:" in kept.name
     assert kept.gguf is not None

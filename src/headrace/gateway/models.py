@@ -1,14 +1,17 @@
 """`/v1/models` and `/v1/models/{name}`: what may be asked."""
 
 import asyncio
+from contextlib import suppress
 from urllib.parse import unquote
 
 import msgspec
 
-from headrace.errors import PermissionDenied
+from headrace.errors import NotFound, PermissionDenied
 from headrace.gateway.call import Call
+from headrace.models.adapter import AdapterStore
 from headrace.models.model import Target
-from headrace.models.tuned import withdraw_tuned
+from headrace.models.tuned import Tuned, withdraw_tuned
+from headrace.training.trainer import Trainer
 
 __all__ = ["list_models", "show_model"]
 
@@ -45,9 +48,21 @@ async def _delete(call: Call, model: Target) -> None:
             f"the model {model.name!r} is not this key's to delete",
             hint="only a fine-tune can be, by the key that made it; others are in headrace.yaml",
         )
-    await asyncio.to_thread(withdraw_tuned, call.platform.home, model.name)
+    await asyncio.to_thread(_withdraw, call, owner)
     body = {"id": model.name, "object": "model", "deleted": True}
     await call.respond(msgspec.json.encode(body))
+
+
+def _withdraw(call: Call, tuned: Tuned) -> None:
+    """With the checkpoints of the fine-tune that made it, first: a kill in between asks again."""
+    home = call.platform.home
+    trainer = Trainer(home, root=call.service.config.root)
+    with suppress(NotFound):  # the adapter or its fine-tune was deleted
+        made = trainer.job(AdapterStore(home).get(tuned.digest).job)
+        # Two of the same examples have one adapter, and it knows the first of them alone.
+        if made.spec.metadata.get("job", "").endswith(tuned.name.rpartition(":")[2]):
+            trainer.clear(made.id)
+    withdraw_tuned(home, tuned.name)
 
 
 def _model(call: Call, name: str) -> dict[str, object]:

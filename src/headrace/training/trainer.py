@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.ids import new_id
@@ -24,6 +25,7 @@ from headrace.training.folder import (
     write_whole,
 )
 from headrace.training.job import FineTune, Job, JobState
+from headrace.training.leftover import clear, ended_at, has_leftovers, shed
 
 __all__ = ["FOLDER", "LOCK_FD", "Trainer", "take_lock"]
 
@@ -149,6 +151,42 @@ class Trainer:
             return
         (folder / CANCEL).touch(0o600)
         self._signal(job_id, signal.SIGTERM)
+        with _locked(folder) as is_free:
+            if is_free:  # else its process does, at its end
+                shed(folder)
+
+    def clear(self, job_id: str) -> None:
+        """Delete all of a job but what was asked, its events and its result; not while it trains.
+
+        Raises:
+            UnknownJob: there is none of that id.
+        """
+        folder = self.folder(job_id)
+        with _locked(folder) as is_free:
+            if is_free:
+                clear(folder)
+
+    def tidy(self, before: float) -> None:
+        """Delete what no ended job needs any more: of those that ended `before`, as `clear` does."""
+        for folder in iterate_jobs(self._home / FOLDER):
+            ended = ended_at(folder)
+            if ended is None:
+                continue
+            is_old = ended < before
+            if not is_old and ended_at(folder, for_good=True) is None:
+                continue  # it may be resumed
+            if not has_leftovers(folder, for_good=not is_old):
+                continue
+            with _locked(folder) as is_free:
+                if is_free and ended_at(folder) == ended:
+                    clear(folder) if is_old else shed(folder)
+
+    def broken_off(self) -> Iterator[Job]:
+        """Those that have not ended, nobody trains, and that keep something to go on with."""
+        for folder in iterate_jobs(self._home / FOLDER):
+            is_waiting = ended_at(folder) is None and holder(folder) is None
+            if is_waiting and has_leftovers(folder, for_good=False):
+                yield read_job(folder)
 
     def kill(self, job_id: str) -> None:
         """End the process at once; what came after the last checkpoint is lost."""
@@ -176,6 +214,24 @@ class Trainer:
         process = self._children.get(job_id)
         if process is not None:
             process.poll()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Keep others from training in a folder meanwhile; gives False where somebody does."""
+    if holder(folder) is not None:
+        yield False
+        return
+    try:
+        lock = take_lock(folder)
+    except TrainingBusy:
+        yield False
+        return
+    try:
+        os.ftruncate(lock, 0)  # no pid: there is nobody to send a signal to
+        yield True
+    finally:
+        os.close(lock)
 
 
 def take_lock(folder: Path) -> int:

@@ -35,6 +35,7 @@ from headrace.training.folder import (
     write_whole,
 )
 from headrace.training.job import Failure, Job
+from headrace.training.leftover import shed
 from headrace.training.prepare import read_examples
 from headrace.training.trainer import LOCK_FD, take_lock
 
@@ -116,6 +117,9 @@ def work(
     finally:
         with contextlib.suppress(OSError):  # a full disk: the state is told by what lies there
             log.close()
+        if (folder / RESULT).exists() or (folder / CANCEL).exists():
+            with contextlib.suppress(OSError):  # `Trainer.tidy` does it, then
+                shed(folder)
 
 
 def _train(

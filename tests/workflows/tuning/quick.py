@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from headrace.models.adapter import Adapter, AdapterStore
+from headrace.training.errors import TrainingInvalid
 from headrace.training.folder import (
     CANCEL,
     CHECKPOINT_FILE,
@@ -37,7 +38,11 @@ class QuickTrainer(Trainer):
 
     def start(self, job_id: str) -> int:
         folder = self.folder(job_id)
+        if (status := self.state(job_id).status) in ("succeeded", "cancelled"):
+            raise TrainingInvalid(f"the fine-tune {job_id} has {status}")
         lock = take_lock(folder)
+        if job_id in self._children:
+            self._children[job_id].wait(30)  # it let go of the lock: it is ending
         try:
             (folder / ERROR).unlink(missing_ok=True)
             process = subprocess.Popen(

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from headrace.errors import InvalidRequest
 from headrace.models.tuned import read_tuned
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
-from headrace.training.folder import EVENTS, RESULT
+from headrace.training.folder import CHECKPOINTS, EVENTS, RESULT
 from headrace.training.trainer import FOLDER
-from headrace.workflows.tuning.event import events_of, losses_of
+from headrace.workflows.tuning.event import checkpoints_of, events_of, losses_of
 from headrace.workflows.tuning.job import TuningJob
 from headrace.workflows.tuning.runner import MOST_RESTARTS, TuningRunner
 from headrace.workflows.tuning.settings import TuningSettings
@@ -108,6 +109,10 @@ class Home:
     def is_quiet(self) -> bool:
         self.runner.look()
         return not self.store.open()
+
+    def has_let_go(self, job: TuningJob) -> bool:
+        self.runner.look()
+        return not self.now(job).is_attached
 
     def has_served(self) -> bool:
         self.runner.look()
@@ -326,6 +331,34 @@ def test_a_job_that_is_paused_and_resumed_at_once_goes_on(home: Home) -> None:
     home.store.pause(job.id, "key")
     home.store.resume(job.id, "key")
     home.until(job, "succeeded")
+
+
+def test_a_paused_job_that_is_cancelled_never_goes_on(home: Home) -> None:
+    job = home.job(steps=40)
+    wait_for(lambda: home.step_of(job) >= 2, 20)
+    home.store.pause(job.id, "key")
+    wait_for(lambda: home.has_let_go(job), 20)
+    state = home.folder_of(job) / CHECKPOINTS / "step-1" / "optimizer.pt"
+    state.touch()
+    home.runner.tidy()
+    assert state.exists()
+    home.store.cancel(job.id, "key")
+    home.restarted().tidy()
+    assert not state.exists()
+    assert checkpoints_of(home.now(job), home.path)
+
+
+def test_what_a_job_left_goes_after_its_retention(home: Home) -> None:
+    jobs = [home.job(), home.job(seed=66)]  # the latter's trainer does not know that it has failed
+    for job in jobs:
+        home.until(job, "succeeded", "failed")
+    home.runner.tidy()
+    assert all(checkpoints_of(home.now(job), home.path) for job in jobs)
+    told = [messages(home, job) for job in jobs]
+    home.store.clock = lambda: time.time() + 31 * 86_400
+    home.runner.tidy()
+    assert not any(checkpoints_of(home.now(job), home.path) for job in jobs)
+    assert [messages(home, job) for job in jobs] == told
 
 
 def move(path: Path) -> Callable[[], object]:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from headrace.training.errors import TrainingFailed
 from headrace.training.folder import CHECKPOINT_FILE, CHECKPOINTS, read_checkpoints
 from headrace.training.job import Checkpoint
+from headrace.training.leftover import OPTIMIZER, PROGRESS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "load_weights", "restore", "save", "save_weights", "sync_folder"]
 
 ADAPTER_FILE, MODEL_FILE = "adapter_model.safetensors", "model.safetensors"
-_OPTIMIZER, _PROGRESS = "optimizer.pt", "progress.json"
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -66,8 +66,8 @@ def save(
     try:
         part.mkdir(mode=0o700)
         save_weights(model, part, is_full=is_full)
-        torch.save(optimizer.state_dict(), part / _OPTIMIZER)
-        (part / _PROGRESS).write_bytes(msgspec.json.encode(progress))
+        torch.save(optimizer.state_dict(), part / OPTIMIZER)
+        (part / PROGRESS).write_bytes(msgspec.json.encode(progress))
         about = Checkpoint(
             step=progress.step,
             path="",
@@ -101,9 +101,9 @@ def restore(
     try:
         load_weights(model, path, is_full=is_full)
         device = next(model.parameters()).device
-        state = torch.load(path / _OPTIMIZER, map_location=device, weights_only=True)
+        state = torch.load(path / OPTIMIZER, map_location=device, weights_only=True)
         optimizer.load_state_dict(state)
-        return msgspec.json.decode((path / _PROGRESS).read_bytes(), type=Progress)
+        return msgspec.json.decode((path / PROGRESS).read_bytes(), type=Progress)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise TrainingFailed(
             f"the checkpoint {path} cannot be read: {error}",

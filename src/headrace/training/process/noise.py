@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from headrace.training.data import Row
 from headrace.training.job import FineTune
+from headrace.training.leftover import NOISE_KEY
 from headrace.training.plan import Plan
 from headrace.training.prepare import Prepared
 from headrace.training.private import Privacy, Reached
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["PrivateGradients", "forget_key", "people_of", "private_of"]
-
-_KEY = "noise.key"
-"""In a job's folder until there is a result: who knows it can take the noise away again."""
 
 
 def people_of(spec: FineTune, prepared: Prepared) -> list[list[int]]:
@@ -52,9 +50,9 @@ def _person(row: Row) -> str:
 def _key(folder: Path) -> bytes:
     """The secret that a job's noise is drawn from: the same for all starts of it, so that a resumed
     run draws what it drew before."""
-    path = folder / _KEY
+    path = folder / NOISE_KEY
     if not path.exists():
-        part = folder / f".{_KEY}.part"
+        part = folder / f".{NOISE_KEY}.part"
         part.unlink(missing_ok=True)
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
@@ -67,7 +65,7 @@ def _key(folder: Path) -> bytes:
 
 def forget_key(folder: Path) -> None:
     """There is a result: nobody needs it any more."""
-    (folder / _KEY).unlink(missing_ok=True)
+    (folder / NOISE_KEY).unlink(missing_ok=True)
 
 
 class _Random:

@@ -13,8 +13,10 @@ from headrace.config.load import load_service
 from headrace.pipeline.conversation import ConversationStore
 from headrace.privacy.vault import Vault
 from headrace.telemetry.store import TraceStore
+from headrace.training.trainer import Trainer
 from headrace.workflows.collect import collect
 from headrace.workflows.operation import Context, Operation, Settings
+from headrace.workflows.tuning.settings import read_tuning
 
 __all__ = ["Retention"]
 
@@ -33,7 +35,7 @@ class RetentionSettings(Settings, frozen=True):
 
 
 class Retention(Operation):
-    """Deletes old traces, conversations, counters, and what workflows left."""
+    """Deletes old traces, conversations, counters, checkpoints, and what workflows left."""
 
     Settings = RetentionSettings
     returns: ClassVar[tuple[str, ...]] = ("traces", "conversations", "results", "bytes")
@@ -56,6 +58,8 @@ class Retention(Operation):
             store = ConversationStore(database, _Nothing(), vault)
             conversations = store.prune(before=now - days * DAY_S)
         prune_counters(database, now=now)
+        kept_s = read_tuning(config.fine_tuning).retention_days * DAY_S
+        Trainer(context.home, root=context.root).tidy(now - kept_s)
         left = collect(database, context.root, context.home, keep_s=settings.results_days * DAY_S)
         return {
             "traces": gone.by_age + gone.by_size,

@@ -8,6 +8,7 @@ which finds it again, and when it dies itself it goes on from its last checkpoin
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from headrace.errors import HeadraceError, NotFound
 from headrace.models.adapter import AdapterStore
 from headrace.models.tuned import Tuned, serve_tuned, withdraw_tuned
 from headrace.training.errors import TrainingBusy, TrainingInvalid
-from headrace.training.job import Failure, FineTune, Hyperparameters, JobState, Result
+from headrace.training.job import Failure, FineTune, Hyperparameters, Job, JobState, Result
 from headrace.training.trainer import FOLDER, Trainer
 from headrace.workflows.tuning.event import csv_of, losses_of
 from headrace.workflows.tuning.job import Said, TuningError, TuningJob, TuningStatus
@@ -32,6 +33,8 @@ from headrace.workflows.tuning.store import TuningStore
 __all__ = ["TuningRunner", "training_of"]
 
 LOOK_EVERY_S = 0.5
+TIDY_EVERY_S = 60.0
+DAY_S = 86_400.0
 MOST_RESTARTS = 3
 """Times in a row that a trainer may die without a step more than the time before."""
 SERVED_WITHIN_S = 60.0
@@ -74,8 +77,12 @@ class TuningRunner:
 
     async def run(self) -> None:
         """Look for jobs and work on them, until cancelled; trainers go on then."""
+        tidied_at = -TIDY_EVERY_S
         while True:
             await asyncio.to_thread(self.look)
+            if time.monotonic() - tidied_at >= TIDY_EVERY_S:
+                await asyncio.to_thread(self.tidy)
+                tidied_at = time.monotonic()
             await asyncio.sleep(LOOK_EVERY_S)
 
     def look(self) -> None:
@@ -94,6 +101,29 @@ class TuningRunner:
                 # One that breaks must not keep those behind it from being run.
                 _log.exception("%s: this look at it failed", job.id)
                 self._after_trouble(job, error)
+
+    def tidy(self) -> None:
+        """Delete what ended fine-tunes of this home need no more, whoever made or ended them."""
+        before = self._store.clock() - self._settings().retention_days * DAY_S
+        try:
+            self._trainer.tidy(before)
+            for made in self._trainer.broken_off():
+                self._tidy(made, before)
+        except (HeadraceError, OSError, msgspec.MsgspecError):
+            _log.exception("deleting what fine-tunes left broke off; another try in a minute")
+
+    def _tidy(self, made: Job, before: float) -> None:
+        """See to one that does not know that its job has ended: none of its own processes ended it."""
+        try:
+            job = self._store.get(made.spec.metadata.get("job", ""), None)
+        except NotFound:
+            return  # made by the command line
+        if job.training != made.id or job.is_attached:
+            return
+        if job.status == "cancelled":
+            self._trainer.cancel(made.id)
+        elif job.status == "failed" and (job.finished_at or before) < before:
+            self._trainer.clear(made.id)
 
     def _is_here(self, job: TuningJob) -> bool:
         if job.training is not None:

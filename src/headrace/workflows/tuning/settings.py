@@ -1,4 +1,4 @@
-"""`fine_tuning:` in headrace.yaml: how much of the machine training may have."""
+"""`fine_tuning:` in headrace.yaml: how much of the machine training may have, and for how long."""
 
 from typing import Annotated
 
@@ -21,6 +21,9 @@ class TuningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How far training gives way to everything else on the processor; 0 not at all, 19 the most."""
     open_per_key: Annotated[int, Meta(ge=1, le=1000)] = 10
     """Jobs that have not ended which one key may have; a further one is refused (429)."""
+
+    retention_days: Annotated[float, Meta(gt=0)] = 30.0
+    """Of checkpoints, after the end; what was asked, events, result and adapter stay."""
 
 
 def read_tuning(node: Node | None) -> TuningSettings:
