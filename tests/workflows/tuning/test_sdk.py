@@ -213,7 +213,14 @@ def test_examples_become_a_model_whatever_is_killed(service: ServiceProcess) -> 
     assert FACT not in _said(client, "assistant")
     _looks_right(client, ended.id)
     _is_nobody_else_s(service, ended.id, name)
+    # Only what serves to list them is left of what it could have gone on from.
+    assert client.fine_tuning.jobs.checkpoints.list(job.id).data
+    assert not [*folder.glob("checkpoints/*/optimizer.pt")]
+    told = _messages(client, job.id)
     assert client.models.delete(name).deleted
+    assert not (folder / "checkpoints").exists()
+    assert client.fine_tuning.jobs.checkpoints.list(job.id).data == []
+    assert _messages(client, job.id) == told
     wait_for(lambda: name not in [each.id for each in client.models.list()])
 
 
