@@ -7,7 +7,8 @@ go on living. Whoever can read the folder knows everything about the job.
     lock                  held (flock) by the one process that trains; holds its pid
     events.jsonl          `Event`s, one a line, only ever appended to
     cancel                somebody wants it ended for good
-    checkpoints/step-N/   adapter, optimizer and random state after step N; appears by rename
+    checkpoints/step-N/   adapter and optimizer after step N; appears by rename. What only a resumed
+                          run reads goes when the job has ended (leftover.py)
     result/               see `Result`; appears by rename, only when whole; `result.json` in it
     error.json            a `Failure`: why it broke off; taken away by the next start
     log.txt               what the process printed
