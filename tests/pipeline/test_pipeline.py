@@ -9,7 +9,8 @@ import pytest
 from headrace.access.principal import Principal
 from headrace.errors import ModelUnavailable, PolicyBlocked
 from headrace.models.box import ModelBox
-from headrace.pipeline.pipeline import AnyStep, Pipeline
+from headrace.pipeline.layers import AnyStep
+from headrace.pipeline.pipeline import Pipeline
 from headrace.pipeline.step import Channel, Settings, Step, TextFilter
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.turn import Turn

@@ -10,7 +10,8 @@ from headrace.access.principal import Principal
 from headrace.errors import UnknownModel
 from headrace.models.box import ModelBox
 from headrace.models.tuned import Tuned
-from headrace.pipeline.pipeline import AnyStep, Pipeline
+from headrace.pipeline.layers import AnyStep
+from headrace.pipeline.pipeline import Pipeline
 from headrace.pipeline.shadow import MOST, Shadow
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.turn import Turn

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import msgspec
 
@@ -20,9 +20,9 @@ from headrace.pipeline.admit import admit_turn, check_open
 from headrace.pipeline.again import AskAgain, Spent
 from headrace.pipeline.answer import AnswerGatherer
 from headrace.pipeline.citation import cited, marked
-from headrace.pipeline.step import Settings, Step
+from headrace.pipeline.layers import AnyStep, layers_of
+from headrace.pipeline.step import Step
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
-from headrace.pipeline.stream import filtered
 from headrace.pipeline.tools.rounds import Rounds
 from headrace.pipeline.turn import Turn
 from headrace.screening.finding import Finding
@@ -35,8 +35,6 @@ from headrace.types import Delta, Deltas
 __all__ = ["Pipeline", "Recorder", "Unlock"]
 
 _log = logging.getLogger(__name__)
-
-AnyStep: TypeAlias = Step[Settings]
 
 
 class Recorder(Protocol):
@@ -86,7 +84,7 @@ class Pipeline:
         self._after = self.steps[at + 1 :]
         self.is_bare = len(self.steps) == 1 and generate.settings == GenerateSettings()
         """Whether a request goes to its model, and the answer back, as they are."""
-        self._layers = _layers((*reversed(self._before), *self._after))
+        self._layers = layers_of((*reversed(self._before), *self._after))
         self._choosing = [each for each in self._before if _chooses(each)]
         self._ending = [step for step in self.steps if type(step).ended is not Step.ended]
         for step in self.steps:
@@ -351,48 +349,6 @@ class _Snapshot:
 
 def _copied(state: dict[str, object]) -> dict[str, object]:
     return {name: dict(said) if isinstance(said, dict) else said for name, said in state.items()}
-
-
-class _Layers:
-    """The steps that act on the answer, neighbouring filters fused into one pass."""
-
-    def __init__(self, layers: list[AnyStep | list[tuple[int, AnyStep]]], filters: list[AnyStep]):
-        self._layers = layers
-        self.filters = filters
-
-    def over(self, turn: Turn, deltas: Deltas, busy_s: list[float]) -> Deltas:
-        filters: list[tuple[int, AnyStep]] = []
-        for layer in self._layers:
-            if isinstance(layer, list):
-                filters += layer
-                continue
-            below = filtered(turn, filters, deltas, busy_s) if filters else deltas
-            above = layer.transform(turn, below)
-            if above is not below:
-                # Else it lets this answer be: the filters on both sides run in one pass.
-                deltas, filters = above, []
-        return filtered(turn, filters, deltas, busy_s) if filters else deltas
-
-    def busy_of(self, step: AnyStep, busy_s: list[float]) -> float:
-        """Seconds the step's filters took, all choices together."""
-        return sum(busy_s[i] for i, each in enumerate(self.filters) if each is step)
-
-
-def _layers(steps: Sequence[AnyStep]) -> _Layers:
-    layers: list[AnyStep | list[tuple[int, AnyStep]]] = []
-    filters: list[AnyStep] = []
-    for step in steps:
-        if type(step).transform is not Step.transform:
-            layers.append(step)
-        if type(step).filter is Step.filter:
-            continue
-        entry = (len(filters), step)
-        filters.append(step)
-        if layers and isinstance(layers[-1], list):
-            layers[-1].append(entry)
-        else:
-            layers.append([entry])
-    return _Layers(layers, filters)
 
 
 def _describe(turn: Turn, step: AnyStep, span: Span, *, side: str) -> None:

@@ -10,7 +10,8 @@ from headrace.knowledge.passage import Passage
 from headrace.models.backend import Call
 from headrace.models.box import ModelBox
 from headrace.models.cache.cache import AnswerCache
-from headrace.pipeline.pipeline import AnyStep, Pipeline
+from headrace.pipeline.layers import AnyStep
+from headrace.pipeline.pipeline import Pipeline
 from headrace.pipeline.steps.check import CheckSettings, CheckStep
 from headrace.pipeline.steps.check.grounded import GroundedCheck, GroundedSettings
 from headrace.pipeline.steps.check.judge import Judge

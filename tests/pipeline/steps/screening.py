@@ -9,7 +9,8 @@ from headrace.access.principal import Principal, RoleName
 from headrace.errors import PolicyBlocked
 from headrace.models.backend import Call
 from headrace.models.box import ModelBox
-from headrace.pipeline.pipeline import AnyStep, Pipeline
+from headrace.pipeline.layers import AnyStep
+from headrace.pipeline.pipeline import Pipeline
 from headrace.pipeline.steps.generate import GenerateSettings, GenerateStep
 from headrace.pipeline.steps.screen import ScreenSettings, ScreenStep
 from headrace.pipeline.steps.screen.kit import Kit
