@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headrace.errors import PolicyBlocked
 from headrace.screening.answer import AnswerScreen
+from headrace.screening.detectors.api_key import ApiKeyDetector
 from headrace.screening.detectors.term import TermDetector
 from headrace.screening.finding import Detector, Finding, Span, StreamDetector
 from headrace.screening.masking import MaskTable
@@ -54,6 +55,7 @@ PARTS = [
     "moonshot", "moon", "dark  horse", "坏人", "坏", "bad", "badge", "badge holder", "BAD",
     "<EMAIL_1>", "<email_1", "[EMAIL_1]", "&lt;PHONE_1&gt;", "<EMAIL_7>", "\\<EMAIL\\_1\\>", "<", "[", "＜EMAIL_1＞",
     "AKLT" + "aB3dE6gH9" * 5, "EAAA" + "xY_9aB3dE6" * 6, "123456789:AAHx" + "a1B2c3D4" * 4, "hvs.CAES" + "a1B2c3D4" * 3, "dp.pt." + "a1B2c3D4" * 5, "SK" + "a1b2c3d4" * 4,
+    "https://hooks.slack.com/services/T01AB2CD3/B04EF5GH6/" + "a1B2c3D4" * 3, "services/T01AB2CD3/", "ODAzNTExMTAyMjQ2Nzg5MTIz.GhJk2L." + "a1B2c3D4" * 4, "ODAzNTExMTAyMjQ2Nzg5MTIz.", "SIGNING_KEY=",
     "key-" + "0f1e2d3c" * 4, "AGE-SECRET-KEY-1" + "Q0W9E8R7T6" * 5 + "Q0W9E8R7", "r8_" + "aB3dE6gH9" * 4 + "abc", "hvs.", "dp.", "SK",
     "John Smith", "Dr. ", "My name is ", "Ann van den Berg", "Jean-Luc", " University", "Mary", "O'Neil's", "Mc", "John F. Ken", "王小明", "姓名：", "欧阳", "先生", "李娜", "联系人",
     "12 Elm Street", ", Apt 4", ", Springfield, IL 62704", "221B Baker St", "北京市朝阳区建国路", "88号", "院5号楼1203室", "NW1 6XE", "5th Avenue",
@@ -116,6 +118,20 @@ def test_the_answer_does_not_depend_on_where_it_is_cut(text: str, places: list[i
 @given(text=TEXTS)
 def test_character_by_character_is_the_same_as_whole(text: str) -> None:
     assert screened(list(text)) == screened([text])
+
+
+@pytest.mark.parametrize(
+    ("public", "secret"),
+    [
+        ("https://hooks.slack.com/services/T01AB2CD3/B04EF5GH6/", "aBcDeFgH" * 3),
+        ("ODAzNTExMTAyMjQ2Nzg5MTIz.", "GhJkmL." + "aBcDeFgH" * 4),
+    ],
+)
+def test_a_key_behind_a_long_public_part_does_not_leave_letter_by_letter(
+    public: str, secret: str
+) -> None:
+    left, _, _ = screened(list(f"Post to {public}{secret}, please."), alone(ApiKeyDetector()))
+    assert left == f"Post to {public}[SECRET], please."
 
 
 QUIET = SideRules(

@@ -1,5 +1,7 @@
 """Keys of services. Put together from pieces, so that no scanner takes them for real ones."""
 
+from base64 import b64encode
+
 import pytest
 
 from headrace.screening.detectors.api_key import ApiKeyDetector
@@ -13,6 +15,7 @@ def found(text: str) -> list[str]:
 
 
 A20 = "a1B2c3D4e5F6g7H8i9J0"
+DISCORD = "GhJk2L." + A20 + "aB3-E_7"
 KEYS = [
     ("AKLT", "aB3dE6gH9" * 5),
     ("ALTAK-", A20),
@@ -64,6 +67,10 @@ KEYS = [
     ("gsk_", A20 * 2),
     ("dapi", "0123456789abcdef" * 2),
     ("LTAI", A20),
+    ("hooks.slack.com/services/T01AB2CD3/B04EF5GH6/", A20 + "abcd"),
+    (b64encode(b"80351110224678912").decode().rstrip("=") + ".", DISCORD),
+    (b64encode(b"803511102246789123").decode() + ".", DISCORD),
+    (b64encode(b"8035111022467891234").decode().rstrip("=") + ".", DISCORD),
 ]
 
 
@@ -86,6 +93,8 @@ def test_keys_are_found_behind_their_prefix(head: str, secret: str) -> None:
         "ghp_short",
         "a long-hyphenated-word-without-any-meaning-at-all",
         "pk_live_a1B2c3D4e5F6g7H8i9J0",  # made to be public
+        "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+        "MailTransportAgentSettings.server.connection_timeout_in_seconds",
     ],
 )
 def test_words_and_dummies_are_left_alone(text: str) -> None:

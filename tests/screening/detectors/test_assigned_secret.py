@@ -28,6 +28,8 @@ def found(text: str) -> list[str]:
         ),
         ("Authorization: Bearer f3A9k2LmQ8x7Zp0Rt5Vw", ["f3A9k2LmQ8x7Zp0Rt5Vw"]),
         ('"client_secret": "8d7f6a5b4c3d2e1f0a9b"', ["8d7f6a5b4c3d2e1f0a9b"]),
+        ("SIGNING_KEY=5d41402abc4b2a76b9719d911017c592", ["5d41402abc4b2a76b9719d911017c592"]),
+        ("encryption-key: q8Zr5Tn2Wv9Xy4Lk7Mp1", ["q8Zr5Tn2Wv9Xy4Lk7Mp1"]),
         ("AccountKey=Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZg==;", ["Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZg=="]),
     ],
 )
@@ -50,6 +52,8 @@ def test_secrets_are_found(text: str, secrets: list[str]) -> None:
         "private key: see /etc/ssl/private/key1.pem",
         "password: /run/secrets/db1",
         "passport = A1234567",
+        "signing_key = load_key_2026(settings)",
+        "primary_key=5d41402abc4b2a76b9719d911017c592",
         "access key is a nice feature of 2024",
         "密码学是一门科学",
         "password: ********",

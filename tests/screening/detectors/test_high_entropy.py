@@ -17,6 +17,11 @@ def test_secrets_are_found(text: str) -> None:
     assert text[span.start : span.end] == HEX
 
 
+def test_a_key_that_names_its_data_centre_is_found_whole() -> None:
+    (span,) = DETECTOR.detect(f'set("mailer_api_key", "{HEX}-us7")')
+    assert (span.start, span.end) == (23, 23 + len(HEX) + 4)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -17,6 +17,12 @@ _KEYS: tuple[tuple[str, str], ...] = (
     (r"gl(?:pat|dt|ptt|rt|ft|soat|cbt|agent)-", r"[A-Za-z0-9_\-]{20,255}+"),  # GitLab
     (r"xox[abeoprs]-", r"[A-Za-z0-9\-]{20,255}+"),  # Slack
     (r"xapp-", r"[A-Za-z0-9\-]{20,255}+"),
+    (r"hooks\.slack\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/", r"[A-Za-z0-9]{24}"),
+    # Discord bot: its number of 17 to 19 digits in base64, the time, the signature.
+    (
+        r"(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){5}[MNO][DTjz][AEIMQUYcgk](?:[w-z0-5](?:[MNO][AQgw])?)?\.",
+        r"[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,38}+",
+    ),
     (r"sk-", r"[A-Za-z0-9_\-]{20,512}+"),  # OpenAI, Anthropic, DeepSeek, OpenRouter …
     (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{16,255}+"),  # Stripe
     (r"whsec_", r"[A-Za-z0-9]{24,255}+"),
@@ -81,7 +87,8 @@ _BODY = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _LONG = re.compile(r"[A-Za-z0-9_\-]{20}")
 """Every key has at least this, and prose has not: one cheap look before the long pattern."""
 _DIGIT = re.compile(r"[0-9]")
-_LONGEST_HEAD = 20
+_LONGEST_HEAD = 64
+"""Of Slack's address, with what names the workspace; most have a few letters."""
 _WINDOW = 512 + _LONGEST_HEAD + 1
 
 
@@ -111,6 +118,7 @@ class ApiKeyDetector:
         ("S", "K"),
         ("hv[sbr]", "."),
         ("(?:dp|sk)", "."),
+        ("(?:[AEIMQUYcgk][w-z0-5]|[MNO][AQgw]|[DTjz][AEIMQUYcgk])", "."),  # Discord
         (r"dp\.(?:pt|st|ct|sa)", "."),
         (r"dp\.scim", "."),
         (r"dp\.audit", "."),
@@ -133,7 +141,9 @@ class ApiKeyDetector:
         if not size or text[-1] not in _BODY:
             return size
         tail = text[-_WINDOW:]
-        at = max(size - len(tail) + len(tail.rstrip(_BODY)), start - _LONGEST_HEAD)
+        # A head may have other signs in it than a body, so the last run of those is not enough.
+        at = max(size - len(tail) + len(tail.rstrip(_BODY)), start) - _LONGEST_HEAD
+        at = max(at, 0)
         while match := _OPEN.search(text, at):
             if match.start("body") >= start:
                 return match.start("body")

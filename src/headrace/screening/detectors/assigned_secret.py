@@ -23,6 +23,11 @@ _HEADS = (
         "account",
         "private",
         "credential",
+        "signing",
+        "encryption",
+        "master",
+        "deploy",
+        "webhook",
     ),
     *("密码", "口令", "密钥", "令牌"),
 )
@@ -31,7 +36,8 @@ _HEADS = (
 _LEAD = (
     r"(?i:(?P<password>passw(?:or)?d|passphrase|passcode|(?<![a-z])pass|(?<![a-z])pwd|密码|口令)"
     r"|secret|(?<![a-z])token|auth[_\-]?token|access[_\-]?token|api[_\- ]?key|access[_\- ]?key"
-    r"|account[_\- ]?key|private[_\- ]?key|secret[_\- ]?key|authorization|credentials?|密钥|令牌)"
+    r"|account[_\- ]?key|private[_\- ]?key|secret[_\- ]?key|authorization|credentials?"
+    r"|(?:signing|encryption|master|deploy|webhook)[_\- ]?key|密钥|令牌)"
     r"(?i:[_\-]?(?:id|key|hash|value))?[\"'`]?\s{0,3}+"
     r"(?:[:=：＝]=?>?|=>|(?i:\bis\b)|是|为)\s{0,3}+(?i:bearer\s|basic\s)?[\"'`]?"
 )

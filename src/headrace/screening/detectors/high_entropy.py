@@ -32,7 +32,8 @@ _NO_SECRET = re.compile(
     r"|trace|request|session id|image)(?![a-z])|哈希|校验|提交"
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_HEX_ONLY = re.compile(r"[0-9a-fA-F]+")
+_HEX_ONLY = re.compile(r"([0-9a-fA-F]+)(?:-us[0-9]{1,2})?")
+"""Mailchimp's keys end in the name of its data centre."""
 
 
 class HighEntropyDetector:
@@ -107,7 +108,7 @@ def _is_secret(token: str) -> bool:
     if "//" in token or token.count("/") > 3 or _UUID.fullmatch(token):
         return False
     body = token.rstrip("=")
-    if _HEX_ONLY.fullmatch(body):
-        return len(body) >= 32 and entropy_bits(body) >= 3.0
+    if plain := _HEX_ONLY.fullmatch(body):
+        return len(plain[1]) >= 32 and entropy_bits(plain[1]) >= 3.0
     words = sum(part.isalpha() and len(part) > 3 for part in re.split(r"[-_/]", body))
     return words < 2 and any(c.isalpha() for c in body) and entropy_bits(body) >= 3.8
