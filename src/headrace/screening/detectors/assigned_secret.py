@@ -61,7 +61,7 @@ class AssignedSecretDetector:
     name = "assigned_secret"
     kinds = ("secret",)
     languages = ("en", "zh")
-    cost_us = 7
+    cost_us = 9
     window = _WINDOW
     wakes = (
         (r"\b[iI]", "sS"),
