@@ -73,6 +73,9 @@ _KEYS: tuple[tuple[str, str], ...] = (
     (r"r8_", r"[A-Za-z0-9]{37,40}+"),  # Replicate
     (r"tgp_v1_", r"[A-Za-z0-9_\-]{40,60}+"),  # Together
     (r"fw_", r"[A-Za-z0-9]{20,40}+"),  # Fireworks
+    (r"dt0[a-z][0-9]{2}\.", r"[A-Z2-7]{24}\.[A-Z2-7]{64}"),  # Dynatrace
+    (r"FLWSECK(?:_TEST)?-", r"[A-Za-z0-9]{32}(?:-X)?"),  # Flutterwave
+    (r"pn[ub]_", r"[A-Za-z0-9]{36}"),  # Prefect
     (r"lsv2_(?:pt|sk)_", r"[A-Za-z0-9_]{32,64}+"),  # LangSmith
 )
 """Well-known prefix, and the secret behind it, as the makers' documentation shows them."""
@@ -120,6 +123,7 @@ class ApiKeyDetector:
         ("(?:dp|sk)", "."),
         ("(?:[AEIMQUYcgk][w-z0-5]|[MNO][AQgw]|[DTjz][AEIMQUYcgk])", "."),  # Discord
         (r"dp\.(?:pt|st|ct|sa)", "."),
+        ("dt0[a-z][0-9][0-9]", "."),
         (r"dp\.scim", "."),
         (r"dp\.audit", "."),
         ("[A-Za-z0-9]", "-"),
