@@ -7,6 +7,7 @@ those of processes that will never come back. Importing DBOS takes a second: onl
 import asyncio
 import logging
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -268,6 +269,7 @@ def open_engine(
     with lease or Lease(database, place.home) as held:
         _current = engine = Engine(database, place, held, only=only)
         try:
+            _log_to_this_console()
             DBOS(config=_config(database, place.home, held.id))
             if only is not None:
                 run = engine.store.get(only)
@@ -293,6 +295,13 @@ def open_engine(
 def _engine_id(run: Run) -> str:
     """The run as DBOS knows it: begun again after its end, it is another one there."""
     return run.id if run.attempt == 1 else f"{run.id}.{run.attempt}"
+
+
+def _log_to_this_console() -> None:
+    """DBOS logs to what was standard error when it was imported, which may be closed by now."""
+    for handler in logging.getLogger("dbos").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = sys.stderr
 
 
 def _config(database: Database, home: Path, executor: str) -> DBOSConfig:

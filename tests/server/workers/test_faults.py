@@ -178,7 +178,8 @@ def test_sigterm_lets_the_answers_of_all_workers_end(
     service = start()
     with clients(service) as both, ThreadPoolExecutor(3) as pool:
         runs = [pool.submit(stream, client) for client in both]
-        wait_for(lambda: len(upstream.holds) == 2)
+        wait_for(lambda: len(upstream.holds) == 2 or any(run.done() for run in runs))
+        assert len(upstream.holds) == 2, [run.result() for run in runs if run.done()]
         stopping = pool.submit(service.stop)
         wait_for(lambda: "stopping" in service.said())
         wait_for(lambda: is_refused(service))
