@@ -96,12 +96,14 @@ async def _serve(wanted: Wanted) -> None:
             server = front_of(platform, config, certificate)
             serving = asyncio.create_task(server.serve(listener))
             url = address_of(listener, scheme="https" if certificate else "http")
-            announce(home, _running(url, certificate))
             try:
                 await until(server.answering, serving)
+                started = _started(booted, url, home, time.perf_counter() - began)
+                # Whoever finds it from now on finds the first key, too, and that it is known.
+                announce(home, _running(url, certificate))
                 if certificate is None and not is_loopback(listener):
                     _log.warning("other machines can reach this port without TLS: docs/security.md")
-                wanted.ready(_started(booted, url, home, time.perf_counter() - began))
+                wanted.ready(started)
                 async with _background(booted, certificate):
                     await until(signals.stopping, serving)
                     signals.on_second = server.stop_at_once

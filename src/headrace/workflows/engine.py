@@ -300,7 +300,7 @@ def _engine_id(run: Run) -> str:
 def _log_to_this_console() -> None:
     """DBOS logs to what was standard error when it was imported, which may be closed by now."""
     for handler in logging.getLogger("dbos").handlers:
-        if isinstance(handler, logging.StreamHandler):
+        if type(handler) is logging.StreamHandler:
             handler.stream = sys.stderr
 
 

@@ -106,7 +106,11 @@ async def supervise(wanted: Wanted, workers: int) -> None:
         crew = _Crew(wanted, begin, ends_within_s=config.drain_s + MORE_S)
         try:
             ready = await crew.start(signals)
+            admin_secret = state.keys.ensure_admin(home)
+            if admin_secret is not None:
+                await crew.learn_keys()
             shown = str(certificate.path.absolute()) if certificate else ""
+            # Whoever finds it from now on finds the first key, too, and that every worker knows it.
             announce(
                 home,
                 RunningService(
@@ -119,9 +123,6 @@ async def supervise(wanted: Wanted, workers: int) -> None:
             )
             if certificate is None and not is_loopback(holder):
                 _log.warning("other machines can reach this port without TLS: docs/security.md")
-            admin_secret = state.keys.ensure_admin(home)
-            if admin_secret is not None:
-                await crew.learn_keys()
             wanted.ready(
                 Started(
                     url=url,
