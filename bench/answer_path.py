@@ -2,15 +2,16 @@
 
     python bench/answer_path.py [--rounds 12] [--tokens 48] [--streams 1 4 8] [--json]
 
-Two ways to the same model process, in turn within each round so that the machine's moods fall on
-both alike, each from a client in a process of its own:
+Three ways to the same model process, in turn within each round so that the machine's moods fall on
+all alike, each from a client in a process of its own:
 
     bare      the runtime's own HTTP server
+    relay     the same through a hop that passes bytes on and does nothing else (clients/relay.py)
     headrace  our gateway with the whole built-in pipeline: key, normalise, template, ground,
               screen, model, check, screen, refine, trace
 
-Both get the same questions, the same system prompt and as many tokens; a letter in front differs,
-so that neither way finds the other's prompt in the model's cache.
+All get the same questions, the same system prompt and as many tokens; a letter in front differs,
+so that no way finds another's prompt in the model's cache.
 
 Printed: time to first token and tokens/s (medians), the difference and the ratio to bare taken
 round by round, what the pipeline spends before it asks the model, and each step's share.
@@ -46,6 +47,9 @@ from headrace.server.listen import address_of, listening
 from headrace.telemetry.trace import Trace
 from headrace.types import Message, Params
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from bench.clients.relay import relaying
+
 CACHE = Path(__file__).parent.parent / ".cache" / "headrace" / "models"
 SERVICE = """\
 models:
@@ -65,6 +69,7 @@ pipeline:
   - screen: {policy: default}
   - refine
 """
+LETTERS = {"bare": "A", "headrace": "B", "relay": "C"}
 SUBJECTS = ("a mill", "a river", "a bridge", "a lighthouse", "an orchard", "a harbour", "a forge")
 
 
@@ -108,7 +113,7 @@ class Way:
             self.waiting.pop(number).set_result(Sample(ttft, total, tokens))
 
     def ask(self, number: int) -> asyncio.Future[Sample]:
-        """Question `number`: the same for both ways, but for the letter."""
+        """Question `number`: the same for all ways, but for the letter."""
         assert self.client.stdin is not None
         subject = SUBJECTS[number % len(SUBJECTS)]
         question = f"{self.letter}{number:05d}: write a short story about {subject} and its people."
@@ -151,7 +156,7 @@ async def open_way(
     system: Sequence[Message],
     tokens: int,
 ) -> Way:
-    """A client process for one way; both letters are a token of their own."""
+    """A client process for one way; each letter is a token of its own."""
     client = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).parent / "clients" / "stream.py"),
@@ -160,7 +165,7 @@ async def open_way(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    way = Way(name, "AB"[name == "headrace"], system, client, tokens)
+    way = Way(name, LETTERS[name], system, client, tokens)
     listening_to_it = asyncio.create_task(way.listen())
 
     async def close() -> None:
@@ -193,12 +198,13 @@ async def _no_pages(exchange: object) -> None:
 
 
 async def measure(ways: Sequence[Way], streams: int, rounds: int, first: int) -> None:
-    """Both ways in turn, the one that begins changing with every round."""
+    """All ways in turn, the one that begins changing with every round."""
     for way in ways:
         way.rounds.clear()
     for turn in range(rounds):
         numbers = range(first + turn * streams, first + (turn + 1) * streams)
-        for way in ways if turn % 2 else reversed(ways):
+        at = turn % len(ways)
+        for way in (*ways[at:], *ways[:at]):
             began, cpu_began = time.perf_counter(), time.process_time()
             samples = await asyncio.gather(*(way.ask(number) for number in numbers))
             took, cpu = time.perf_counter() - began, time.process_time() - cpu_began
@@ -207,7 +213,7 @@ async def measure(ways: Sequence[Way], streams: int, rounds: int, first: int) ->
             way.rounds.append(Round(ttft, tokens / took, cpu / tokens * 1e6))
 
 
-def report(bare: Way, ours: Way, streams: int) -> dict[str, float]:
+def report(bare: Way, relay: Way, ours: Way, streams: int) -> dict[str, float]:
     pairs = list(zip(bare.rounds, ours.rounds, strict=True))
     row = {
         "bare_ttft_ms": statistics.median(each.ttft for each in bare.rounds) * 1e3,
@@ -217,6 +223,10 @@ def report(bare: Way, ours: Way, streams: int) -> dict[str, float]:
         "bare_tokens_per_s": statistics.median(each.tokens_per_s for each in bare.rounds),
         "headrace_tokens_per_s": statistics.median(each.tokens_per_s for each in ours.rounds),
         "tokens_per_s_ratio": statistics.median(b.tokens_per_s / a.tokens_per_s for a, b in pairs),
+        "relay_tokens_per_s_ratio": statistics.median(
+            b.tokens_per_s / a.tokens_per_s for a, b in zip(bare.rounds, relay.rounds, strict=True)
+        ),
+        "relay_cpu_us_per_token": statistics.median(each.cpu_us_per_token for each in relay.rounds),
         "cpu_us_per_token": statistics.median(each.cpu_us_per_token for each in ours.rounds),
     }
     print(
@@ -224,6 +234,7 @@ def report(bare: Way, ours: Way, streams: int) -> dict[str, float]:
         f"{row['added_ttft_ms']:>+9.1f}{row['bare_tokens_per_s']:>13.1f}"
         f"{row['headrace_tokens_per_s']:>11.1f}{row['tokens_per_s_ratio']:>8.3f}"
         f"{row['cpu_us_per_token']:>12.0f}"
+        f"{row['relay_tokens_per_s_ratio']:>10.3f}{row['relay_cpu_us_per_token']:>6.0f}"
     )
     return row
 
@@ -265,17 +276,22 @@ async def main() -> None:
         address = await serve(stack, platform)
         bare = await open_way(stack, "bare", socket, "", system, options.tokens)
         ours = await open_way(stack, "headrace", address, key, (), options.tokens)
-        await measure((bare, ours), 2, 2, 0)  # warm
+        through = await stack.enter_async_context(relaying(socket.removeprefix("unix:")))
+        relay = await open_way(stack, "relay", through, "", system, options.tokens)
+        ways = (bare, relay, ours)
+        await measure(ways, 2, 3, 0)  # warm
         print(f"{'':7}{'TTFT p50, ms':>22}{'':9}{'tokens/s':>24}")
         print(f"{'streams':>7}{'bare':>11}{'headrace':>11}{'added':>9}", end="")
-        print(f"{'bare':>13}{'headrace':>11}{'ratio':>8}{'CPU, us/tok':>12}")
+        print(
+            f"{'bare':>13}{'headrace':>11}{'ratio':>8}{'CPU, us/tok':>12}{'relay: ratio, CPU':>18}"
+        )
         results: dict[str, object] = {}
         first = itertools.count(1000, 10_000)
         for streams in options.streams:
             shares.before.clear()
             shares.by_step.clear()
-            await measure((bare, ours), streams, options.rounds, next(first))
-            row = report(bare, ours, streams)
+            await measure(ways, streams, options.rounds, next(first))
+            row = report(bare, relay, ours, streams)
             results[str(streams)] = {**row, "shares_ms": report_shares(shares, options.tokens)}
         if options.json:
             print(json.dumps(results))
