@@ -33,6 +33,11 @@ __all__ = [
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# Several workers share the cores, and a thread that waits for one that is not scheduled burns what
+# the other one needs. What needs more threads says so itself; processes inherit it.
+os.environ.setdefault("OMP_THREAD_LIMIT", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).parent.parent
 CACHE = REPOSITORY / ".cache" / "headrace"
 

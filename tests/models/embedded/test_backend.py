@@ -32,6 +32,15 @@ async def test_a_chat_is_answered_in_pieces_with_one_usage(backend: EmbeddedBack
     assert answer.usage.completion_tokens >= answer.pieces
 
 
+async def test_several_threads_say_what_one_says(
+    start: Start, backend: EmbeddedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "2")  # the suite's own limit is one
+    several = await start(threads=2)
+    asked = call(FRANCE, max_tokens=12, temperature=0)
+    assert (await ask(several, asked)).text == (await ask(backend, asked)).text
+
+
 async def test_a_bare_prompt_is_continued_without_the_chat_template(
     backend: EmbeddedBackend,
 ) -> None:
