@@ -13,7 +13,7 @@ from headrace.screening.placeholder import find_placeholders
 from headrace.screening.registry import detectors
 from headrace.screening.rule import Rule, SideRules
 
-SIZE = 50_000
+SIZE = 25_000
 TERM = TermDetector(
     {"words": ["moonshot", "a a a a b", "dark horse", "坏人坏事", "aaaaaaaaaaaaaaaab"]}
 )
@@ -37,7 +37,7 @@ UNITS = [
 ]  # fmt: skip
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize("detector", ALL, ids=lambda each: each.name)
 def test_a_hostile_prompt_takes_linear_time(detector: Detector) -> None:
     for unit in UNITS:
@@ -46,7 +46,7 @@ def test_a_hostile_prompt_takes_linear_time(detector: Detector) -> None:
             pass
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(20)
 def test_placeholders_in_a_hostile_text_take_linear_time() -> None:
     for unit in UNITS:
         for _ in find_placeholders(unit * (SIZE // len(unit))):
@@ -63,7 +63,7 @@ STREAMED = SideRules(
 )
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize("units", [UNITS[at::8] for at in range(8)], ids=range(8))
 def test_a_hostile_answer_takes_linear_time(units: list[str]) -> None:
     masks = MaskTable()
@@ -77,10 +77,10 @@ def test_a_hostile_answer_takes_linear_time(units: list[str]) -> None:
         screen.finish("stop")
 
 
-LONG = "the wheel turns. " * (1_000_000 // 17)
+LONG = "the wheel turns. " * (400_000 // 17)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(20)
 @pytest.mark.parametrize("acting", [True, False], ids=["held to the end", "judged at the end"])
 def test_a_long_answer_that_is_judged_as_a_whole_takes_linear_time(*, acting: bool) -> None:
     # The injection detector judges whole texts, so all of it is kept until the end.
@@ -95,7 +95,7 @@ def test_a_long_answer_that_is_judged_as_a_whole_takes_linear_time(*, acting: bo
     assert "".join(pieces) + screen.finish("stop") == LONG
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(20)
 def test_arguments_that_are_one_long_string_take_linear_time() -> None:
     def same(text: str, *, wrap: object) -> str:
         return text
