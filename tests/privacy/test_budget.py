@@ -96,3 +96,38 @@ def test_the_budget_cannot_be_changed(tmp_path: Path) -> None:
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="ε is"):
             ledger.charge(wrong, 0.0, "own@1: rows", BUDGET)
+
+
+def test_what_has_a_key_counts_once_and_can_be_settled_for_less(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    ledger = Ledger(path)
+    for _ in range(2):  # a start, and one that goes on
+        ledger.charge(0.6, 1e-7, "own@1: fine-tune", BUDGET, key="one")
+    assert _figures(_spent(path)) == (0.6, 1e-7, 1)
+    with pytest.raises(BudgetSpent, match=r"ε = 0\.4 and"):
+        ledger.check(0.6, 0.0, BUDGET)
+    ledger.settle("one", 0.9, 1e-7)
+    assert _figures(_spent(path)) == (0.6, 1e-7, 1)
+    ledger.settle("one", 0.2, 1e-7)
+    ledger.charge(0.7, 0.0, "own@1: rows", BUDGET)
+    # It goes on, and what it gave back is spent.
+    with pytest.raises(BudgetSpent):
+        ledger.charge(0.6, 1e-7, "own@1: fine-tune", BUDGET, key="one")
+    assert _figures(_spent(path)) == pytest.approx((0.9, 1e-7, 2))
+    ledger.settle("one", 0.0, 0.0)
+    assert _figures(_spent(path)) == (0.7, 0.0, 1)
+
+
+def test_looking_whether_it_fits_sets_no_budget(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "own.jsonl")
+    with pytest.raises(BudgetSpent) as refused:
+        ledger.check(8.0, 1e-5, ledger.budget(None, None))
+    assert "the budget is set once" in refused.value.hint
+    ledger.check(8.0, 1e-5, ledger.budget(9.0, 1e-5))
+    assert ledger.spent() is None
+
+
+def _spent(path: Path) -> Spent:
+    spent = Ledger(path).spent()
+    assert spent is not None
+    return spent

@@ -10,6 +10,7 @@ import pytest
 from headrace.datasets.example import Example, Provenance
 from headrace.datasets.store import DatasetStore
 from headrace.models.adapter import AdapterStore
+from headrace.privacy.budget import Ledger, Spent
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 from headrace.training.folder import RESULT, read_events
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
-PRIVACY = {"epsilon": 8.0, "delta": 1e-3}
+PRIVACY = {"epsilon": 8.0, "delta": 1e-3, "budget": 20.0, "budget_delta": 0.005}
 KEY = bytes(range(32))
 
 
@@ -63,6 +64,9 @@ def test_an_adapter_says_what_was_reached_and_no_exact_loss(
     card = Path(AdapterStore(tmp_path / "home").get(result.digest).path, "card.md").read_text()
     assert f"ε = {found.epsilon:.4g}, δ = 0.001 for each of 4 people" in card
     assert "| Training loss | not measured |" in card
+    paid = _spent(tmp_path)
+    assert paid.epsilon == found.epsilon
+    assert f"once, in figures or adapters: ε = {paid.epsilon:.6g} of 20 and δ = 0.001" in card
     events = read_events(trainer.folder(job.id))
     metrics = [each for each in events if each.type == "metrics"]
     assert len(metrics) == 4
@@ -72,10 +76,24 @@ def test_an_adapter_says_what_was_reached_and_no_exact_loss(
     again = do(make_job(**settings)).result
     assert again is not None
     assert again.digest != result.digest
+    assert _spent(tmp_path).publications == 2
+    # What is left is less than a third one asks for.
+    third = make_job(**settings)
+    refused = do(third)
+    assert refused.error is not None
+    assert refused.error.code == "privacy_budget_spent"
+    assert not [each for each in read_events(trainer.folder(third.id)) if each.type == "metrics"]
+    assert _spent(tmp_path).publications == 2
+
+
+def _spent(tmp_path: Path) -> Spent:
+    spent = Ledger(tmp_path / "home" / "datasets" / "budgets" / "own.jsonl").spent()
+    assert spent is not None
+    return spent
 
 
 def test_a_paused_run_draws_the_noise_that_it_would_have_drawn(
-    make_job: MakeJob, do: Work, trainer: Trainer, tiny: Path, people: str
+    make_job: MakeJob, do: Work, trainer: Trainer, tiny: Path, people: str, tmp_path: Path
 ) -> None:
     settings = {
         "base": f"file:{tiny}", "training": people, "privacy": PRIVACY, "max_steps": 4,
@@ -85,12 +103,36 @@ def test_a_paused_run_draws_the_noise_that_it_would_have_drawn(
     for job in (whole, paused):
         (trainer.folder(job.id) / "noise.key").write_bytes(KEY)
     do(whole)
+    once = _spent(tmp_path)
     asked = iter([False, False, False, False, True])
     first = do(paused, stop=lambda: next(asked, True))
     assert first.status == "stopped"
     assert 0 < first.step < 4
+    # It is paid in full since its first step, and going on costs nothing.
+    assert _spent(tmp_path).epsilon == pytest.approx(2 * once.epsilon)
     assert do(paused).status == "succeeded"
+    assert _spent(tmp_path).epsilon == pytest.approx(2 * once.epsilon)
+    assert _spent(tmp_path).publications == 2
     assert _weights(trainer, paused.id) == _weights(trainer, whole.id)
+
+
+def test_a_cancelled_run_pays_for_the_steps_that_it_took(
+    make_job: MakeJob, do: Work, trainer: Trainer, tiny: Path, people: str, tmp_path: Path
+) -> None:
+    settings = {"base": f"file:{tiny}", "training": people, "privacy": PRIVACY, "max_steps": 4}
+    job = make_job(**settings)
+    looks = 0
+
+    def stop() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            assert _spent(tmp_path).epsilon > 7.9
+            trainer.cancel(job.id)
+        return False
+
+    assert do(job, stop=stop).status == "cancelled"
+    assert 0 < _spent(tmp_path).epsilon < 7
 
 
 def _weights(trainer: Trainer, job_id: str) -> bytes:

@@ -1,7 +1,7 @@
 """The guarantee that a version of a dataset gives to the people in it, as a report.
 
 What is promised is only what was measured: k and l by pyCANON over the rows as they were written,
-ε and δ by OpenDP's own accounting of what was published.
+ε and δ by OpenDP's own accounting of what was published, and Opacus' of what was trained.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,7 +68,7 @@ class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     anonymity: Anonymity | None = None
     spent: Spent | None = None
-    """Of differentially private figures that were published; None: none were."""
+    """By differentially private figures and trainings; None: there were none."""
 
 
 def guarantee_of(version: "Version", ledger: Ledger) -> Guarantee:
@@ -142,11 +142,11 @@ def sentences(found: Guarantee) -> Iterable[str]:
     else:
         yield from of_anonymity(anonymity)
     if spent is None or not spent.publications:
-        yield "No figures of it were published with differential privacy."
+        yield "Nothing of it was published, or trained on, with differential privacy."
         return
     times = "once" if spent.publications == 1 else f"{spent.publications:,} times"
     yield (
-        f"Figures of its people were published {times} with differential privacy: "
+        f"Its people were told of with differential privacy {times}, in figures or adapters: "
         f"ε = {spent.epsilon:.6g} of {spent.budget.epsilon:g} and δ = {spent.delta:.3g} of "
         f"{spent.budget.delta:g} are spent, over all versions."
     )

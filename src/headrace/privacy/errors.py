@@ -63,7 +63,10 @@ class BudgetSpent(HeadraceError):
             f"ε = {epsilon:g} and δ = {delta:g} are asked for, and ε = {max(left_epsilon, 0.0):g} and "
             f"δ = {max(left_delta, 0.0):g} are left of the budget of ε = {budget.epsilon:g} and "
             f"δ = {budget.delta:g}",
-            hint="ask for less, or use what was published already: it costs nothing to read it again",
+            hint="ask for less, or use what was published already: it costs nothing to read it again"
+            if before is not None
+            else "the budget is set once, by what is published first: ask for less, or set another "
+            "(budget, budget_delta)",
         )
 
     @classmethod

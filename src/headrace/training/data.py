@@ -22,6 +22,7 @@ from headrace.datasets.split import DEFAULT_SHARES, split_of
 from headrace.datasets.store import DatasetStore
 from headrace.datasets.upload import FileStore
 from headrace.errors import HeadraceError
+from headrace.privacy.budget import Ledger
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
 from headrace.training.errors import TrainingInvalid
@@ -53,6 +54,8 @@ class Data:
     """`FILE:LINE: what (fix)` of each row that cannot be used."""
     guarantee: Guarantee | None = None
     """What is promised of the people in a dataset."""
+    ledger: Ledger | None = None
+    """What was told of them, and may be; None: it is no dataset."""
 
 
 class Sources:
@@ -102,10 +105,12 @@ class Sources:
         with self._state() as (database, vault):
             store = DatasetStore(database, vault, self._home)
             version = store.get(name)
+            ledger = store.ledger(version)
             data = Data(
                 f"{DATASET}{version.reference}" + (f"#{split}" if split else ""),
                 version.digest,
-                guarantee=guarantee_of(version, store.ledger(version)),
+                guarantee=guarantee_of(version, ledger),
+                ledger=ledger,
             )
             rows = store.rows(version, split=split or None)
             data.rows = [Row(f"{version.reference}:{at}", row) for at, row in enumerate(rows, 1)]

@@ -35,8 +35,9 @@ from headrace.training.folder import (
     write_whole,
 )
 from headrace.training.job import Failure, Job
-from headrace.training.leftover import shed
+from headrace.training.leftover import NOISE_KEY, shed
 from headrace.training.prepare import read_examples
+from headrace.training.private import check_budget
 from headrace.training.trainer import LOCK_FD, take_lock
 
 __all__ = ["main", "work"]
@@ -133,6 +134,8 @@ def _train(
     log.add("phase", "looking at the examples and the base model", {"phase": "validating"})
     # Before PyTorch is imported, which takes longer than finding most that is wrong.
     examples = read_examples(job, Sources(Path(job.root), Path(job.home), environ))
+    if not (folder / NOISE_KEY).exists():  # else it goes on, and was paid for
+        check_budget(job.spec, examples.data)
     _prepare_environment()
     try:
         # The first and only import of PyTorch.

@@ -10,12 +10,10 @@ from headrace.cli.data.place import store
 from headrace.cli.terminal import print_json, print_table, printable
 from headrace.datasets.aggregate import Aggregates, Asked, Figure, publish
 from headrace.datasets.guarantee import guarantee_of
-from headrace.privacy.budget import Budget
+from headrace.privacy.budget import DEFAULT_BUDGET
 
 __all__ = ["publish_figures"]
 
-EPSILON, DELTA = 1.0, 1e-6
-"""The budget of a dataset for which nobody says another."""
 _positive = click.FloatRange(0, min_open=True)
 
 
@@ -45,10 +43,14 @@ _positive = click.FloatRange(0, min_open=True)
 )
 @click.option("--person", default="", metavar="FIELD", help="Tells people apart.")
 @click.option(
-    "--budget", type=_positive, help=f"The most ε ever; set with the first. [default: {EPSILON:g}]"
+    "--budget",
+    type=_positive,
+    help=f"The most ε ever; set with the first. [default: {DEFAULT_BUDGET.epsilon:g}]",
 )
 @click.option(
-    "--budget-delta", type=click.FloatRange(0, 0.01), help=f"The same of δ. [default: {DELTA:g}]"
+    "--budget-delta",
+    type=click.FloatRange(0, 0.01),
+    help=f"The same of δ. [default: {DEFAULT_BUDGET.delta:g}]",
 )
 @json_option
 def publish_figures(
@@ -81,12 +83,7 @@ def publish_figures(
     with store() as datasets:
         version = datasets.get(dataset)
         ledger = datasets.ledger(version)
-        before = ledger.spent()
-        known = before.budget if before is not None else Budget(epsilon=EPSILON, delta=DELTA)
-        most = Budget(
-            epsilon=known.epsilon if budget is None else budget,
-            delta=known.delta if budget_delta is None else budget_delta,
-        )
+        most = ledger.budget(budget, budget_delta)
         found = publish(version, datasets.rows(version), ledger, asked, most, identify)
         promised = guarantee_of(version, ledger)
     if as_json:

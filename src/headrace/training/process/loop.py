@@ -63,6 +63,7 @@ class Loop:
             fused=True,
         )
         self._progress = Progress()
+        self._is_restored = False
         self._paces: list[tuple[int, float]] = []
         self._told: dict[str, int] = {}
         self._began = 0.0
@@ -77,6 +78,7 @@ class Loop:
         """
         restored = restore(self._folder, self._model, self._optimizer, is_full=self._is_full)
         self._progress = restored or Progress()
+        self._is_restored = True
         self._wall_before, self._began = self._progress.wall_s, time.monotonic()
         done, total = self._progress.step, self._plan.total_steps
         words = f"training, from step {done} of {total}" if done else f"training, {total} steps"
@@ -96,6 +98,11 @@ class Loop:
         if self._spec.parameters.early_stopping_patience is not None:
             self._take_best()
         return self._progress
+
+    @property
+    def steps(self) -> int | None:
+        """Taken in all, by earlier starts too; None before `run` knows."""
+        return self._progress.step if self._is_restored else None
 
     def _step(self) -> None:
         progress, plan, parameters = self._progress, self._plan, self._spec.parameters

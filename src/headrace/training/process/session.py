@@ -43,6 +43,7 @@ from headrace.training.process.load import (
 )
 from headrace.training.process.loop import Interrupted, Loop, measure
 from headrace.training.process.noise import forget_key, people_of, private_of
+from headrace.training.process.paid import run_paid
 from headrace.training.process.task import Task, task_of
 from headrace.training.tongue import open_tongue
 
@@ -108,7 +109,7 @@ class Session:
         loop = Loop(
             model, task, self._spec, plan, self._folder, self._log, self._asked_to_end, private
         )
-        progress = loop.run()
+        progress = run_paid(loop, self._job, self._folder, prepared.data, private)
         self._phase("exporting", "writing the adapter")
         promised = private.reached(progress.step) if private is not None else None
         outcome = _Outcome(self._folder, self._job, base, plan, prepared, progress, promised)
