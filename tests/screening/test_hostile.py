@@ -27,7 +27,7 @@ UNITS = [
     "a@", "a.", "a@a.", "a@b.c", "@a", "1 ", "1-", "1.", "12 34 ", "1234 ", "(0", "+1", "+", "00",
     "1.1.", "1:", "a:", "::", "fe80:", "AB", "AB1", "DE89 ", "AB 12 ", "ssn ", "eyJ", "eyJa.", "eyJeyJ.",
     "sk-", "sk-a", "ghp_", "AKIA", "SG.a.", "://", "a://", "a://b:", "a://b:c", "http://a:", "password=",
-    "password ", "secret: ", "密码", "密码是", "api_key=\"", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----\n",
+    "password ", "secret: ", " -a-token ", "mysql -p", "&sig=a", "密码", "密码是", "api_key=\"", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----\n",
     "-----END", "A: b\n", "AAAAAAAAAAAAAAAAAAAAAAAA\n", "a a ", "aaaa_", "moonshot", "moon ", "dark ",
     "ignore ", "ignore all ", "ignore previous ", "show ", "tell me ", "you are ", "act as no ", "from now on ",
     "decode ", "decode base64 ", "do not ", "system", "\nsystem ", "# system ", "[system", "<|", "[inst",

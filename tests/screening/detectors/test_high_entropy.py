@@ -22,6 +22,13 @@ def test_a_key_that_names_its_data_centre_is_found_whole() -> None:
     assert (span.start, span.end) == (23, 23 + len(HEX) + 4)
 
 
+def test_a_key_with_azures_mark_needs_no_word() -> None:
+    key = "q8Zr5Tn2Wv9Xy4Lk7Mp1" * 3 + "q8Zr5Tn2Wv9Xy4Lk+ASt7Mp1Aw=="
+    (span,) = DETECTOR.detect(f"az: {key};")
+    assert (span.start, span.end) == (4, 4 + len(key))
+    assert list(DETECTOR.detect(f"az: {key.replace('ASt', 'AXt')};")) == []
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -26,6 +26,28 @@ def test_the_password_alone_is_found(text: str, passwords: list[str]) -> None:
     assert found(text) == passwords
 
 
+SIGNATURE = "Zq1Yw2Xv3Ut4Sr5Qp6On7Ml8Kj9Ih0Gf1Ed2Cb3Az4%2Ba8%3D"
+
+
+@pytest.mark.parametrize(
+    ("text", "signatures"),
+    [
+        (f"https://s.blob.core.windows.net/a?sv=2024-11-04&sp=r&sig={SIGNATURE}&se=x", [SIGNATURE]),
+        (f"SharedAccessSignature=sv=2024-11-04&amp;sig={SIGNATURE};", [SIGNATURE]),
+        (f"https://b.s3.amazonaws.com/k?X-Amz-Signature={'0f1e2d3c' * 8}", []),
+        (
+            "https://b.s3.amazonaws.com/k?X-Amz-Signature=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c",
+            ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c"],
+        ),
+        ("https://x.example/?sig=short1&config=2", []),
+        (f"https://x.example/?sig={'x' * 44}", []),
+        (f"design={SIGNATURE}", []),
+    ],
+)
+def test_signatures_that_open_an_address_are_found(text: str, signatures: list[str]) -> None:
+    assert found(text) == signatures
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from headrace.screening.detectors.term import fold
 from headrace.screening.finding import Span
 
-__all__ = ["AssignedSecretDetector", "entropy_bits"]
+__all__ = ["AssignedSecretDetector", "entropy_bits", "is_secret"]
 
 _HEADS = (
     *(
@@ -79,7 +79,7 @@ class AssignedSecretDetector:
                 continue
             begin, floor = match.span("value")
             value = match["value"].rstrip(".?")
-            if _is_secret(value, password=match["password"] is not None):
+            if is_secret(value, password=match["password"] is not None):
                 yield Span("secret", begin, begin + len(value))
 
     def pending(self, text: str, start: int) -> int:
@@ -108,8 +108,10 @@ def _heads(text: str, start: int) -> list[int]:
     return found
 
 
-def _is_secret(value: str, *, password: bool) -> bool:
-    if value.startswith(("/", "./", "../", "http:", "https:", "$")) or len(set(value)) < 4:
+def is_secret(value: str, *, password: bool) -> bool:
+    """Whether what stands where a password or a key belongs is one, and no word, path or name."""
+    is_path = value.startswith("/") and not value.endswith("=")
+    if is_path or value.startswith(("./", "../", "http:", "https:", "$")) or len(set(value)) < 4:
         return False
     digits = any(char.isdigit() for char in value)
     letters = any(char.isalpha() for char in value)

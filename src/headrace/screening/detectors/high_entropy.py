@@ -1,4 +1,4 @@
-"""Long random strings near a word for a key, where nothing assigns them."""
+"""Long random strings near a word for a key, where nothing assigns them; and Azure's, which say so."""
 
 import re
 import string
@@ -34,14 +34,22 @@ _NO_SECRET = re.compile(
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX_ONLY = re.compile(r"([0-9a-fA-F]+)(?:-us[0-9]{1,2})?")
 """Mailchimp's keys end in the name of its data centre."""
+_AZURE = re.compile(
+    r"(?:[A-Za-z0-9+/]{76}\+ASt[A-Za-z0-9+/]{5}[AQgw]==|[A-Za-z0-9]{76}ACDb[A-Za-z0-9]{5}[AQgw]=="
+    r"|[A-Za-z0-9+/]{33}(?:\+ASb|\+AEh|AIoT)[A-Za-z0-9+/]{5}=|[A-Za-z0-9]{33}AzCa[A-P][A-Za-z0-9]{5}="
+    r"|[A-Za-z0-9_\-]{44}AzFu[A-Za-z0-9_\-]{5}[AQgw]==|[A-Za-z0-9]{42}AzSe[A-D][A-Za-z0-9]{5})\Z"
+)
+"""Keys of Azure's storage, Cosmos DB, Service Bus, Event Hubs, IoT, Redis, Functions and Search have a mark
+at a fixed place, so that scanners know them."""
 
 
 class HighEntropyDetector:
     """Finds 24 letters and digits or more that look random, within a line of a word such as "key".
 
     Hexadecimal strings need 3 bits of entropy a sign and 32 signs, others 3.8 bits. Letters before
-    the first digit are public. Left alone: checksums, commits, UUIDs, paths. Does not catch:
-    strings without a digit among their first 24 signs, or that nothing names.
+    the first digit are public. Keys of Azure with its mark need no word. Left alone: checksums,
+    commits, UUIDs, paths. Does not catch: strings without a digit among their first 24 signs, others
+    that nothing names.
     """
 
     name = "high_entropy"
@@ -62,7 +70,8 @@ class HighEntropyDetector:
             match = _TOKEN.match(text, begin) if begin >= 0 else None
             if match is None:
                 continue
-            if _is_secret(match[0]) and _is_named(text, begin):
+            is_azure = _AZURE.search(match[0]) is not None
+            if is_azure or (_is_secret(match[0]) and _is_named(text, begin)):
                 yield Span("secret", begin, match.end(), 0.9, public=at - begin)
                 floor = match.end()
 
@@ -73,7 +82,7 @@ class HighEntropyDetector:
         while run := _RUN.search(text, at):
             begin = _token_begin(text, run.start())
             if begin >= 0:
-                return run.start() if _is_named(text, begin) else size
+                return run.start()
             at = run.end()
         return size
 
