@@ -69,7 +69,9 @@ class Network:
 
         parts = [held[f"q{part + 1}"] for part in range(_TABLES)]
         # (pieces, 512): row p of part k is piece 17 p + k.
-        self._table = np.stack(parts, axis=1).reshape(-1, parts[0].shape[1]).astype(np.uint8)
+        self._table = (
+            np.stack(parts, axis=1).reshape(-1, parts[0].shape[1]).astype(np.uint8, copy=False)
+        )
         self._scale, self._lowest = matrix("scale"), matrix("lo")
         self._epsilon = np.float32(held["eps"])
         self._branches = [

@@ -9,14 +9,15 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 __all__ = ["Piece", "Vocabulary", "read_vocabulary"]
 
 _NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """One entry of the vocabulary."""
 
     text: str
@@ -82,21 +83,29 @@ def _piece(data: bytes) -> tuple[Piece, int]:
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Each field's number and value, as the wire has them."""
     at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
+    end = len(data)
+    # Hundreds of thousands of numbers, nearly all of one byte: those are read here and now.
+    while at < end:
+        if (key := data[at]) < 0x80:
+            at += 1
+        else:
+            key, at = _varint(data, at)
         wire = key & 7
         if wire == _VARINT:
             value, at = _varint(data, at)
             yield key >> 3, value
             continue
         if wire == _BYTES:
-            size, at = _varint(data, at)
+            if at < end and (size := data[at]) < 0x80:
+                at += 1
+            else:
+                size, at = _varint(data, at)
         elif wire in (_EIGHT_BYTES, _FOUR_BYTES):
             size = 8 if wire == _EIGHT_BYTES else 4
         else:
             raise ValueError(f"no SentencePiece model: wire type {wire} at byte {at}")
-        if at + size > len(data):
-            raise ValueError(f"no SentencePiece model: it breaks off at byte {len(data)}")
+        if at + size > end:
+            raise ValueError(f"no SentencePiece model: it breaks off at byte {end}")
         yield key >> 3, data[at : at + size]
         at += size
 
