@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from hypothesis import settings
 
 from headrace.config.load import load_service
@@ -89,11 +90,15 @@ def multilingual_folder(embedding_folder: Path) -> Path:
     return embedding_folder
 
 
-@pytest.fixture
-async def multilingual(tmp_path: Path, multilingual_folder: Path) -> AsyncIterator[ModelEmbedder]:
-    """The real built-in multilingual embedding model."""
-    home = tmp_path / "embedding-home"
-    home.mkdir(mode=0o700)
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def multilingual(
+    tmp_path_factory: pytest.TempPathFactory, multilingual_folder: Path
+) -> AsyncIterator[ModelEmbedder]:
+    """The real built-in multilingual embedding model: a second to load, so once for all.
+
+    It belongs to the session's event loop: mark its tests `asyncio(loop_scope="session")`.
+    """
+    home = tmp_path_factory.mktemp("multilingual")
     (home / "models").symlink_to(multilingual_folder)
     name = "embedding-multilingual"
     async with open_embedder(Path("/nonexistent"), home, os.environ, name=name) as opened:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from headrace.access.principal import Principal
 from headrace.config.load import load_service
@@ -18,6 +19,8 @@ from headrace.pipeline.turn import Turn
 from headrace.prompts.library import PromptLibrary
 from headrace.server.boot import open_platform
 from headrace.types import Message, Params
+
+in_module = pytest.mark.asyncio(loop_scope="module")
 
 WINE = """
 scenario:
@@ -41,19 +44,22 @@ examples:
 """
 
 
-@pytest.fixture
-async def context(tmp_path: Path, multilingual_folder: Path) -> AsyncIterator[BuildContext]:
-    (tmp_path / "models").symlink_to(multilingual_folder)
-    (tmp_path / "prompts").mkdir()
-    (tmp_path / "prompts" / "wine.yaml").write_text(WINE, encoding="utf-8")
-    (tmp_path / "prompts" / "form.yaml").write_text(FORM, encoding="utf-8")
-    (tmp_path / "prompts" / "faq.yaml").write_text(FAQ, encoding="utf-8")
-    models = ModelBox.build(load_service(tmp_path, os.environ), tmp_path, {})
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def context(
+    tmp_path_factory: pytest.TempPathFactory, multilingual_folder: Path
+) -> AsyncIterator[BuildContext]:
+    root = tmp_path_factory.mktemp("chooser")
+    (root / "models").symlink_to(multilingual_folder)
+    (root / "prompts").mkdir()
+    (root / "prompts" / "wine.yaml").write_text(WINE, encoding="utf-8")
+    (root / "prompts" / "form.yaml").write_text(FORM, encoding="utf-8")
+    (root / "prompts" / "faq.yaml").write_text(FAQ, encoding="utf-8")
+    models = ModelBox.build(load_service(root, os.environ), root, {})
     yield BuildContext(
-        root=tmp_path,
+        root=root,
         before_generate=True,
         models=models,
-        prompts=PromptLibrary.load(tmp_path, {}),
+        prompts=PromptLibrary.load(root, {}),
         policies=None,  # type: ignore[arg-type]  # this step reads neither
         conversations=None,  # type: ignore[arg-type]
     )
@@ -86,6 +92,7 @@ async def prepared(
 
 
 @pytest.mark.model
+@in_module
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -106,6 +113,7 @@ async def test_the_classifier_chooses_also_a_services_own(
 
 
 @pytest.mark.model
+@in_module
 @pytest.mark.parametrize(
     ("text", "answer"),
     [("My package has not come", "On its way."), ("密码忘了，如何找回？", "点击链接。")],
@@ -125,6 +133,7 @@ async def test_the_nearest_example_goes_to_the_model(
 
 
 @pytest.mark.model
+@in_module
 async def test_below_the_threshold_the_default_is_used(context: BuildContext) -> None:
     said = await prepared(context, {"classifier": {"threshold": 0.99}}, "Hmm, xyz")
     assert (said["name"], said["chosen_by"]) == ("assistant", "default")
@@ -132,6 +141,7 @@ async def test_below_the_threshold_the_default_is_used(context: BuildContext) ->
 
 
 @pytest.mark.model
+@in_module
 async def test_a_rule_goes_before_the_classifier_and_a_request_before_both(
     context: BuildContext,
 ) -> None:
@@ -148,6 +158,7 @@ async def test_a_rule_goes_before_the_classifier_and_a_request_before_both(
 
 
 @pytest.mark.model
+@in_module
 async def test_a_template_whose_variables_are_missing_is_not_chosen(context: BuildContext) -> None:
     question = "Which wine goes with fish and meat?"
     choose: dict[str, object] = {"classifier": {"among": ["form", "wine"]}}
@@ -156,6 +167,7 @@ async def test_a_template_whose_variables_are_missing_is_not_chosen(context: Bui
 
 
 @pytest.mark.model
+@in_module
 async def test_an_unclear_message_is_read_with_those_before_it(context: BuildContext) -> None:
     said = await prepared(
         context,
@@ -206,6 +218,7 @@ pipeline:
 
 
 @pytest.mark.model
+@in_module
 async def test_a_service_chooses_by_what_its_conversation_was_about(
     tmp_path: Path, model_home: Path, multilingual_folder: Path
 ) -> None:

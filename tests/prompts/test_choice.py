@@ -117,6 +117,7 @@ def test_only_templates_that_may_be_are_chosen() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.asyncio(loop_scope="session")
 async def test_held_out_questions_find_their_template(multilingual: Embedder) -> None:
     questions = {
         name: tuple(map(heart, each.file.scenario.asks))
@@ -150,6 +151,7 @@ async def test_held_out_questions_find_their_template(multilingual: Embedder) ->
 
 
 @pytest.mark.model
+@pytest.mark.asyncio(loop_scope="session")
 async def test_built_in_questions_come_with_their_vectors(multilingual: Embedder) -> None:
     """If it fails: `python tools/embed_asks.py --home .cache/headrace`."""
 

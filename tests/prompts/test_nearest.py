@@ -70,6 +70,7 @@ def test_the_bounds_hold_and_nobody_comes_twice(
 
 
 @pytest.mark.model
+@pytest.mark.asyncio(loop_scope="session")
 async def test_the_examples_of_the_subject_are_found(multilingual: Embedder) -> None:
     examples = examples_of(
         "Where is my parcel?",
