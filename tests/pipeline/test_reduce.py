@@ -67,7 +67,7 @@ async def test_a_text_beyond_the_context_comes_in_parts_and_the_trace_shows_each
     platform: Platform,
 ) -> None:
     seen: list[Span] = []
-    turn = turn_of(SENTENCE * 60, template())
+    turn = turn_of(SENTENCE * 36, template())
     turn.observe = seen.append
     assert await answered(platform, turn)
     parts = [span for span in turn.trace.spans if span.name == "part"]

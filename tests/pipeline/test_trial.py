@@ -1,8 +1,10 @@
 """A template's tests through the real pipeline."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headrace.access.principal import Principal
@@ -80,5 +82,10 @@ async def test_what_the_built_in_model_can_do_it_does(
     platform: Platform, name: str, test: PromptTest
 ) -> None:
     prompt = builtin_templates()[name]
+    # What is expected comes early; so small a model may go on until its context is full.
+    params = msgspec.structs.replace(
+        prompt.params, max_tokens=min(64, prompt.params.max_tokens or 64)
+    )
+    prompt = replace(prompt, params=params)
     trial = await try_case(platform.service, ME, prompt, test)
     assert trial.outcome == "passed", (trial.reasons, trial.answer)

@@ -11,6 +11,7 @@ from headrace.pipeline.memory import Line
 from headrace.pipeline.service import Platform
 from headrace.pipeline.turn import Turn
 from headrace.types import Message, Params
+from tests.pipeline.conftest import BUDGET
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="session")]
 
@@ -63,10 +64,10 @@ async def test_a_prompt_never_exceeds_its_budget_and_is_counted_exactly(
     platform: Platform,
 ) -> None:
     dropped = 0
-    for number in range(9):
+    for number in range(5):
         text = f"Number {number}: tell me about rivers, mills, weirs and wheels, please. 水车"
         turn = await answered(platform, asked(text, "budget"))
-        assert turn.usage.prompt_tokens <= 300
+        assert turn.usage.prompt_tokens <= BUDGET
         if "tokens" in said(turn):
             # The template's own messages and the placeholders of screening are in the count.
             assert turn.usage.prompt_tokens == said(turn)["tokens"]
@@ -78,7 +79,7 @@ async def test_a_prompt_never_exceeds_its_budget_and_is_counted_exactly(
 async def test_what_fell_out_is_summarised_and_the_summary_comes_along(
     platform: Platform,
 ) -> None:
-    for number in range(9):
+    for number in range(5):
         text = f"Part {number} of the story: the miller walks along the river and the weir."
         turn = await answered(platform, asked(text, "summary"))
     history = await platform.conversations.history(ADA.key_id, "summary")
@@ -90,7 +91,7 @@ async def test_what_fell_out_is_summarised_and_the_summary_comes_along(
     fenced = [message for message in turn.messages if "<summary>" in message.text()]
     assert [message.role for message in fenced] == ["user"]
     assert history.summary.text in fenced[0].text()
-    assert turn.usage.prompt_tokens <= 300
+    assert turn.usage.prompt_tokens <= BUDGET
 
 
 async def test_a_cancelled_answer_is_remembered_as_far_as_it_was_shown(
