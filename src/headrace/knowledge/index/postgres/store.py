@@ -33,6 +33,8 @@ __all__ = ["PostgresStore"]
 
 HNSW_FROM = 5_000
 """Chunks from which on vectors are indexed; below, looking at all of them is as fast."""
+MOST_INDEXED_WIDTH = 4_000
+"""Numbers of a vector that pgvector's index takes of half precision (of whole, 2,000)."""
 PATIENCE_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -154,7 +156,9 @@ class PostgresStore:
         """Index the vectors once they are many; searches go on meanwhile, and after a kill."""
         database = self._database
         name = hnsw_name(width)
-        if not width or database.execute("SELECT to_regclass(%s)", (name,)).fetchone() != (None,):
+        if not 0 < width <= MOST_INDEXED_WIDTH:
+            return
+        if database.execute("SELECT to_regclass(%s)", (name,)).fetchone() != (None,):
             return
         (count,) = database.execute(
             "SELECT count(*) FROM embedding WHERE died IS NULL AND vector_dims(vector) = %s",
@@ -167,7 +171,7 @@ class PostgresStore:
             database.execute("SET LOCAL maintenance_work_mem = '512MB'")
             database.execute(
                 f"CREATE INDEX {name} ON embedding"
-                f" USING hnsw ((vector::vector({width})) vector_ip_ops)"
+                f" USING hnsw ((vector::halfvec({width})) halfvec_ip_ops)"
                 f" WHERE vector_dims(vector) = {width}"
             )
         database.execute("ANALYZE embedding")
