@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from headrace.cli.noted import note_run
 from headrace.cli.place import Place
 from headrace.cli.release.bench import Bench
 from headrace.config.node import load_yaml
@@ -13,7 +14,10 @@ from headrace.datasets.guarantee import Anonymity, Guarantee
 from headrace.evaluation.ask import Answer
 from headrace.evaluation.run import Result as CaseResult
 from headrace.evaluation.run import Run
+from headrace.evaluation.store import KeptRun
+from headrace.evaluation.suite import parse_suite
 from headrace.models.adapter import Adapter, AdapterStore
+from headrace.models.tuned import Tuned, serve_tuned
 from headrace.releases.build import collect, manifest_of
 from headrace.releases.manifest import AdapterEntry
 from headrace.releases.store import ReleaseStore
@@ -98,7 +102,7 @@ def read(folder: Path) -> Card:
 def test_the_card_says_what_is_promised_of_the_people_in_the_data(folder: Path) -> None:
     text = (folder / "card.md").read_text("utf-8")
     assert "- k = 6: whatever is known of somebody's age, at least 6 people fit" in text
-    assert "No release with it was held to a suite yet." in text
+    assert "No suite was asked of it yet." in text
     found = read(folder).training_data.guarantee
     assert found is not None
     assert found.anonymity == ANONYMITY
@@ -170,3 +174,31 @@ def test_a_release_that_is_held_to_a_suite_leaves_it_in_the_cards_of_its_adapter
         database.close()
     (found,) = read(folder).evaluations.values()
     assert (found.scores, found.passed, found.release) == ({"exact": 1.0}, True, release.digest)
+
+
+@pytest.mark.parametrize(
+    ("model", "is_noted"),
+    [("", True), ("model: x", False), ("model: tuned", True), ("model: ft:x:1", True)],
+)
+def test_a_suite_that_a_folder_is_asked_is_noted_in_the_cards_of_the_adapters_that_it_asks(
+    folder: Path, tmp_path: Path, model: str, is_noted: bool
+) -> None:
+    root, home = tmp_path / "service", tmp_path / "home"
+    root.mkdir()
+    declared = f"  tuned: {{base: x, adapter: 'registry:{DIGEST}'}}\n" if "ft" not in model else ""
+    (root / "headrace.yaml").write_text(
+        f"pipeline: [generate]\nmodels:\n  x: {{deployments: [{{backend: embedded, weights: 'file:x.gguf'}}]}}\n{declared}"
+    )
+    served = Tuned(name="ft:x:1", base="x", digest=DIGEST, created_at=0.0, key_id="k")
+    serve_tuned(home, served)
+    path = root / "facts.yaml"
+    path.write_text(f"scorers: [exact]\n{model}\ncases: [{{input: 'Who?', target: Ann}}]\n")
+    suite = parse_suite(load_yaml(path, {}), root, "facts")
+    result = CaseResult(case="1", repeat=0, answer=Answer(text="Ann"), scores={"exact": 1.0})
+    run = Run(suite="facts", release="sha256:bb", results=[result])
+    kept = KeptRun(id="run-7", created_at=1_795_554_333.0, run=run)
+    note_run(Place(root, home), {}, suite, kept, passed=True)
+    found = read(folder).evaluations
+    assert [(each.run, each.scores) for each in found.values()] == (
+        [("run-7", {"exact": 1.0})] if is_noted else []
+    )

@@ -10,6 +10,7 @@ import click
 
 from headrace.cli.command import Group, json_option
 from headrace.cli.live import drift, live
+from headrace.cli.noted import note_run
 from headrace.cli.place import Place
 from headrace.cli.progress import FetchProgress, RowProgress
 from headrace.cli.prompts.desk import LOCAL, Desk
@@ -101,6 +102,7 @@ def run(
         asked = _asked(desk, node, suite, cache, tools, declared, parallel)
         kept = runs.keep(asyncio.run(asked))
     wrong = breaches(kept.run, suite.file.gate, before)
+    note_run(place, os.environ, suite, kept, passed=not wrong)
     report = make_report(kept.run, wrong, before)
     if junit is not None:
         junit.write_text(junit_xml(kept.run, report, suite.file.gate), encoding="utf-8")

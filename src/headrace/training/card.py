@@ -1,7 +1,7 @@
 """The model card: what an adapter is made of, for people (Markdown) and for programs (JSON).
 
 The head follows the metadata of model cards on model hubs. No text of any example is in it.
-It is written with the adapter, and again whenever a release that has the adapter is held to a suite:
+It is written with the adapter, and again whenever a release or folder that has it is asked a suite:
 the adapter's digest is over its weights, so its card may learn what came of it.
 """
 
@@ -196,7 +196,7 @@ def _guarantee(data: DataUsed) -> list[str]:
 
 def _evaluation(found: dict[str, Evaluated]) -> list[str]:
     if not found:
-        return ["## Evaluation", "", "No release with it was held to a suite yet.", ""]
+        return ["## Evaluation", "", "No suite was asked of it yet.", ""]
     rows = [
         f"| {each.suite} | {'passed' if each.passed else 'not passed'} "
         f"| {', '.join(f'{name} {score:.3f}' for name, score in each.scores.items())} "
