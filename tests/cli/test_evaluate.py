@@ -39,12 +39,24 @@ def test_a_suite_runs_goes_on_and_is_compared(
     again = json.loads(second.out)
     # The very same answers, times included: nothing was asked twice.
     assert again["run"] == ran["run"]
+    # Of a folder, each suite; a wrong one, or a baseline, before any is asked.
+    strict = suite.with_name("strict.yaml")
+    strict.write_text(suite.read_text().replace("scorers: [contains]", "scorers: [contain]"))
+    wrong = call("eval", "run", "evals")
+    assert wrong.status == 2
+    assert "evals/strict.yaml:1: scorers[0]: there is no scorer 'contain'" in wrong.err
+    strict.unlink()
+    assert call("eval", "run", "evals", "--baseline", ran["id"]).status == 2
+    all_of_it = call("eval", "run", "evals", "--json", "--junit", "reports")
+    assert all_of_it.status == 0, all_of_it.err
+    assert [each["run"] for each in json.loads(all_of_it.out)] == [ran["run"]]
+    assert "<testsuite" in (folder / "reports" / "small.xml").read_text()
     # Another tokens' limit is another question, and needs the model.
     suite.write_text(SUITE.replace("max_tokens: 8", "max_tokens: 9"))
     assert "the model must not be loaded" in call("eval", "run", "evals/small.yaml").err
     compared = call("eval", "compare", ran["id"], again["id"])
     assert "+0.000" in compared.out
-    assert len(json.loads(call("eval", "history", "small", "--json").out)) == 2
+    assert len(json.loads(call("eval", "history", "small", "--json").out)) == 3
     typo = ran["id"][:-1] + "~"
     unknown = call("eval", "run", "evals/small.yaml", "--baseline", typo)
     assert unknown.status == 2

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,7 +18,7 @@ from headrace.cli.prompts.desk import LOCAL, Desk
 from headrace.cli.terminal import print_json, print_table, printable
 from headrace.config.node import Node, load_yaml
 from headrace.console.figure import as_moment
-from headrace.errors import ConfigError, HeadraceError, NotFound
+from headrace.errors import ConfigError, HeadraceError, InvalidRequest, NotFound
 from headrace.evaluation.gate import breaches, compared
 from headrace.evaluation.inspect_log import inspect_log, inspect_log_name
 from headrace.evaluation.junit import junit_xml
@@ -42,12 +43,24 @@ def evaluate() -> None:
     """Ask a suite of cases, score the answers, and compare releases."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """How suites are run, and what is written of them."""
+
+    baseline: str | None
+    parallel: int
+    junit: Path | None
+    html: Path | None
+    inspect: Path | None
+    fresh: bool
+
+
 @evaluate.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--baseline", metavar="RUN", help="A run to compare with; see `eval history`.")
 @click.option("--parallel", type=click.IntRange(1, 256), default=4, help="Calls under way at once.")
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page.")
 @click.option(
     "--inspect",
     type=click.Path(path_type=Path),
@@ -68,53 +81,113 @@ def run(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    """Run the suite FILE (evals/NAME.yaml) on this folder's service.
+    """Run the suite FILE (evals/NAME.yaml), or all of a folder, on this service.
 
     Interrupted, the same command goes on where it was. Exits with 0 when the gate is passed, 1
-    when not, 2 when the suite or the baseline is wrong.
+    when not, 2 when a suite or the baseline is wrong. Of a folder, --junit, --html and --inspect
+    name folders, and --json prints a list.
+    """
+    place = Place.here()
+    wanted = _Wanted(
+        baseline=baseline, parallel=parallel, junit=junit, html=html, inspect=inspect, fresh=fresh
+    )
+    try:
+        suites = _suites(file, place, wanted)
+    except (ConfigError, NotFound, InvalidRequest) as error:
+        _refuse(context, error)
+    shown: list[dict[str, object]] = []
+    is_passed = True
+    for node, suite in suites:
+        try:
+            kept, report = _run(place, node, suite, wanted)
+        except NotFound as error:
+            _refuse(context, error)
+        is_passed = is_passed and not report.breaches
+        if as_json:
+            shown.append(_described(kept, report))
+            continue
+        _say(kept, report, heading=suite.name if file.is_dir() else "")
+    if as_json:
+        print_json(shown if file.is_dir() else shown[0])
+    context.exit(0 if is_passed else GATE_FAILED)
+
+
+def _suites(file: Path, place: Place, wanted: _Wanted) -> list[tuple[Node, Suite]]:
+    """What is to be run, all of it checked before anything is asked.
+
+    Raises:
+        ConfigError: a suite is wrong.
+        NotFound: there is none.
+        InvalidRequest: options that several suites cannot share.
+    """
+    files = [file]
+    if file.is_dir():
+        files = sorted(file.glob("*.yaml"))
+        if not files:
+            raise NotFound(f"there is no suite in {file}", hint="docs/evaluation.md says how")
+        if wanted.baseline is not None:
+            raise InvalidRequest(
+                "a baseline is a run of one suite", hint="name the suite's file, not its folder"
+            )
+        for each in (wanted.junit, wanted.html, wanted.inspect):
+            if each is not None:
+                each.mkdir(parents=True, exist_ok=True)
+    found = []
+    for path in files:
+        node = load_yaml(path, os.environ)
+        suite = parse_suite(node, place.root, path.stem)
+        # Made again with what asks a model.
+        make_scorers(node, suite, Tools(root=place.root, environ=os.environ))
+        found.append((node, suite))
+    return found
+
+
+def _run(place: Place, node: Node, suite: Suite, wanted: _Wanted) -> tuple[KeptRun, Report]:
+    """Run one suite, keep it, and write what is wanted of it.
+
+    Raises:
+        NotFound: the baseline is no run of it.
     """
     from headrace.server.evaluation import declared_release  # the whole service
 
-    place, started_at = Place.here(), time.time()
-    try:
-        node = load_yaml(file, os.environ)
-        suite = parse_suite(node, place.root, file.stem)
-        # Checked before anything is opened; made again with what asks a model.
-        make_scorers(node, suite, Tools(root=place.root, environ=os.environ))
-    except ConfigError as error:
-        _refuse(context, error)
+    started_at = time.time()
     with place.new_database() as database, Desk.open() as desk:
         vault = Vault.open(database, place.home, environ=os.environ)
         runs = RunStore(database, vault)
-        try:
-            before = None if baseline is None else runs.get(baseline, suite=suite.name).run
-        except NotFound as error:
-            _refuse(context, error)
-        cache = AnswerCache(database, vault, suite.name, fresh=fresh)
+        before = None
+        if wanted.baseline is not None:
+            before = runs.get(wanted.baseline, suite=suite.name).run
+        cache = AnswerCache(database, vault, suite.name, fresh=wanted.fresh)
         tools = Tools(
             root=place.root,
             environ=os.environ,
             baseline=None if before is None else before.answers(),
         )
-        declared = (
-            "" if fresh else declared_release(place.root, place.home, os.environ, database, vault)
-        )
-        asked = _asked(desk, node, suite, cache, tools, declared, parallel)
+        declared = ""
+        if not wanted.fresh:
+            declared = declared_release(place.root, place.home, os.environ, database, vault)
+        asked = _asked(desk, node, suite, cache, tools, declared, wanted.parallel)
         kept = runs.keep(asyncio.run(asked))
     wrong = breaches(kept.run, suite.file.gate, before)
     note_run(place, os.environ, suite, kept, passed=not wrong)
     report = make_report(kept.run, wrong, before)
-    if junit is not None:
-        junit.write_text(junit_xml(kept.run, report, suite.file.gate), encoding="utf-8")
-    if html is not None:
+    _write(wanted, kept, suite, report, started_at)
+    return kept, report
+
+
+def _write(wanted: _Wanted, kept: KeptRun, suite: Suite, report: Report, started_at: float) -> None:
+    """The reports in files; into a folder, under the suite's name."""
+    if (junit := wanted.junit) is not None:
+        path = junit / f"{suite.name}.xml" if junit.is_dir() else junit
+        path.write_text(junit_xml(kept.run, report, suite.file.gate), encoding="utf-8")
+    if (html := wanted.html) is not None:
+        path = html / f"{suite.name}.html" if html.is_dir() else html
         page = html_page(kept.run, report, run_id=kept.id, made=as_moment(kept.created_at))
-        html.write_text(page, encoding="utf-8")
-    if inspect is not None:
-        if inspect.is_dir():
-            inspect /= inspect_log_name(kept, started_at=started_at)
-        inspect.write_bytes(inspect_log(kept, suite, report, started_at=started_at))
-    _say(kept, report, as_json=as_json)
-    context.exit(GATE_FAILED if wrong else 0)
+        path.write_text(page, encoding="utf-8")
+    if (inspect := wanted.inspect) is not None:
+        name = inspect_log_name(kept, started_at=started_at)
+        path = inspect / name if inspect.is_dir() else inspect
+        path.write_bytes(inspect_log(kept, suite, report, started_at=started_at))
 
 
 @evaluate.command()
@@ -198,22 +271,22 @@ def _refuse(context: click.Context, error: HeadraceError) -> NoReturn:
     context.exit(BAD_INPUT)
 
 
-def _say(kept: KeptRun, report: Report, *, as_json: bool) -> None:
-    wrong = report.breaches
-    if as_json:
-        print_json(
-            {
-                "id": kept.id,
-                "passed": not wrong,
-                "breaches": wrong,
-                "report": report,
-                "run": kept.run,
-            }
-        )
-        return
+def _described(kept: KeptRun, report: Report) -> dict[str, object]:
+    return {
+        "id": kept.id,
+        "passed": not report.breaches,
+        "breaches": report.breaches,
+        "report": report,
+        "run": kept.run,
+    }
+
+
+def _say(kept: KeptRun, report: Report, *, heading: str) -> None:
+    if heading:
+        click.secho(printable(heading), bold=True)
     click.echo(f"{kept.id}  {report.answers} answers, {report.errors} errors")
     _show(report)
-    click.echo("gate failed" if wrong else "gate passed")
+    click.echo("gate failed" if report.breaches else "gate passed")
 
 
 def _show(report: Report) -> None:

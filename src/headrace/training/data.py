@@ -227,5 +227,6 @@ def cases_of(suite: Path) -> Iterator[str]:
             yield "\n".join(asked) if isinstance(asked, list) else str(asked)
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, HeadraceError) as error:
         raise TrainingInvalid(
-            f"the suite {suite} cannot be read: {error}", hint="`headrace eval run FILE` says which line is wrong"
+            f"the suite {suite} cannot be read: {error}",
+            hint="`headrace eval run FILE` says which line is wrong",
         ) from error
