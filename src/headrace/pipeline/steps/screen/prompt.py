@@ -8,6 +8,7 @@ import msgspec
 from headrace.errors import HeadraceError
 from headrace.pipeline.pace import Pace
 from headrace.pipeline.steps.screen.decision import confirmed_kinds, language_of
+from headrace.pipeline.steps.screen.definition import definitions_of, look_at_definition
 from headrace.pipeline.steps.screen.kit import Kit
 from headrace.pipeline.steps.screen.message import changed_texts, screened, texts_of
 from headrace.pipeline.steps.screen.residency import keep_within
@@ -72,6 +73,10 @@ class PromptScreen:
             rules = self.rules(None)
             stop = [screen_prompt(each, rules, turn.masks, self.found) for each in turn.params.stop]
             turn.params = msgspec.structs.replace(turn.params, stop=stop)
+        rules = self.rules("user") if "user" in self.policy.roles else self.policy.floor
+        for where, text in definitions_of(turn.params):
+            await pace.rest()
+            look_at_definition(where, text, rules, self.found)
         self._keep_in_region()
         self._look_at_conversation()
 
