@@ -13,6 +13,7 @@ from headrace.models.embedder import ModelEmbedder, open_embedder
 from headrace.models.onnx.settings import PINNED
 from headrace.models.store import ModelStore
 from headrace.models.universal.settings import PINNED as PINNED_MULTILINGUAL
+from headrace.storage.writer import BatchWriter
 from tests.postgres import (
     engine_of_the_test,
     postgres,
@@ -48,6 +49,17 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees, or writes to, the home and key of whoever runs the suite."""
     for name in ("HEADRACE_HOME", "HEADRACE_API_KEY", "HEADRACE_MASTER_KEY", "HEADRACE_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_journals() -> Iterator[None]:
+    """Each of some hundred services would write 32 MB of zeros to the disk before it starts."""
+    given = BatchWriter.__init__.__kwdefaults__
+    assert given is not None
+    assert "capacity_bytes" in given
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(given, "capacity_bytes", 4 << 20)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from unittest import mock
 import httpx
 
 from headrace.cli import main as command_line
+from headrace.server.state import JOURNAL_FILE
+from headrace.storage.journal import Journal
 
 __all__ = ["HEADRACE", "ServiceProcess", "wait_for"]
 
@@ -70,6 +72,9 @@ class ServiceProcess:
     ) -> Self:
         """Start it and do not wait."""
         root.mkdir(parents=True, exist_ok=True)
+        if home.is_dir() and not (home / JOURNAL_FILE).exists():
+            # The service's own would be 32 MB of zeros that it waits for on the disk.
+            Journal.open(home / JOURNAL_FILE, 4 << 20).close()
         log = root / "service.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -160,6 +165,11 @@ class ServiceProcess:
             assert command_line.run([*args, "--json"]) == 0
             output.flush()
             return json.loads(said.getvalue())
+
+    def trace(self, name: str, *args: str) -> Any:
+        """What is kept of an answer, which gets to the database a moment after it was given."""
+        wait_for(lambda: name in [each["id"] for each in self.told("trace", "list")])
+        return self.told("trace", "show", name, *args)
 
     def stop(self) -> int:
         """SIGTERM, and wait until it has drained; gives the exit status."""
