@@ -1,5 +1,6 @@
 """The example of a handbook, on the real models: what is found, for whom, and what is refused."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -45,7 +46,7 @@ def ask(service: ServiceProcess, question: str, key: str | None = None) -> dict[
 
 def found(service: ServiceProcess, answer: dict[str, object]) -> str:
     """What the trace says was found."""
-    return service.run("trace", "show", str(answer["id"]), "--json").stdout
+    return json.dumps(service.trace(str(answer["id"])))
 
 
 def test_an_answer_stands_on_the_passage_and_says_how_far(handbook: ServiceProcess) -> None:

@@ -71,7 +71,7 @@ def test_a_reader_of_the_chat_page_confirms_with_a_button(admin: Visitor) -> Non
 def test_a_person_decides_what_was_given_to_them(shop: ServiceProcess, admin: Visitor) -> None:
     assert ask(shop, "I will file a lawsuit about <b>wheels</b>.").status_code == 200
     page = admin.get("/reviews")  # waits for what is on its way to the database
-    waiting = json.loads(shop.run("screen", "review", "list", "--json").stdout)
+    waiting = shop.told("screen", "review", "list")
     (entry,) = (each for each in waiting if each["side"] == "input")
     assert (entry["kind"], entry["side"], entry["withheld"]) == ("term.legal", "input", False)
 
@@ -88,7 +88,7 @@ def test_a_person_decides_what_was_given_to_them(shop: ServiceProcess, admin: Vi
     assert decided.status_code == 303
     assert entry["id"] not in admin.get("/reviews").text
     assert entry["id"] in admin.get("/reviews?decided=1").text
-    shown = json.loads(shop.run("screen", "review", "show", entry["id"][-8:], "--json").stdout)
+    shown = shop.told("screen", "review", "show", entry["id"][-8:])
     assert [each["reason"] for each in shown["decisions"]] == ["An empty threat."]
     again = shop.run("screen", "review", "decide", entry["id"], "refuse", "--reason", "Not empty.")
     assert again.stdout == f"{entry['id']}: refuse\n"
@@ -99,7 +99,7 @@ def test_a_person_decides_what_was_given_to_them(shop: ServiceProcess, admin: Vi
 
 
 def test_only_administrators_see_the_queue(shop: ServiceProcess) -> None:
-    made = json.loads(shop.run("keys", "create", "ann", "--json").stdout)
+    made = shop.told("keys", "create", "ann")
     visitor = Visitor.of(shop, address="127.0.0.1")
     wait_for(
         lambda: visitor.post("/sign-in", {"key": made["secret"], "next": "/"}).status_code == 303
@@ -115,8 +115,7 @@ def test_a_policy_is_rehearsed_on_turns_that_were(shop: ServiceProcess, admin: V
     strict.write_text("extends: default\ninput: {email: block}\n", "utf-8")
 
     admin.get("/reviews")  # waits for what is on its way to the database
-    run = shop.run("screen", "replay", "--policy", str(strict), "--since", "1h", "--json")
-    told = json.loads(run.stdout)
+    told = shop.told("screen", "replay", "--policy", str(strict), "--since", "1h")
     assert {"side": "input", "kind": "email", "action": "mask", "count": 1} in told["done"]
     assert {"side": "input", "kind": "email", "action": "block", "count": 1} in told["would"]
     assert ("mask", "block") in [(each["done"], each["would"]) for each in told["changed"]]

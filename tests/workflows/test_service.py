@@ -1,6 +1,5 @@
 """Workflows beside a running service: begun by what happens, and again after `kill -9`."""
 
-import json
 import os
 import signal
 import subprocess
@@ -56,10 +55,9 @@ def test_new_data_makes_a_run_that_outlives_the_process_it_runs_in(
 
 
 def run_of(service: ServiceProcess) -> dict[str, object]:
-    found = json.loads(service.run("workflow", "list", "--runs", "--json").stdout)
-    assert len(found) == 1
-    one: dict[str, object] = found[0]
-    return one
+    [found] = service.told("workflow", "list", "--runs")
+    assert isinstance(found, dict)
+    return found
 
 
 def workers(service: ServiceProcess) -> list[int]:

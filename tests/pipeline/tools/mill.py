@@ -42,8 +42,8 @@ def die() -> str:
 
 @server.tool()
 def flood() -> str:
-    """Says 100 MB."""
-    return "x" * 100_000_000
+    """Says 10 MB, more than twice what one message may have."""
+    return "x" * 10_000_000
 
 
 if __name__ == "__main__":
