@@ -68,11 +68,10 @@ def names(folder: Path) -> set[str]:
     return {each.name for each in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("how", ["succeeded", "cancelled"])
-def test_what_has_ended_keeps_the_weights_of_its_checkpoints_alone(
-    folder: Path, trainer: Trainer, how: str
+def test_what_has_succeeded_keeps_the_weights_of_its_checkpoints_alone(
+    folder: Path, trainer: Trainer
 ) -> None:
-    end(folder, how)
+    end(folder, "succeeded")
     for _ in range(2):
         trainer.tidy(before=0.0)
         assert not names(folder) & {*ONLY_TO_RESUME, ".step-3.part"}
@@ -80,7 +79,24 @@ def test_what_has_ended_keeps_the_weights_of_its_checkpoints_alone(
         assert [each.step for each in kept] == [1, 2]
         assert all((Path(each.path) / WEIGHTS).exists() for each in kept)
         assert (folder / LOG).exists()
-        assert trainer.state(folder.name).status == how
+        assert trainer.state(folder.name).status == "succeeded"
+
+
+def test_what_was_cancelled_keeps_no_checkpoint(folder: Path, trainer: Trainer) -> None:
+    end(folder, "cancelled")
+    (folder / ".checkpoints.gone" / "step-0").mkdir(parents=True)  # killed at it, once
+    trainer.tidy(before=0.0)
+    assert {each.name for each in folder.iterdir()} == {JOB, LOCK, EVENTS, CANCEL, LOG}
+    assert trainer.state(folder.name).status == "cancelled"
+
+
+def test_what_nobody_will_resume_is_dropped_but_how_it_failed(
+    folder: Path, trainer: Trainer
+) -> None:
+    end(folder, "failed")
+    trainer.drop(folder.name)
+    assert {each.name for each in folder.iterdir()} == {JOB, LOCK, EVENTS, ERROR, LOG}
+    assert trainer.state(folder.name).status == "failed"
 
 
 @pytest.mark.parametrize("how", ["stopped", "failed"])
@@ -94,7 +110,7 @@ def test_what_may_be_resumed_keeps_what_that_needs(
     assert [each.id for each in trainer.broken_off()] == [folder.name][: how == "stopped"]
 
 
-@pytest.mark.parametrize("how", ["succeeded", "cancelled", "failed"])
+@pytest.mark.parametrize("how", ["succeeded", "failed"])
 def test_what_ended_long_ago_keeps_how_it_ended(folder: Path, trainer: Trainer, how: str) -> None:
     end(folder, how)
     (folder / ".checkpoints.gone" / "step-0").mkdir(parents=True)  # killed at it, once
@@ -119,6 +135,7 @@ def test_nothing_goes_while_a_process_trains(folder: Path, trainer: Trainer, how
     before = names(folder)
     trainer.tidy(before=math.inf)
     trainer.clear(folder.name)
+    trainer.drop(folder.name)
     assert names(folder) == before
     os.close(lock)
 
@@ -127,5 +144,4 @@ def test_a_stopped_job_that_is_cancelled_is_done_with_at_once(
     folder: Path, trainer: Trainer
 ) -> None:
     trainer.cancel(folder.name)
-    assert not names(folder) & ONLY_TO_RESUME
-    assert [each.step for each in read_checkpoints(folder)] == [1, 2]
+    assert not names(folder) & {*ONLY_TO_RESUME, CHECKPOINTS}

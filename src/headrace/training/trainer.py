@@ -25,7 +25,7 @@ from headrace.training.folder import (
     write_whole,
 )
 from headrace.training.job import FineTune, Job, JobState
-from headrace.training.leftover import clear, ended_at, has_leftovers, shed
+from headrace.training.leftover import clear, drop, ended_at, has_leftovers, shed
 
 __all__ = ["FOLDER", "LOCK_FD", "Trainer", "take_lock"]
 
@@ -165,6 +165,17 @@ class Trainer:
         with _locked(folder) as is_free:
             if is_free:
                 clear(folder)
+
+    def drop(self, job_id: str) -> None:
+        """Delete the checkpoints of a job that nobody will resume; not while it trains.
+
+        Raises:
+            UnknownJob: there is none of that id.
+        """
+        folder = self.folder(job_id)
+        with _locked(folder) as is_free:
+            if is_free:
+                drop(folder)
 
     def tidy(self, before: float) -> None:
         """Delete what no ended job needs any more: of those that ended `before`, as `clear` does."""

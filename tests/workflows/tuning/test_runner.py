@@ -19,7 +19,7 @@ from headrace.errors import InvalidRequest
 from headrace.models.tuned import read_tuned
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
-from headrace.training.folder import CHECKPOINTS, EVENTS, RESULT
+from headrace.training.folder import CHECKPOINTS, EVENTS, LOG, RESULT
 from headrace.training.trainer import FOLDER
 from headrace.workflows.tuning.event import checkpoints_of, events_of, losses_of
 from headrace.workflows.tuning.job import TuningJob
@@ -344,21 +344,28 @@ def test_a_paused_job_that_is_cancelled_never_goes_on(home: Home) -> None:
     assert state.exists()
     home.store.cancel(job.id, "key")
     home.restarted().tidy()
+    assert not checkpoints_of(home.now(job), home.path)
     assert not state.exists()
-    assert checkpoints_of(home.now(job), home.path)
 
 
 def test_what_a_job_left_goes_after_its_retention(home: Home) -> None:
-    jobs = [home.job(), home.job(seed=66)]  # the latter's trainer does not know that it has failed
-    for job in jobs:
-        home.until(job, "succeeded", "failed")
+    job = home.job()
+    failed = home.job(seed=66)  # whose trainer does not know that it has failed
+    for each in (job, failed):
+        home.until(each, "succeeded", "failed")
     home.runner.tidy()
-    assert all(checkpoints_of(home.now(job), home.path) for job in jobs)
-    told = [messages(home, job) for job in jobs]
+    assert checkpoints_of(home.now(job), home.path)
+    # Nobody can resume it.
+    assert home.now(failed).status == "failed"
+    assert not checkpoints_of(home.now(failed), home.path)
+    log = home.folder_of(failed) / LOG
+    log.touch()
+    told = [messages(home, each) for each in (job, failed)]
     home.store.clock = lambda: time.time() + 31 * 86_400
     home.runner.tidy()
-    assert not any(checkpoints_of(home.now(job), home.path) for job in jobs)
-    assert [messages(home, job) for job in jobs] == told
+    assert not checkpoints_of(home.now(job), home.path)
+    assert not log.exists()
+    assert [messages(home, each) for each in (job, failed)] == told
 
 
 def move(path: Path) -> Callable[[], object]:

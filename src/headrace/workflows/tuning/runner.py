@@ -122,8 +122,9 @@ class TuningRunner:
             return
         if job.status == "cancelled":
             self._trainer.cancel(made.id)
-        elif job.status == "failed" and (job.finished_at or before) < before:
-            self._trainer.clear(made.id)
+        elif job.status == "failed":
+            is_old = (job.finished_at or before) < before
+            self._trainer.clear(made.id) if is_old else self._trainer.drop(made.id)
 
     def _is_here(self, job: TuningJob) -> bool:
         if job.training is not None:
@@ -335,6 +336,8 @@ class TuningRunner:
         if job.training is not None:
             withdraw_tuned(self._home, job.name)  # it may have been served before its adapter went
             self._awaited.pop(job.id, None)
+            with suppress(NotFound):  # its folder is gone
+                self._trainer.drop(job.training)  # a job that has failed cannot be resumed
         self._move(job, "failed", error.message, error=error, is_attached=False)
 
     def _move(
