@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,6 +88,10 @@ def test_the_list_is_turned_over_and_chosen_from(log: AuditLog) -> None:
     assert len(log.list(action="release")) == 5
     assert log.list(action="key") == []
     assert log.list()[0].evidence == {"n": 5}
+    log.record(msgspec.structs.replace(change(), who="Bob_1"))
+    assert [each.number for each in log.list(who="bob_")] == [6]
+    assert log.list(who="%") == []
+    assert [each.number for each in log.list(since=2, until=4)] == [3, 2]
 
 
 def test_where_no_log_is_kept_the_change_is_made(database: Database, log: AuditLog) -> None:

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, select
 
-from headrace.access.chain import Chain, Checked, Link
+from headrace.access.chain import Chain, Checked, Row, Said
 from headrace.storage.database import Database
 from headrace.storage.tables import audit_log
 
@@ -105,19 +105,35 @@ class AuditLog:
             pass
 
     def list(
-        self, *, limit: int = 50, before: int | None = None, action: str | None = None
+        self,
+        *,
+        limit: int = 50,
+        before: int | None = None,
+        action: str | None = None,
+        who: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
     ) -> Sequence[Entry]:
         """The newest first.
 
         Args:
             before: only rows with a lower number (for the next page).
             action: only these; its beginning is enough: `release`.
+            who: a part of it is enough, in small or capital letters.
+            since, until: epoch seconds; `until` is not included.
         """
-        query = select(audit_log).order_by(audit_log.c.number.desc()).limit(limit)
+        column = audit_log.c
+        query = select(audit_log).order_by(column.number.desc()).limit(limit)
         if before is not None:
-            query = query.where(audit_log.c.number < before)
+            query = query.where(column.number < before)
         if action is not None:
-            query = query.where(audit_log.c.action.startswith(action, autoescape=True))
+            query = query.where(column.action.startswith(action, autoescape=True))
+        if who is not None:
+            query = query.where(column.who.icontains(who, autoescape=True))
+        if since is not None:
+            query = query.where(column.at >= since)
+        if until is not None:
+            query = query.where(column.at < until)
         with self._database.read() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
 
@@ -129,20 +145,15 @@ class AuditLog:
         """
         chain = self._chain()
         with self._database.read() as connection:
-            return chain.check(connection, _links(connection))
+            return chain.check(connection)
 
     def _chain(self) -> Chain:
         if self._known is None:
-            self._known = Chain("audit_log", self._key())
+            self._known = Chain(audit_log, self._key(), _said)
         return self._known
 
     def _add(self, chain: Chain, connection: Connection, change: Change) -> None:
-        last = connection.execute(select(func.max(audit_log.c.number))).scalar() or 0
-        number, before = chain.end(
-            connection, last, lambda: chain.check(connection, _links(connection))
-        )
         row: dict[str, object] = {
-            "number": number,
             "at": self._clock(),
             "who": change.who,
             "action": change.action,
@@ -150,9 +161,7 @@ class AuditLog:
             "why": change.why,
             "evidence": msgspec.json.encode(change.evidence, order="sorted"),
         }
-        code = chain.code(before, _said(row))
-        connection.execute(insert(audit_log), {**row, "code": code})
-        chain.seal(connection, number, code)
+        chain.add(connection, row)
 
 
 def changing(
@@ -162,13 +171,7 @@ def changing(
     return database.write() if audit is None else audit.write(change)
 
 
-def _links(connection: Connection) -> Iterator[Link]:
-    query = select(audit_log).order_by(audit_log.c.number)
-    for row in connection.execute(query).mappings():
-        yield row["number"], row["code"], _said(row)
-
-
-def _said(row: "RowMapping | dict[str, object]") -> tuple[object, ...]:
+def _said(row: Row) -> Said:
     evidence = row["evidence"]
     data = bytes(evidence) if isinstance(evidence, bytes | memoryview) else b""
     said = (row[name] for name in ("number", "who", "action", "target", "why"))

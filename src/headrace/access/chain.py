@@ -10,19 +10,21 @@ are counted apart, for they prove nothing against who can write the database.
 """
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from headrace.storage.database import upsert
 from headrace.storage.tables import meta
 
-__all__ = ["Chain", "Checked", "Link"]
+__all__ = ["Chain", "Checked", "Row", "Said"]
 
-Link: TypeAlias = tuple[int, str, tuple[object, ...]]
-"""A row: its number, its code, and what it says."""
+Row: TypeAlias = Mapping[str, object]
+"""Columns by name."""
+Said: TypeAlias = tuple[object, ...]
+"""What a row says: what its code covers."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,69 +46,82 @@ class _Seal(msgspec.Struct, frozen=True):
 
 
 class Chain:
-    """Codes of one table. The caller holds the database's write lock while it adds a row."""
+    """One table's. The table is known by `number` and by the column that holds the codes."""
 
-    def __init__(self, name: str, key: bytes) -> None:
+    def __init__(
+        self,
+        table: Table,
+        key: bytes,
+        said: Callable[[Row], Said],
+        *,
+        column: str = "code",
+        plain: Callable[[str, Said], str] | None = None,
+    ) -> None:
         """
         Args:
-            name: what `meta` knows the seal by; no row of another chain fits.
             key: 32 bytes.
+            said: what a row's code covers.
+            column: where the codes are.
+            plain: what a row's digest was before there was a key, from the one before and what it says.
         """
-        self._name = f"{name}_seal"
+        self._table = table
+        self._seal_name = f"{table.name}_seal"
         self._key = key
+        self._said = said
+        self._column = column
+        self._plain = plain
 
-    def code(self, before: str, said: tuple[object, ...]) -> str:
-        """Of a row that says this, after one with the code `before`."""
-        return hmac.digest(
-            self._key, msgspec.json.encode([self._name, before, said]), "sha256"
-        ).hex()
-
-    def end(
-        self, connection: Connection, last: int, check: Callable[[], Checked]
+    def add(
+        self, connection: Connection, row: Row, check: Callable[[Connection], Checked] | None = None
     ) -> tuple[int, str]:
-        """The next row's number, and the code that it follows.
+        """Add a row in a writing transaction; gives its number and code.
 
         What was cut off stays missed: the next row comes after the seal and not after what is left,
         and where the seal itself is gone a number is left out.
 
         Args:
-            last: the highest number that is there.
-            check: asked where there is no seal.
+            check: asked where there is no seal; `self.check` unless more than that must hold.
         """
+        last = connection.execute(select(func.max(self._table.c.number))).scalar() or 0
         seal = self._sealed(connection)
         if seal is not None:
-            return max(seal.rows, last) + 1, seal.head
-        checked = check()
-        return last + (1 if checked.wrong is None else 2), checked.head
+            number, before = max(seal.rows, last) + 1, seal.head
+        else:
+            checked = (check or self.check)(connection)
+            number, before = last + (1 if checked.wrong is None else 2), checked.head
+        added = {**row, "number": number}
+        code = self._code(before, self._said(added))
+        connection.execute(insert(self._table), {**added, self._column: code})
+        self._seal(connection, number, code)
+        return number, code
 
-    def seal(self, connection: Connection, rows: int, head: str) -> None:
-        """Note that this is all. In the transaction that adds the row."""
-        seal = _Seal(rows, head, self.code("", (rows, head)))
-        row = {"name": self._name, "value": msgspec.json.encode(seal).decode()}
-        connection.execute(upsert(connection, meta, ["value"]), row)
-
-    def check(
-        self,
-        connection: Connection,
-        links: Iterable[Link],
-        plain: Callable[[str, tuple[object, ...]], str] | None = None,
-    ) -> Checked:
-        """Look at every row, in their order, and at the seal.
-
-        Args:
-            plain: what a row's digest was before there was a key.
-        """
+    def check(self, connection: Connection) -> Checked:
+        """Look at every row, in their order, and at the seal."""
         before, rows, unkeyed = "", 0, 0
         wrong: int | None = None
-        for number, code, said in links:
-            is_old = plain is not None and unkeyed == rows and code == plain(before, said)
-            is_right = is_old or hmac.compare_digest(code, self.code(before, said))
-            if wrong is None and (number != rows + 1 or not is_right):
+        query = select(self._table).order_by(self._table.c.number)
+        for row in connection.execute(query).mappings():
+            code, said = str(row[self._column]), self._said(row)  # type: ignore[arg-type]  # by name
+            is_old = (
+                self._plain is not None and unkeyed == rows and code == self._plain(before, said)
+            )
+            is_right = is_old or hmac.compare_digest(code, self._code(before, said))
+            if wrong is None and (row["number"] != rows + 1 or not is_right):
                 wrong = rows + 1
             before, rows, unkeyed = code, rows + 1, unkeyed + is_old
         if wrong is None and not self._is_all(connection, rows, before, unkeyed=unkeyed):
             wrong = rows + 1
         return Checked(rows=rows, head=before, wrong=wrong, unkeyed=unkeyed)
+
+    def _code(self, before: str, said: Said) -> str:
+        """Of what says this, after a row with the code `before`."""
+        told = msgspec.json.encode([self._seal_name, before, said])
+        return hmac.digest(self._key, told, "sha256").hex()
+
+    def _seal(self, connection: Connection, rows: int, head: str) -> None:
+        seal = _Seal(rows, head, self._code("", (rows, head)))
+        row = {"name": self._seal_name, "value": msgspec.json.encode(seal).decode()}
+        connection.execute(upsert(connection, meta, ["value"]), row)
 
     def _is_all(self, connection: Connection, rows: int, head: str, *, unkeyed: int) -> bool:
         seal = self._sealed(connection)
@@ -116,10 +131,10 @@ class Chain:
 
     def _sealed(self, connection: Connection) -> _Seal | None:
         """The seal; None where there is none that was made with the key."""
-        query = select(meta.c.value).where(meta.c.name == self._name)
+        query = select(meta.c.value).where(meta.c.name == self._seal_name)
         try:
             seal = msgspec.json.decode(connection.execute(query).scalar() or "", type=_Seal)
         except msgspec.MsgspecError:
             return None
-        code = self.code("", (seal.rows, seal.head))
+        code = self._code("", (seal.rows, seal.head))
         return seal if hmac.compare_digest(code, seal.code) else None

@@ -1,19 +1,20 @@
 """`headrace audit`: who changed what is served and who may ask, when and why."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from headrace.access.audit import AuditLog, Entry
+from headrace.cli.checked import tell_checked
 from headrace.cli.command import Group, json_option
 from headrace.cli.place import Place
+from headrace.cli.release.stage import Duration
 from headrace.cli.terminal import print_json, print_table, printable
 from headrace.console.figure import as_moment
 
 __all__ = ["audit"]
-
-FAILED = 1
 
 
 @click.group(cls=Group)
@@ -27,13 +28,25 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--action", metavar="ACTION", help="Only these: `release`, `key.revoke`…")
+@click.option(
+    "--who", metavar="TEXT", help="Only those of whom this is a part: a name, a key's id."
+)
+@click.option("--since", "since_s", type=Duration(), metavar="7d", help="Only what is no older.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--before", type=int, metavar="NUMBER", help="Only what came before this one.")
 @json_option
-def list_changes(action: str | None, limit: int, before: int | None, as_json: bool) -> None:
+def list_changes(
+    action: str | None,
+    who: str | None,
+    since_s: float | None,
+    limit: int,
+    before: int | None,
+    as_json: bool,
+) -> None:
     """List the changes, the newest first; --json has their evidence too."""
     with _log() as log:
-        found = log.list(limit=limit, before=before, action=action)
+        since = None if since_s is None else time.time() - since_s
+        found = log.list(limit=limit, before=before, action=action, who=who, since=since)
     if as_json:
         print_json(found)
     elif found:
@@ -41,13 +54,14 @@ def list_changes(action: str | None, limit: int, before: int | None, as_json: bo
             ["N", "WHEN", "WHO", "ACTION", "~TARGET", "~WHY"], [_row(each) for each in found]
         )
     else:
-        click.echo("nothing was changed", err=True)
+        click.echo(
+            "no change fits" if action or who or since_s else "nothing was changed", err=True
+        )
 
 
 @audit.command()
 @json_option
-@click.pass_context
-def verify(context: click.Context, as_json: bool) -> None:
+def verify(as_json: bool) -> None:
     """Check that no entry was changed, taken out or cut off. Exits with 1 if one was.
 
     Needs the master key, which whoever could have changed one in the database does not have. Write
@@ -55,15 +69,7 @@ def verify(context: click.Context, as_json: bool) -> None:
     """
     with _log() as log:
         checked = log.verify()
-    if as_json:
-        print_json(checked)
-    elif checked.wrong is None:
-        head = f"; code of the last: {checked.head}" if checked.head else ""
-        click.echo(f"changes: {checked.rows:,}, all as they were written{head}")
-    else:
-        click.echo(f"entry {checked.wrong} was changed, or is missing", err=True)
-    if checked.wrong is not None:
-        context.exit(FAILED)
+    tell_checked(checked, "entry", "changes", as_json=as_json)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from headrace.console.guard import PageHeaders, check_origin
+from headrace.console.views.audit import show_audit
 from headrace.console.views.chat import ask, show_chat
 from headrace.console.views.conversation import (
     delete_conversation,
@@ -100,6 +101,7 @@ def console_routes(platform: Platform) -> list[BaseRoute]:
         get("/reviews", show_reviews),
         get("/reviews/{review}", show_review),
         post("/reviews/{review}/decide", decide_review),
+        get("/audit", show_audit),
         get("/fine-tuning", show_jobs),
         get("/fine-tuning/{job}", show_job),
         get("/fine-tuning/{job}/losses", show_losses),

@@ -7,14 +7,14 @@ one stays, in a chain of keyed codes (access/chain.py; `verify`). Deciding sends
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from headrace.access.audit import AuditLog, Change
-from headrace.access.chain import Chain, Checked, Link
+from headrace.access.chain import Chain, Checked, Row, Said
 from headrace.errors import InvalidRequest, NotFound
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database, insert_or_ignore
@@ -80,7 +80,9 @@ class ReviewStore:
         self._database = database
         self._vault = vault
         self._clock = clock
-        self._chain = Chain("review_decisions", vault.audit_secret)
+        self._chain = Chain(
+            review_decisions, vault.audit_secret, _said, column="digest", plain=_digest
+        )
         self._audit = AuditLog(database, lambda: vault.audit_secret, clock=clock)
 
     def list(
@@ -162,19 +164,14 @@ class ReviewStore:
             self._vault.unlock_now(entry.subject)
             sealed = self._vault.seal(entry.subject, reason.strip())
         with self._database.write() as connection:
-            last = connection.execute(select(func.max(review_decisions.c.number))).scalar() or 0
-            number, before = self._chain.end(connection, last, lambda: self._checked(connection))
-            row: dict[str, object] = {
-                "number": number,
+            row = {
                 "review_id": entry.id,
                 "who": who,
                 "decision": decision,
                 "reason_sealed": sealed,
                 "decided_at": self._clock(),
             }
-            row["digest"] = code = self._chain.code(before, _said(row))
-            connection.execute(insert(review_decisions), row)
-            self._chain.seal(connection, number, code)
+            number, code = self._chain.add(connection, row, self._checked)
             # The reason is about a person, and stays where it is encrypted.
             evidence = {"decision": decision, "number": number, "code": code}
             change = Change(who=who, action="review.decide", target=entry.id, evidence=evidence)
@@ -192,7 +189,7 @@ class ReviewStore:
         decided = select(review_decisions.c.review_id)
         bare = select(func.count()).select_from(reviews)
         bare = bare.where(reviews.c.decision.is_not(None), reviews.c.id.not_in(decided))
-        checked = self._chain.check(connection, _links(connection), _digest)
+        checked = self._chain.check(connection)
         if checked.wrong is None and connection.execute(bare).scalar_one():
             # Decided, and by nobody: the decisions went together with their seal.
             return msgspec.structs.replace(checked, wrong=checked.rows + 1)
@@ -238,13 +235,7 @@ def _review(row: RowMapping) -> Review:
     return Review(**{column.name: row[column.name] for column in _SHOWN})
 
 
-def _links(connection: Connection) -> Iterator[Link]:
-    query = select(review_decisions).order_by(review_decisions.c.number)
-    for row in connection.execute(query).mappings():
-        yield row["number"], row["digest"], _said(row)
-
-
-def _said(row: "RowMapping | dict[str, object]") -> tuple[object, ...]:
+def _said(row: Row) -> Said:
     """What a decision says."""
     reason = row["reason_sealed"]
     sealed = bytes(reason) if isinstance(reason, bytes | memoryview) else b""
@@ -258,6 +249,6 @@ def _said(row: "RowMapping | dict[str, object]") -> tuple[object, ...]:
     )
 
 
-def _digest(before: str, said: tuple[object, ...]) -> str:
+def _digest(before: str, said: Said) -> str:
     """What a decision's digest was before there was a key."""
     return hashlib.sha256(msgspec.json.encode((before, *said))).hexdigest()

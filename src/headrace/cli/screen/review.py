@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import click
 import msgspec
 
+from headrace.cli.checked import tell_checked
 from headrace.cli.command import Group, json_option
 from headrace.cli.place import Place
 from headrace.cli.terminal import print_json, print_table, printable
@@ -15,8 +16,6 @@ from headrace.console.figure import as_moment
 from headrace.screening.review import DECISIONS, Review, ReviewStore
 
 __all__ = ["review"]
-
-FAILED = 1
 
 
 @click.group(cls=Group)
@@ -77,29 +76,14 @@ def decide(entry: str, decision: str, reason: str, who: str, as_json: bool) -> N
 
 @review.command()
 @json_option
-@click.pass_context
-def verify(context: click.Context, as_json: bool) -> None:
+def verify(as_json: bool) -> None:
     """Check that no decision was changed, taken out or cut off. Exits with 1 if one was.
 
     Needs the master key, which whoever could have changed one does not have.
     """
     with _store() as store:
         checked = store.verify()
-    if as_json:
-        print_json(checked)
-    elif checked.wrong is None:
-        head = f"; code of the last: {checked.head}" if checked.head else ""
-        click.echo(f"decisions: {checked.rows:,}, all as they were written{head}")
-    else:
-        click.echo(f"decision {checked.wrong} was changed, or is missing", err=True)
-    if checked.unkeyed:
-        click.echo(
-            f"the first {checked.unkeyed:,} are from before there was a key: who can write the "
-            "database can have changed them",
-            err=True,
-        )
-    if checked.wrong is not None:
-        context.exit(FAILED)
+    tell_checked(checked, "decision", "decisions", as_json=as_json)
 
 
 @contextmanager
