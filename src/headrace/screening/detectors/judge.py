@@ -24,8 +24,11 @@ _OVERLAP = 400
 _MOST_WINDOWS = 8
 _TOKENS = 24
 _VERDICT = re.compile(
-    r"\A\W{0,8}(?:verdict|answer|assessment)?\W{0,4}(unsafe|safe)\b", re.IGNORECASE
+    r"\A\W{0,8}(?:verdict|answer|assessment|safety|assistant|result)?\W{0,8}(unsafe|safe)\b(?!-)",
+    re.IGNORECASE,
 )
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_UNSAFE = re.compile(r"\bunsafe\b", re.IGNORECASE)
 _CODES = re.compile(r"[\w.\-]{1,40}")
 
 
@@ -107,14 +110,16 @@ class JudgeDetector:
 def read_verdict(reply: str, categories: Collection[str]) -> list[str] | None:
     """The codes of broken categories; none when safe; None when it is no verdict.
 
-    `unsafe` without a known code is broken all the same: `unspecified`.
+    `unsafe` without a known code is broken all the same: `unspecified`. `safe` that takes itself
+    back ("safe or unsafe", or a category behind it) is no verdict.
     """
+    reply = _THOUGHTS.sub("", reply)
     verdict = _VERDICT.match(reply)
     if verdict is None:
         return None
-    if verdict[1].lower() == "safe":
-        return []
     rest = reply[verdict.end() :]
     by_lower = {code.lower(): code for code in categories}
     codes = [by_lower[each.lower()] for each in _CODES.findall(rest) if each.lower() in by_lower]
+    if verdict[1].lower() == "safe":
+        return None if codes or _UNSAFE.search(rest) else []
     return list(dict.fromkeys(codes)) or ["unspecified"]
