@@ -4,15 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.running import HEADRACE
 
-pytest.importorskip("torch")
-
-pytestmark = [pytest.mark.train, pytest.mark.model]
+# Only looked for: each worker of the suite imports this file, and PyTorch takes two seconds.
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.model,
+    pytest.mark.skipif(find_spec("torch") is None, reason="needs torch, of the extra `train`"),
+]
 
 DEMO = Path(__file__).parents[2] / "examples" / "loop" / "demo.py"
 

@@ -107,16 +107,16 @@ def test_the_estimate_is_given_before_the_first_step(
 def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     make_job: MakeJob, do: Work, trainer: Trainer, base: str
 ) -> None:
-    settings = {"base": base, "max_steps": 70, "checkpoint_every": 10, "lora_dropout": 0.1}
+    settings = {"base": base, "max_steps": 45, "checkpoint_every": 5, "lora_dropout": 0.1}
     whole = make_job(**settings)
     do(whole)
     killed = make_job(**settings)
     trainer.start(killed.id)
-    wait_for(trainer, killed.id, step=25)
+    wait_for(trainer, killed.id, step=12)
     trainer.kill(killed.id)
     state = trainer.wait(killed.id, timeout_s=60)
     assert state.status == "stopped"
-    assert 25 <= state.step < 70
+    assert 12 <= state.step < 45
     ended = do(killed)
     assert ended.status == "succeeded"
     assert weights(trainer, killed.id) == weights(trainer, whole.id)

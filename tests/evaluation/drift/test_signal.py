@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -112,6 +112,7 @@ def test_adjusting_keeps_the_order_and_never_makes_surer(values: list[float]) ->
     assert min(found.values()) == pytest.approx(min(1.0, min(values) * len(values)))
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from("abcde"), min_size=LEAST, max_size=60),
     st.lists(st.sampled_from("abcde"), min_size=LEAST, max_size=60),

@@ -138,7 +138,7 @@ async def test_a_sync_killed_at_any_moment_shows_the_old_version_or_the_new(base
     await base.sync()
     old = await base.find("mill")
     killed = 0
-    for round_ in range(6):
+    for round_ in range(4):
         for i in range(150):
             base.write(f"r{round_}/{i}.md", f"# Mill {i}\n\n" + f"Mill {round_} {i} grinds. " * 30)
         child = subprocess.Popen(
