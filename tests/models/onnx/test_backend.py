@@ -1,6 +1,7 @@
 """The built-in embedding model: real vectors, in order, and what is said when there are none."""
 
 import os
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from headrace.models.backend import Call
 from headrace.models.embedder import ModelEmbedder, open_embedder
 from headrace.models.errors import DeploymentMisconfigured, NotOffered, WeightsUnavailable
 from headrace.models.onnx import OnnxBackend, OnnxSettings
+from headrace.models.onnx.eight_bits import in_eight_bits, is_able
 from headrace.types import Message, Params
 
 pytestmark = pytest.mark.model
@@ -65,6 +67,48 @@ async def test_an_id_is_of_what_is_computed_alone(tmp_path: Path) -> None:
         return OnnxBackend(made, name="e", root=tmp_path, home=tmp_path).digest
 
     assert digest() == digest(threads=1) != digest(pooling="first")
+    assert digest() == digest(arithmetic="float32") != digest(arithmetic="int8")
+
+
+async def test_eight_bits_find_the_same_answers_by_vectors_of_their_own_texts(
+    tmp_path: Path, embedding_folder: Path, embedder: ModelEmbedder
+) -> None:
+    if not is_able():
+        pytest.skip("this processor has no VNNI")
+    (tmp_path / "models").symlink_to(embedding_folder)
+    settings = OnnxSettings(arithmetic="int8")
+    backend = OnnxBackend(settings, name="e", root=tmp_path, home=tmp_path)
+    asked, told = map(list, zip(*PAIRS, strict=True))
+    made, _ = await backend.embed_rows([*asked, *told])
+    usual = await embedder.embed([*asked, *told])
+    likeness = (made * usual).sum(axis=1)
+    assert (likeness > 0.98).all()
+    # It did compute in another way.
+    assert (likeness < 0.9999).all()
+    assert (made[:4] @ made[4:].T).argmax(axis=1).tolist() == [0, 1, 2, 3]
+    alone, _ = await backend.embed_rows([told[2]])
+    assert np.array_equal(alone[0], made[6])
+    await backend.stop()
+
+
+def test_eight_bits_are_refused_where_they_would_be_wrong(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    for flags, able in (("avx2 avx512_vnni", True), ("avx2", platform.machine() != "x86_64")):
+        cpuinfo.write_text(f"flags\t: {flags}\n")
+        assert is_able(cpuinfo) == able
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (b"no model at all", "cannot be read"),
+        (b"\x3a\x00", "no weights of 8 bits"),
+        (b"\x3a", "read"),
+    ],
+)
+def test_a_file_that_cannot_be_computed_in_eight_bits_is_said(file: bytes, said: str) -> None:
+    with pytest.raises(ModelUnavailable, match=said):
+        in_eight_bits(file, "model.onnx")
 
 
 async def test_it_does_not_answer(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class EncoderBackend(ABC):
     provider: ClassVar[str]
     pinned: ClassVar[Mapping[str, str]] = {}
     """SHA-256 of the files of the backend's defaults, by reference."""
-    batch_tokens: ClassVar[int]
+    batch_tokens: int
     """Tokens computed in one go; what a question that comes then waits for."""
 
     def __init__(
@@ -38,7 +38,7 @@ class EncoderBackend(ABC):
         *,
         name: str,
         context_tokens: int,
-        computed_by: msgspec.Struct,
+        computed_by: object,
         query_prefix: str = "",
         passage_prefix: str = "",
     ) -> None:

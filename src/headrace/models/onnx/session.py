@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from headrace.errors import ModelUnavailable
+from headrace.errors import HeadraceError, ModelUnavailable
 from headrace.models.encoder.encoder import Tokens, cut, unit_rows
 from headrace.models.errors import DeploymentMisconfigured
+from headrace.models.onnx.eight_bits import in_eight_bits, is_able
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +31,13 @@ class Session:
         pooling: Literal["mean", "first"],
         context_tokens: int,
         threads: int,
+        arithmetic: Literal["float32", "int8"] = "float32",
     ) -> None:
         """
         Raises:
             ModelUnavailable: the files are no model and tokenizer, or not of a kind that embeds.
-            DeploymentMisconfigured: the model does not take as many tokens.
+            DeploymentMisconfigured: the model does not take as many tokens, or this processor
+                cannot compute so.
         """
         # Loading tokenizers must not start threads of its own beside the runtime's.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -59,8 +62,10 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._model = onnxruntime.InferenceSession(
-                str(weights), options, providers=["CPUExecutionProvider"]
+                _model(weights, arithmetic), options, providers=["CPUExecutionProvider"]
             )
+        except HeadraceError:
+            raise
         except Exception as error:  # as above
             raise ModelUnavailable(
                 f"{weights.name} cannot be loaded: {error}", hint="is it an ONNX model?"
@@ -111,3 +116,15 @@ class Session:
                 weights = mask[:, :, None].astype(np.float32)
                 output = (output * weights).sum(axis=1) / weights.sum(axis=1)
         return unit_rows(output)
+
+
+def _model(weights: Path, arithmetic: Literal["float32", "int8"]) -> str | bytes:
+    """The file, or what was made of it."""
+    if arithmetic == "float32":
+        return str(weights)
+    if not is_able():
+        raise DeploymentMisconfigured(
+            "this processor cannot compute with `arithmetic: int8`: it has no VNNI",
+            hint="take `arithmetic` out",
+        )
+    return in_eight_bits(weights.read_bytes(), weights.name)

@@ -38,3 +38,6 @@ class OnnxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Tokens of a text that count; the rest is cut off."""
     threads: Annotated[int, Meta(ge=1)] = 2
     """CPU threads that it computes with."""
+    arithmetic: Literal["float32", "int8"] = "float32"
+    """`int8` computes weights of 8 bits in 8 bits: nearly twice as many texts a second, vectors a
+    little different. For x86 with VNNI and for ARM; another `arithmetic` embeds everything anew."""
