@@ -69,6 +69,11 @@ def test_chunks_are_exact_ordered_complete_and_short(
     assert {at for at, sign in enumerate(text) if not sign.isspace()} <= covered
 
 
+def test_a_line_that_fits_alone_goes_without_the_head_that_does_not_fit_before_it() -> None:
+    chunks = chunk(document("a" * 9 + "\n。。。。。", "table"), ChunkSettings(max_tokens=8))
+    assert [each.text for each in chunks] == ["a" * 9, "。。。。。"]
+
+
 def test_a_long_table_repeats_its_head() -> None:
     head = "| name | price |\n|---|---|"
     rows = "\n".join(f"| item {n} | {n} |" for n in range(60))

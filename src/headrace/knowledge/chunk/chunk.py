@@ -96,7 +96,9 @@ class _Cutter:
         if self._count(head + "\n") * 2 > self._max:
             head = ""
         for at, (start, end) in enumerate(self._pack(units, 0, head)):
-            yield start, end, head if at else ""
+            # A long line stays whole, and goes without the head where both are too long.
+            fits = at and head and self._count(f"{head}\n{self._text[start:end]}") <= self._max
+            yield start, end, head if fits else ""
 
     def _units(self, block: Block) -> Iterator[Span]:
         parts = sentences if block.kind == "text" else _lines
