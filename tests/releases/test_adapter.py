@@ -1,9 +1,10 @@
 """Adapters of the registry: part of a release, and carried with it; altered or strange ones are refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, update
 
 from headrace.config.load import load_service
 from headrace.errors import ConfigError
@@ -15,6 +16,8 @@ from headrace.releases.errors import ReleaseInvalid
 from headrace.releases.layout import export, read_layout
 from headrace.releases.manifest import AdapterEntry
 from headrace.releases.store import Release, ReleaseStore
+from headrace.storage.database import Database
+from headrace.storage.tables import release_blobs
 from tests.releases.conftest import adapter_in, manifest
 
 
@@ -117,3 +120,44 @@ def test_an_altered_adapter_is_refused_where_it_is_and_where_it_comes(
     here.write_bytes(b"GGUF, another")
     with pytest.raises(ReleaseInvalid, match="is not the adapter's file"):
         store.verify(release)
+
+
+@pytest.fixture
+def server(postgres_database: str) -> Iterator[Database]:
+    opened = Database.open(postgres_database)
+    yield opened
+    opened.close()
+
+
+def test_gateways_that_share_a_server_share_the_adapters_of_a_trusted_release(
+    server: Database,
+    release: Release,
+    store: ReleaseStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("headrace.releases.shared._PIECE_BYTES", 5)
+    first = ReleaseStore(server, store.home)
+    (tmp_path / "second").mkdir()
+    second = ReleaseStore(server, tmp_path / "second")
+    files = {each.path: store.blobs.get(each.sha256) for each in release.manifest.files}
+    first.add(release.manifest, files)
+    with pytest.raises(ReleaseInvalid, match="nobody who is trusted"):
+        second.verify(second.get(release.digest))
+    assert AdapterStore(second.home).list() == []
+    trust(second, first)
+    second.unpacked(second.get(release.digest), tmp_path)
+    (kept,) = AdapterStore(second.home).list()
+    assert kept.gguf is not None
+    assert kept.gguf.read_bytes() == b"GGUF, an adapter"
+    # What the server gives is looked at, as what a folder gives is.
+    with server.write() as connection:
+        connection.execute(update(release_blobs).values(data=b"another"))
+    AdapterStore(second.home).delete(kept.digest)
+    with pytest.raises(ReleaseInvalid, match="altered"):
+        second.verify(second.get(release.digest))
+    with server.write() as connection:
+        connection.execute(delete(release_blobs))
+    with pytest.raises(ReleaseInvalid, match=r"the adapter sha256:abab.* is not here") as missing:
+        second.verify(second.get(release.digest))
+    assert "release export" in missing.value.hint

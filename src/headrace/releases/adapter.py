@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headrace.config.model import ModelConfig
@@ -19,7 +19,7 @@ from headrace.releases.errors import ReleaseInvalid
 from headrace.releases.lock import sha256_of
 from headrace.releases.manifest import AdapterEntry, FileEntry
 
-__all__ = ["adapter_files", "adapters_of", "check_adapters", "take_adapter"]
+__all__ = ["adapter_files", "adapters_of", "check_adapters", "fetch_adapter", "take_adapter"]
 
 _FILES = ("adapter.gguf", "adapter_config.json", "adapter_model.safetensors")
 """What runtimes load."""
@@ -61,7 +61,8 @@ def adapter_files(entry: AdapterEntry, home: Path) -> Iterator[tuple[FileEntry, 
     except NotFound as error:
         raise ReleaseInvalid(
             f"the adapter {entry.digest} of the release is not here",
-            hint="`headrace release import` or `unpack` brings it, once the release is trusted",
+            hint="`headrace release export` the release where it was built and `import` it here: "
+            "that brings it, once the release is trusted",
         ) from error
     for each in entry.files:
         path = folder / each.path
@@ -108,6 +109,23 @@ def take_adapter(entry: AdapterEntry, source: Callable[[FileEntry], Path], home:
             if sha256_of(folder / each.path) != each.sha256:
                 raise ReleaseInvalid(f"{source(each)} was altered", hint="export the release again")
         AdapterStore(home).put(about, folder)
+
+
+def fetch_adapter(entry: AdapterEntry, fetch: Callable[[str, Path], bool], home: Path) -> None:
+    """Take an adapter of a release that is trusted from where gateways share files, if it is not here.
+
+    Args:
+        fetch: writes the file of a checksum, or gives False.
+
+    Raises:
+        ReleaseInvalid: a file is not the one of the release; nothing is kept then.
+    """
+    with suppress(NotFound):
+        AdapterStore(home).get(entry.digest)
+        return
+    with _staged(home) as folder:
+        if all(fetch(each.sha256, folder / each.sha256) for each in entry.files):
+            take_adapter(entry, lambda file: folder / file.sha256, home)
 
 
 @contextmanager

@@ -135,6 +135,7 @@ def read_layout(folder: Path, store: ReleaseStore, *, note: str = "") -> tuple[R
         blobs = folder / "blobs" / "sha256"
         for adapter in manifest.adapters or ():
             take_adapter(adapter, lambda file: blobs / file.sha256, store.home)
+        store.share_adapters(kept[0])
     for layer in image.layers:
         if layer.media_type == _ATTESTATION:
             store.keep_envelope(_decoded_blob(folder, layer, Envelope))

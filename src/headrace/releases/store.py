@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, func, insert, select, update
 
 from headrace.access.audit import Action, AuditLog, Change, changing
 from headrace.ids import new_id
-from headrace.releases.adapter import check_adapters
+from headrace.releases.adapter import adapter_files, check_adapters, fetch_adapter
 from headrace.releases.attestation import Attestation, Envelope, signed_bytes
 from headrace.releases.blob import BlobStore
 from headrace.releases.errors import ReleaseInvalid, UnknownRelease
@@ -91,7 +91,21 @@ class ReleaseStore:
         for entry in manifest.files:
             if self.blobs.put(files[entry.path]) != entry.sha256:
                 raise ReleaseInvalid(f"{entry.path} is not the file of the manifest")
-        return self.keep(manifest, self.signer.sign(manifest.encoded()), note=note)
+        kept = self.keep(manifest, self.signer.sign(manifest.encoded()), note=note)
+        self.share_adapters(kept[0])
+        return kept
+
+    def share_adapters(self, release: Release) -> None:
+        """Give the release's adapters to the gateways that share the database, if any do.
+
+        Raises:
+            ReleaseInvalid: a file of one is missing or altered.
+        """
+        if not self._database.is_postgres:
+            return
+        for entry in release.manifest.adapters or ():
+            for file, path in adapter_files(entry, self.home):
+                self.blobs.share(file.sha256, path)
 
     def keep(self, manifest: Manifest, signature: bytes, *, note: str = "") -> tuple[Release, bool]:
         """Keep a manifest whose blobs are here, under a signature that it came with.
@@ -173,6 +187,8 @@ class ReleaseStore:
             )
         for entry in release.manifest.files:
             self.blobs.get(entry.sha256)
+        for adapter in release.manifest.adapters or ():
+            fetch_adapter(adapter, self.blobs.fetch, self.home)
         check_adapters(release.manifest.adapters or (), self.home)
 
     def countersigned(self, release: Release) -> Release:
@@ -195,6 +211,7 @@ class ReleaseStore:
             ReleaseInvalid: as `verify`.
         """
         self.verify(release)
+        self.share_adapters(release)
         folder = self.folder / release.digest.removeprefix("sha256:")
         for entry in release.manifest.files:
             self._put_out(folder, entry)
