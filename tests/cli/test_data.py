@@ -131,7 +131,10 @@ def test_figures_are_published_until_the_budget_is_spent(call: Call, rows: Path)
     )
     assert first.status == 0, first.err
     assert "ε = 0.8, δ = " in first.out
-    assert "published once with differential privacy: ε = 0.8 of 1 and" in first.out
+    assert (
+        "told of with differential privacy once, in figures or adapters: ε = 0.8 of 1 and"
+        in first.out
+    )
     spent = call("data", "publish", "wheels", "--epsilon", "0.3")
     assert spent.status == 1
     assert "ε = 0.2 and" in spent.err

@@ -9,7 +9,7 @@ from headrace.datasets.example import Example
 from headrace.datasets.store import DatasetStore
 from headrace.privacy.vault import Vault
 from headrace.storage.database import Database
-from headrace.training.data import Sources
+from headrace.training.data import Sources, cases_of
 from headrace.training.errors import BadRows, TrainingInvalid
 from headrace.training.job import Job
 from headrace.training.prepare import Examples, prepare, read_examples
@@ -91,6 +91,40 @@ def test_rows_that_give_a_suite_away_are_refused(make_job: MakeJob, root: Path) 
         read(make_job(**settings))
     assert refused.value.problems == ["leak.jsonl:7: gives away facts.yaml case 1"]
     assert len(read(make_job(**settings, keep_overlap=True)).data.rows) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "scorers: [exact]\ncases: [{input: What is the codename of it?, target: B-7}]"),
+        ("a.jsonl", '{"input": ["Hello.", "What is the codename of it?"], "target": "B-7"}'),
+        ("a.jsonl", '{"prompt": "What is the codename of it?", "completion": "B-7"}'),
+    ],
+)
+def test_a_suite_is_read_in_each_form_that_it_may_have(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (suite := tmp_path / name).write_text(text)
+    (asked,) = cases_of(suite)
+    assert "What is the codename of it?" in asked
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.yaml", "models: {}", "scorers"),
+        ("a.yaml", "scorers: [exact]\ncases: [{inptu: x}]", "input"),
+        ("a.jsonl", '{"question": "x"}', "a.jsonl:1: "),
+        ("a.csv", "question\nx\n", "a.csv:1: "),
+    ],
+)
+def test_what_cannot_be_read_of_a_suite_is_not_held_for_clean(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    (suite := tmp_path / name).write_text(text)
+    with pytest.raises(TrainingInvalid, match="cannot be read") as refused:
+        list(cases_of(suite))
+    assert words in refused.value.message
 
 
 def test_held_out_questions_are_not_trained_on(make_job: MakeJob, root: Path) -> None:

@@ -68,7 +68,7 @@ def test_an_adapter_with_its_card_is_made_and_kept(
     assert state.result.base_sha256 in card
     assert "facts.jsonl" in card
     assert "No guarantee is known of the people in it" in card
-    assert "No release with it was held to a suite yet." in card
+    assert "No suite was asked of it yet." in card
     written = json.loads((Path(kept.path) / "card.json").read_bytes())
     assert written["plan"]["total_steps"] == 12
     assert written["settings"]["seed"] == 42

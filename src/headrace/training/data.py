@@ -10,9 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import IO, cast
 
-import yaml
+import msgspec
 
 from headrace.config.database import database_setting
+from headrace.config.node import load_yaml
 from headrace.datasets.example import Example
 from headrace.datasets.guarantee import Guarantee, guarantee_of
 from headrace.datasets.overlap import OverlapFinder
@@ -208,25 +209,65 @@ def overlaps(rows: Sequence[Row], suites: Sequence[Path]) -> list[str]:
 
 
 def cases_of(suite: Path) -> Iterator[str]:
-    """What a suite asks: of its YAML file the inputs of the cases, of JSONL the text of the rows."""
+    """What a suite asks: of its YAML file the inputs of the cases; of JSONL, CSV and Parquet the text
+    of the rows, which may be cases too.
+
+    Raises:
+        TrainingInvalid: it cannot be read. What was passed over would be held for clean.
+    """
     try:
-        if suite.suffix in (".jsonl", ".csv", ".parquet"):
-            for row in read_file(SourceFile(suite)):
-                if not isinstance(row, Problem):
-                    yield row.text()
+        if suite.suffix not in (".yaml", ".yml"):
+            yield from _asked(suite)
             return
-        with suite.open(encoding="utf-8") as file:
-            written = yaml.safe_load(file)
-        cases = list(written.get("cases") or ())
-        for name in written.get("files") or ():
+        # As the suite itself is read: not every reader of YAML takes what another one does.
+        written = load_yaml(suite, os.environ).convert(_Cases)
+        for each in written.cases:
+            yield each.text
+        for name in written.files:
             # Files of cases lie below the service's folder, suites in its `evals/`.
-            path = suite.parent.parent / name
-            cases += [yaml.safe_load(line) for line in path.read_text("utf-8").splitlines() if line]
-        for case in cases:
-            asked = case["input"]
-            yield "\n".join(asked) if isinstance(asked, list) else str(asked)
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, HeadraceError) as error:
+            yield from _asked(suite.parent.parent / name)
+    except (OSError, HeadraceError) as error:
+        why = error.message if isinstance(error, HeadraceError) else error.strerror
         raise TrainingInvalid(
-            f"the suite {suite} cannot be read: {error}",
-            hint="`headrace eval run FILE` says which line is wrong",
+            f"the suite {suite} cannot be read: {why}",
+            hint="a file of evals/, or rows as a dataset has them",
         ) from error
+
+
+def _asked(path: Path) -> Iterator[str]:
+    """Of rows, or of cases, a line each."""
+    if path.suffix != ".jsonl":
+        for row in read_file(SourceFile(path)):
+            if isinstance(row, Problem):
+                raise TrainingInvalid(str(row))
+            yield row.text()
+        return
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            yield msgspec.json.decode(line, type=_Case).text
+        except msgspec.MsgspecError:
+            try:
+                yield parse_row(line).text()
+            except RowInvalid as invalid:
+                raise TrainingInvalid(f"{path.name}:{number}: {invalid.what}") from invalid
+
+
+class _Case(msgspec.Struct):
+    """A case of a suite, as far as it is asked."""
+
+    input: str | list[str]
+
+    @property
+    def text(self) -> str:
+        return self.input if isinstance(self.input, str) else "\n".join(self.input)
+
+
+class _Cases(msgspec.Struct):
+    """A suite likewise."""
+
+    scorers: list[object]
+    """Tells it from other files."""
+    cases: list[_Case] = []
+    files: list[str] = []

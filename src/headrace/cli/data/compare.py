@@ -11,8 +11,7 @@ from headrace.cli.command import Command, json_option
 from headrace.cli.data.place import print_example, store
 from headrace.cli.terminal import print_json, printable
 from headrace.datasets.overlap import OverlapFinder
-from headrace.datasets.parse import Problem
-from headrace.datasets.source import SourceFile, read_file
+from headrace.training.data import cases_of
 
 __all__ = ["diff", "overlap"]
 
@@ -52,10 +51,11 @@ def diff(old: str, new: str, count: int, as_json: bool) -> None:
 )
 @json_option
 def overlap(dataset: str, suites: Sequence[Path], as_json: bool) -> None:
-    """Find rows of DATASET that give away what SUITES (files of rows) ask.
+    """Find rows of DATASET that give away what SUITES (files) ask.
 
-    A row counts when it has 13 words in a row in common with one of a suite. Exits with 1 when
-    there is any: what is trained on them can no longer be measured by those suites.
+    A suite is one of evals/, or rows or cases in a file of their own. A row counts when it has 13 words in a row in common with a suite's case, or all of a shorter
+    one. Exits with 1 when there is any: what is trained on them can no longer be measured by
+    those suites.
     """
     finder = OverlapFinder(_cases(suites))
     with store() as datasets:
@@ -82,6 +82,5 @@ def overlap(dataset: str, suites: Sequence[Path], as_json: bool) -> None:
 
 def _cases(suites: Sequence[Path]) -> Iterator[tuple[str, str]]:
     for path in suites:
-        for at, row in enumerate(read_file(SourceFile(path)), 1):
-            if not isinstance(row, Problem):
-                yield f"{path.name}:{at}", row.text()
+        for at, text in enumerate(cases_of(path), 1):
+            yield f"{path.name}:{at}", text
