@@ -76,6 +76,37 @@ def test_a_checksum_needs_one_reference(call: "Call", service: Path) -> None:
     assert call("models", "pull", "small", "--sha256", "0" * 64).status == 2
 
 
+def test_routes_are_listed_with_whom_they_ask_and_why(call: "Call", folder: Path) -> None:
+    (folder / "headrace.yaml").write_text("""\
+models:
+  dear:
+    deployments: [{backend: embedded, weights: "file:a.gguf", region: eu-west, price: {input: 5, output: 5}}]
+  cheap:
+    deployments: [{backend: embedded, weights: "file:b.gguf", region: us-east, price: {input: 1, output: 1}}]
+routes:
+  cheapest: {prefer: cost}
+  european: {require: {regions: [eu]}}
+  split: {prefer: weights, weights: {cheap: 3}}
+pipeline: [generate]
+""")
+    table = call("models", "list").out.partition("\n\n")[2]
+    assert [" ".join(line.split()) for line in table.splitlines()] == [
+        "ROUTE PREFERS ASKS MODEL WHY",
+        "cheapest cost 1 cheap $1 a million tokens",
+        "2 dear $5 a million tokens",
+        "european order 1 dear the first that will do",
+        "never cheap no deployment in eu",
+        "split weights 1 cheap first in 75% of the turns",
+        "2 dear first in 25% of the turns",
+    ]
+    described = json.loads(call("models", "list", "--json").out)
+    assert [each["route"] for each in described if "route" in each] == [
+        "cheapest",
+        "european",
+        "split",
+    ]
+
+
 @pytest.mark.model
 def test_the_built_in_embedding_models_are_pulled_and_tested_by_name(
     call: "Call", service: Path, multilingual_folder: Path

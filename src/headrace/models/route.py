@@ -12,7 +12,7 @@ from headrace.models.facts import Facts
 from headrace.models.model import Model, Route
 from headrace.models.residency import lies_in
 
-__all__ = ["Judged", "judge_models", "route_of"]
+__all__ = ["Judged", "judge_models", "ranked", "route_of"]
 
 _STANDINGS = ("small", "light", "balanced", "flagship")
 
@@ -53,19 +53,23 @@ def route_of(
             name,
             hint="require less, or declare a model that does; `headrace models choose` helps",
         )
-    orders: dict[str, Callable[[Judged], float]] = {
-        "cost": lambda each: float("inf") if each.usd is None else each.usd,
-        "quality": lambda each: -each.standing,
-    }
-    if route.prefer in orders:
-        chosen.sort(key=orders[route.prefer])
     return Route(
         name,
-        [models[each.name] for each in chosen],
+        [models[each.name] for each in ranked(route.prefer, chosen)],
         regions=regions,
         weights=route.weights if route.prefer == "weights" else None,
         by_latency=route.prefer == "latency",
     )
+
+
+def ranked(prefer: str, judged: Sequence[Judged]) -> list[Judged]:
+    """In the order that a preference asks them, as far as it is fixed when the files are loaded."""
+    orders: dict[str, Callable[[Judged], float]] = {
+        "cost": lambda each: float("inf") if each.usd is None else each.usd,
+        "quality": lambda each: -each.standing,
+    }
+    order = orders.get(prefer)
+    return list(judged) if order is None else sorted(judged, key=order)
 
 
 def judge_models(

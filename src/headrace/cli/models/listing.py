@@ -1,4 +1,4 @@
-"""`headrace models list`: the declared models, or all that the catalogue knows."""
+"""`headrace models list`: the declared models and routes, or all that the catalogue knows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from headrace.cli.models.figure import (
 )
 from headrace.cli.models.known import Known, built_in, declared, store_of
 from headrace.cli.models.pull import as_size, kept_fields
+from headrace.cli.models.routed import Routed, routed
 from headrace.cli.place import Place
 from headrace.cli.terminal import print_json, print_table
 from headrace.models.catalogue.catalogue import Entry
@@ -73,12 +74,14 @@ _ALWAYS = ("MODEL", "BACKEND")
 @click.option("--provider", metavar="ID", help="With --all: only this provider's models.")
 @json_option
 def list_models(whole: bool, provider: str | None, as_json: bool) -> None:
-    """List the declared models; the first one answers where a request names none.
+    """List the declared models and routes; the first model answers where a request names none.
 
     The built-in embedding models come last; they are fetched when they are first used.
 
     With their price per million tokens (in/out), last day, and what the traces of the last
     seven days say: median time to the first token, tokens a second, share of failures.
+
+    Below them the routes: whom each asks first, who is left out, and why.
     """
     place = Place.here()
     known = Known.here(place)
@@ -89,16 +92,19 @@ def list_models(whole: bool, provider: str | None, as_json: bool) -> None:
     found = [*declared(place, store), *built_in(place, store)]
     weights = {each.model: each for each in found}
     rows = [_row(known, each, weights[each.model]) for each in (*known.served, *known.builtin)]
+    routes = routed(place, known)
     if as_json:
         builtin = {each.model for each in known.builtin}
-        print_json(
-            [
-                {**_described(rows, name, default=i == 0), "built_in": name in builtin}
-                for i, name in enumerate(weights)
-            ]
-        )
+        models = [
+            {**_described(rows, name, default=i == 0), "built_in": name in builtin}
+            for i, name in enumerate(weights)
+        ]
+        print_json([*models, *_described_routes(routes)])
         return
     _print_columns(rows)
+    if routes:
+        click.echo()
+        print_table(["ROUTE", "PREFERS", ">ASKS", "MODEL", "WHY"], _route_rows(routes))
     for row in rows:
         if row.ending is not None and row.ending.is_near:
             click.echo(row.ending.message(), err=True)
@@ -147,6 +153,31 @@ def _described(rows: Sequence[_Row], name: str, *, default: bool) -> dict[str, o
             for row in mine
         ],
     }
+
+
+def _route_rows(routes: Sequence[Routed]) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for i, each in enumerate(routes):
+        is_new = i == 0 or routes[i - 1].route != each.route
+        asks = "never" if each.position is None else str(each.position)
+        named = [each.route, each.prefer] if is_new else ["", ""]
+        rows.append([*named, asks, each.model, "; ".join(each.why)])
+    return rows
+
+
+def _described_routes(routes: Sequence[Routed]) -> list[dict[str, object]]:
+    return [
+        {
+            "route": name,
+            "prefer": next(each.prefer for each in routes if each.route == name),
+            "models": [
+                {"model": each.model, "position": each.position, "why": each.why}
+                for each in routes
+                if each.route == name
+            ],
+        }
+        for name in dict.fromkeys(each.route for each in routes)
+    ]
 
 
 def _ending_fields(ending: Retiring) -> dict[str, object]:
