@@ -60,6 +60,18 @@ def test_one_wrong_row_and_nothing_is_taken_unless_told(call: Call, rows: Path) 
     assert report["problems"][0]["line"] == 41
 
 
+def test_an_empty_file_makes_no_dataset_and_changes_none(
+    call: Call, rows: Path, folder: Path
+) -> None:
+    (empty := folder / "empty.jsonl").write_text("\n")
+    refused = call("data", "add", "wheels", str(empty))
+    assert refused.status == 1
+    assert "there is no row in" in refused.err
+    assert call("data", "list").out == ""
+    call("data", "add", "wheels", str(rows))
+    assert "wheels@1: 40 rows" in call("data", "add", "wheels", str(empty)).out
+
+
 def test_versions_are_compared(call: Call, rows: Path, folder: Path) -> None:
     call("data", "add", "wheels", str(rows))
     more = folder / "more.jsonl"

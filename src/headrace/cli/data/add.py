@@ -84,8 +84,9 @@ def add(name: str, files: Sequence[Path], skip_wrong: bool, as_json: bool) -> No
     --skip-wrong says so; every wrong one is reported.
     """
     problems = _Problems(silent=as_json)
+    has_rows = True
     if not skip_wrong:
-        _count_rows(files, problems)
+        has_rows = _count_rows(files, problems) > 0
         problems.end()
         if problems.count:
             raise DatasetInvalid(
@@ -94,6 +95,11 @@ def add(name: str, files: Sequence[Path], skip_wrong: bool, as_json: bool) -> No
             )
     added = []
     with new_store() as datasets, FetchProgress() as progress:
+        if not has_rows and name not in {each.name for each in datasets.newest()}:
+            raise DatasetInvalid(
+                f"there is no row in {', '.join(map(str, files))}, so there is no dataset {name!r}",
+                hint='a row such as {"prompt": "…", "completion": "…"} a line',
+            )
         for path in files:
             source = SourceFile(path)
             rows = _shown(source, progress)

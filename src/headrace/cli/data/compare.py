@@ -53,9 +53,9 @@ def diff(old: str, new: str, count: int, as_json: bool) -> None:
 def overlap(dataset: str, suites: Sequence[Path], as_json: bool) -> None:
     """Find rows of DATASET that give away what SUITES (files) ask.
 
-    A suite is one of evals/, or rows or cases in a file of their own. A row counts when it has 13 words in a row in common with a suite's case, or all of a shorter
-    one. Exits with 1 when there is any: what is trained on them can no longer be measured by
-    those suites.
+    A suite is one of evals/, or rows or cases in a file of their own. A row counts when it has
+    13 words in a row in common with a suite's case, or all of a shorter one. Exits with 1 when
+    there is any: what is trained on them can no longer be measured by those suites.
     """
     finder = OverlapFinder(_cases(suites))
     with store() as datasets:
