@@ -44,6 +44,7 @@ def test_documents_are_added_searched_synced_and_removed(call: Call, docs: Path)
     assert json.loads(call("knowledge", "stats", "--json").out)["documents"] == 1
     assert call("knowledge", "remove", "docs").status == 0
     assert json.loads(call("knowledge", "stats", "--json").out)["documents"] == 0
+    assert "there are no documents" in call("knowledge", "search", "wheel").err
     assert call("knowledge", "remove", "docs").status == 1
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["knowledge", "synced"]
 
 SNIPPET = 160
+_EMPTY = "there are no documents: `headrace knowledge add PATH`"
 
 
 @click.group(cls=Group)
@@ -109,7 +110,7 @@ def list_documents(as_json: bool) -> None:
         ]
         print_table(["~DOCUMENT", "~TITLE", ">CHUNKS", "READERS"], rows)
     else:
-        click.echo("there are no documents: `headrace knowledge add PATH`", err=True)
+        click.echo(_EMPTY, err=True)
 
 
 @knowledge.command()
@@ -149,7 +150,8 @@ def search(
         click.echo(printable(f"{each.score:.3f}  {where}  ({each.uri}{page})"))
         click.echo(printable(f"       {_snippet(each.text)}"))
     if not found:
-        click.echo("nothing was found", err=True)
+        is_empty = not _index(Place.here()).statistics().documents
+        click.echo(_EMPTY if is_empty else "nothing was found", err=True)
 
 
 def _index(place: Place) -> "IndexPlace":
