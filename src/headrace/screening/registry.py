@@ -3,7 +3,7 @@ run on the event loop) and `headrace.costly_detectors` (they run only where a po
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, entry_points
 from typing import Any
 
 from headrace import __version__
@@ -31,8 +31,12 @@ def costly_detectors() -> Mapping[str, tuple[CostlyDetector | Detector, str]]:
 
 def _installed(group: str) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
+    # Both are parsed anew at each look, which for each detector would take 30 ms of every start.
+    sources: dict[Distribution | None, str] = {None: "unknown package"}
     for entry in entry_points(group=group):
-        source = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown package"
+        if entry.dist is not None and entry.dist not in sources:
+            sources[entry.dist] = f"{entry.dist.name} {entry.dist.version}"
+        source = sources[entry.dist]
         if entry.name in found:
             raise ConfigError(
                 f"two packages bring a detector named {entry.name!r}: {found[entry.name][1]} and {source}",

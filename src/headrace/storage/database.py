@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Self
 
 from sqlalchemy import URL, Connection, Engine, Executable, Table, make_url, text
-from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
 
@@ -167,7 +166,10 @@ def insert_or_ignore(connection: Connection, table: Table) -> Executable:
     """An INSERT that leaves a row with the same primary key as it is."""
     if connection.dialect.name == "sqlite":
         return sqlite_dialect.insert(table).on_conflict_do_nothing()
-    return postgresql_dialect.insert(table).on_conflict_do_nothing()
+    # Here and below: its import, so only for those who have a server.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def upsert(connection: Connection, table: Table, columns: Sequence[str]) -> Executable:
@@ -177,7 +179,9 @@ def upsert(connection: Connection, table: Table, columns: Sequence[str]) -> Exec
         statement = sqlite_dialect.insert(table)
         new: Mapping[str, object] = {name: statement.excluded[name] for name in columns}
         return statement.on_conflict_do_update(index_elements=keys, set_=new)
-    statement_pg = postgresql_dialect.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    statement_pg = postgresql.insert(table)
     new = {name: statement_pg.excluded[name] for name in columns}
     return statement_pg.on_conflict_do_update(index_elements=keys, set_=new)
 

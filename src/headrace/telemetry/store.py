@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from headrace.errors import NotFound
@@ -271,6 +271,9 @@ def _opening(dialect: str) -> Executable:
     names = [name for name, _ in values]
     if dialect == "sqlite":
         return sqlite.insert(open_traces).from_select(names, new).on_conflict_do_nothing()
+    # Its import, so only for those who have a server.
+    from sqlalchemy.dialects import postgresql
+
     return postgresql.insert(open_traces).from_select(names, new).on_conflict_do_nothing()
 
 
