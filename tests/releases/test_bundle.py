@@ -14,6 +14,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from headrace.cli import main as command_line
 from headrace.config.load import load_service
 from headrace.models.adapter import Adapter, AdapterStore
 from headrace.models.store import ModelStore
@@ -268,16 +269,21 @@ def _real_adapter(home: Path) -> str:
 
 
 @pytest.mark.service
-def test_a_bundle_starts_and_answers_as_the_release_did(model_home: Path, tmp_path: Path) -> None:
+def test_a_bundle_starts_and_answers_as_the_release_did(
+    model_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     root = tmp_path / "service"
     root.mkdir()
-    environ = {**os.environ, "HEADRACE_HOME": str(model_home)}
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("HEADRACE_HOME", str(model_home))
 
     def run(*args: str) -> str:
-        done = subprocess.run(
-            [HEADRACE, *args], cwd=root, env=environ, check=True, capture_output=True, text=True
-        )
-        return done.stdout
+        capfd.readouterr()
+        assert command_line.run(args) == 0
+        return capfd.readouterr().out
 
     run("init", ".")
     yaml = (root / "headrace.yaml").read_text()
