@@ -47,6 +47,10 @@ def test_mistakes_are_named_and_nothing_runs(call: Call, written: Path) -> None:
     assert checked.status == 1
     assert "workflows/w.yaml:1: steps.a.operation: there is no operation 'gaet'" in checked.err
     assert "did you mean 'gate'?" in checked.err
+    listed = call("workflow", "list")
+    assert listed.status == 1
+    assert "improve" in listed.out
+    assert "workflows/w.yaml:1" in listed.err
     assert call("workflow", "run", "w").status == 1
     assert "did you mean 'improve'" in call("workflow", "run", "improv").err
     (written / "workflows" / "w.yaml").write_text(FILE)

@@ -108,6 +108,8 @@ def deploy(
             _tell_trial(
                 release, stages, every_s, rules, is_shadow=shadow is not None, as_json=as_json
             )
+            if running_service(place.home) is None:
+                click.echo("it begins once a service runs here: `headrace up`", err=True)
             return
         move = work.serve(release, who=who(), why=why, is_unproved=unproved)
     _tell(place, release, move, as_json=as_json)

@@ -29,10 +29,22 @@ def list_workflows(name: str | None, show_runs: bool, as_json: bool) -> None:
         _list_runs(name, as_json=as_json)
         return
     root = Path.cwd()
-    found = [read_workflow(path, os.environ, root) for path in workflow_paths(root).values()]
+    found: list[Workflow] = []
+    wrong: list[ConfigError] = []
+    for path in workflow_paths(root).values():
+        try:
+            found.append(read_workflow(path, os.environ, root))
+        except ConfigError as error:
+            wrong.append(error)
     if as_json:
         print_json([described_workflow(each) for each in found])
-        return
+    else:
+        _print_workflows(found)
+    if wrong:  # the others can be run all the same; `validate` names every mistake
+        raise wrong[0]
+
+
+def _print_workflows(found: list[Workflow]) -> None:
     last = _last_runs()
     rows = [
         [
