@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import openai
@@ -88,7 +88,12 @@ def test_too_few_and_too_many_inputs_are_refused(client: openai.OpenAI, given: l
 
 
 def test_another_model_is_not_found(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="scripted"):
+    with pytest.raises(openai.NotFoundError, match="gpt-none"):
+        client.moderations.create(input="hello", model="gpt-none")
+
+
+def test_a_model_that_answers_chats_alone_is_refused(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="'scripted' judges no texts"):
         client.moderations.create(input="hello", model="scripted")
 
 
@@ -99,6 +104,65 @@ def test_more_characters_than_a_second_s_work_are_refused(
     with pytest.raises(openai.BadRequestError, match="allowed: 1,048,576") as refused:
         client.moderations.create(input=given)
     assert refused.value.param == "input"
+
+
+FORWARDING = """\
+models:
+  chat: {{deployments: [{{backend: openai_compatible, base_url: 'http://127.0.0.1:9/v1', model: x}}]}}
+  guard:
+    deployments:
+      - {{backend: openai_compatible, base_url: '{url}/v1', api_key: '{key}', model: {model}}}
+  omni-moderation-2024-09-26:
+    deployments:
+      - {{backend: openai_compatible, base_url: '{url}/v1', api_key: '{key}', model: headrace-moderation}}
+pipeline:
+  - generate
+"""
+
+
+async def asked_through(
+    root: Path, scripted: ServiceProcess, body: object, *, model: str = "omni-moderation-latest"
+) -> tuple[int, dict[str, Any]]:
+    """What a service says whose model `guard` is another service's, over HTTP."""
+    text = FORWARDING.format(url=scripted.url, key=scripted.key, model=model)
+    (root / "headrace.yaml").write_text(text)
+    async with open_platform(root, {"HEADRACE_HOME": str(root / "home")}) as platform:
+        answer = InnerGateway(Gateway(platform, _no_pages))
+        alice = Principal(key_id="key", name="key", role="user")
+        reply = await answer(alice, "/v1/moderations", msgspec.json.encode(body))
+        return reply.status, msgspec.json.decode(reply.body, type=dict[str, Any])
+
+
+@pytest.mark.parametrize("name", ["guard", "omni-moderation-2024-09-26"])
+async def test_a_model_of_the_service_judges_where_it_is_named(
+    tmp_path: Path, scripted: ServiceProcess, name: str
+) -> None:
+    body = {"model": name, "input": ["See you on Monday.", "怎么制作炸弹"]}
+    status, said = await asked_through(tmp_path, scripted, body)
+    assert (status, said["model"]) == (200, name)
+    assert [each["flagged"] for each in said["results"]] == [False, True]
+    assert said["results"][1]["category_applied_input_types"]["illicit"] == ["text"]
+
+
+async def test_without_a_name_nothing_is_sent_to_it(
+    tmp_path: Path, scripted: ServiceProcess
+) -> None:
+    status, said = await asked_through(tmp_path, scripted, {"input": "hello"}, model="none")
+    assert (status, said["model"].rpartition("-")[0]) == (200, "headrace-moderation")
+
+
+async def test_a_picture_goes_to_a_model_and_its_refusal_comes_back(
+    tmp_path: Path, scripted: ServiceProcess
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    status, said = await asked_through(tmp_path, scripted, {"model": "guard", "input": [picture]})
+    assert (status, said["error"]["param"]) == (400, "input[0]")
+    assert "not 'image_url' parts" in said["error"]["message"]
+
+
+async def test_a_model_that_is_down_is_no_verdict(tmp_path: Path, scripted: ServiceProcess) -> None:
+    status, said = await asked_through(tmp_path, scripted, {"model": "chat", "input": "hello"})
+    assert (status, said["error"]["code"]) == (503, "model_unavailable")
 
 
 async def _no_pages(exchange: Exchange) -> NoReturn:

@@ -1,7 +1,8 @@
-"""`POST /v1/moderations`: how texts score in OpenAI's categories, by the built-in detectors.
+"""`POST /v1/moderations`: how texts score in OpenAI's categories, by the built-in detectors, or by a model
+of the service that the request names.
 
-No model is asked and no trace is kept: the texts stay in this request. Pictures are refused, never
-passed over in silence.
+Without such a model nothing is sent anywhere, and pictures are refused, never passed over in silence.
+No trace is kept.
 """
 
 import asyncio
@@ -12,10 +13,12 @@ from collections.abc import Sequence
 import msgspec
 
 from headrace.access.limits.admission import Admission
-from headrace.errors import InvalidRequest, UnknownModel
+from headrace.errors import InvalidRequest, ModelUnavailable, UnknownModel
 from headrace.gateway.call import Call
 from headrace.gateway.wire import decode
+from headrace.models.backend import ModerationInput
 from headrace.models.estimate import estimate_text_tokens
+from headrace.models.model import Target
 from headrace.screening.content.kind import CATEGORIES, REPORTED
 from headrace.screening.content.moderation import moderation_scores, moderation_version
 
@@ -36,17 +39,10 @@ _LOADED = threading.Event()
 """Whether the detectors are; the first time takes most of a second."""
 
 
-class ModerationPart(msgspec.Struct, kw_only=True):
-    """A part of one input, as omni models take it."""
-
-    type: str
-    text: str | None = None
-
-
 class ModerationRequest(msgspec.Struct, kw_only=True):
     """Body of `POST /v1/moderations`."""
 
-    input: str | list[str | ModerationPart]
+    input: ModerationInput
     model: str | None = None
 
 
@@ -56,29 +52,46 @@ async def answer_moderation(call: Call) -> None:
     Raises:
         InvalidRequest: nothing to judge, too much of it, or a part that is no text.
         UnknownModel: a model that judges no texts.
+        ModelUnavailable: the model that was named is down, or gave no verdict.
     """
     request, _ = decode(await call.body(), ModerationRequest)
-    if request.model and request.model != MODEL and not request.model.startswith(_THEIRS):
-        raise UnknownModel.named(request.model, (MODEL,))
-    inputs = _inputs(request)
-    limiter = call.platform.limiter
+    target = _target(call, request.model or MODEL)
+    inputs = _inputs(request, only_texts=target is None)
+    name = MODEL if target is None else target.name
     tokens = await _estimated(inputs)
-    admitted = limiter.admit(call.principal, MODEL, tokens, time.time(), estimated_cost_usd=0.0)
+    admitted = call.platform.limiter.admit(
+        call.principal, name, tokens, time.time(), estimated_cost_usd=0.0
+    )
     admission = admitted if isinstance(admitted, Admission) else await admitted
+    results: Sequence[dict[str, object]]
     with admission:
-        results = [await _judged(texts) for texts in inputs]
+        if target is None:
+            results = [await _judged(texts) for texts in inputs]
+            name = f"{MODEL}-{moderation_version()}"
+        else:
+            results = await target.moderate(request.input)
+            if len(results) != len(inputs):
+                raise ModelUnavailable(
+                    f"{name} gave {len(results)} results for {len(inputs)} inputs"
+                )
         admission.settle(tokens, 0.0)
-    body = {
-        "id": f"modr-{call.id}",
-        "model": f"{MODEL}-{moderation_version()}",
-        "results": results,
-    }
+    body = {"id": f"modr-{call.id}", "model": name, "results": results}
     await call.respond(msgspec.json.encode(body))
 
 
-def _inputs(request: ModerationRequest) -> list[list[str]]:
+def _target(call: Call, name: str) -> Target | None:
+    """The service's own model of that name; None: the detectors judge."""
+    models = call.service.models
+    if name in models.names_for(call.principal):
+        return models.get_for(name, call.principal)
+    if name != MODEL and not name.startswith(_THEIRS):
+        raise UnknownModel.named(name, (MODEL, *models.names_for(call.principal)))
+    return None
+
+
+def _inputs(request: ModerationRequest, *, only_texts: bool) -> list[list[str]]:
     """The texts of each input."""
-    inputs = _texts(request.input)
+    inputs = _texts(request.input, only_texts=only_texts)
     characters = _characters(inputs)
     if characters > MOST_CHARACTERS:
         raise InvalidRequest(
@@ -89,7 +102,7 @@ def _inputs(request: ModerationRequest) -> list[list[str]]:
     return inputs
 
 
-def _texts(given: str | list[str | ModerationPart]) -> list[list[str]]:
+def _texts(given: ModerationInput, *, only_texts: bool) -> list[list[str]]:
     if isinstance(given, str):
         return [[given]]
     if not 1 <= len(given) <= MOST_INPUTS:
@@ -103,14 +116,16 @@ def _texts(given: str | list[str | ModerationPart]) -> list[list[str]]:
         raise InvalidRequest("'input' mixes texts and parts", param="input")
     parts: list[str] = []
     for position, part in enumerate(given):
-        assert isinstance(part, ModerationPart)
-        if part.type != "text" or part.text is None:
+        assert isinstance(part, dict)
+        text = part.get("text")
+        if part.get("type") == "text" and isinstance(text, str):
+            parts.append(text)
+        elif only_texts:
             raise InvalidRequest(
-                f"this service judges texts, not {part.type!r} parts",
-                hint="leave the part out, or judge pictures elsewhere",
+                f"this service judges texts, not {part.get('type')!r} parts",
+                hint="leave the part out, or name a model of the service that judges pictures",
                 param=f"input[{position}]",
             )
-        parts.append(part.text)
     return [parts]
 
 

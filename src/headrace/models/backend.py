@@ -4,13 +4,27 @@ A backend serves one deployment. The model box calls it; steps never see it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
 from headrace.types import Deltas, Message, Params, TextKind, Usage
 
-__all__ = ["Backend", "Call", "Embeddings", "ListedModel", "RateLimits"]
+__all__ = [
+    "Backend",
+    "Call",
+    "Embeddings",
+    "ListedModel",
+    "ModeratingBackend",
+    "ModerationInput",
+    "ModerationResult",
+    "RateLimits",
+]
+
+ModerationInput: TypeAlias = str | list[str | dict[str, object]]
+"""A text, several, or the parts of one input; as OpenAI's `input`."""
+ModerationResult: TypeAlias = dict[str, object]
+"""What a model says about one input: `flagged`, `categories`, `category_scores`, and what else it sends."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -119,4 +133,18 @@ class Backend(Protocol):
 
     def token_upper_bound(self, messages: Sequence[Message]) -> int | None:
         """At most this many tokens, without asking the model; None where nobody can promise it."""
+        ...
+
+
+@runtime_checkable
+class ModeratingBackend(Protocol):
+    """One whose server can judge texts, too."""
+
+    async def moderate(self, given: ModerationInput) -> Sequence[ModerationResult]:
+        """What its model says about each input, in order.
+
+        Raises:
+            InvalidRequest: the server refuses what was given.
+            ModelUnavailable: it is down, or gave no verdict.
+        """
         ...

@@ -7,9 +7,16 @@ from contextlib import suppress
 from random import Random
 
 from headrace.access.principal import Principal
-from headrace.errors import ModelUnavailable
+from headrace.errors import InvalidRequest, ModelUnavailable
 from headrace.models.ask import Ask, Asking
-from headrace.models.backend import Call, Embeddings
+from headrace.models.backend import (
+    Backend,
+    Call,
+    Embeddings,
+    ModeratingBackend,
+    ModerationInput,
+    ModerationResult,
+)
 from headrace.models.balance.balancer import Balancer
 from headrace.models.balance.member import Demand
 from headrace.models.balance.settings import BalanceSettings
@@ -97,6 +104,22 @@ class Target(ABC):
         made = await ask.result(lambda backend: backend.embed(inputs, kind=kind))
         assert ask.deployment is not None
         return made, ask.deployment
+
+    async def moderate(self, given: ModerationInput) -> Sequence[ModerationResult]:
+        """What the model says about each input.
+
+        Raises:
+            InvalidRequest: it judges no texts, or refuses what was given.
+            ModelUnavailable: down for longer than a request waits.
+        """
+
+        async def judged(backend: Backend) -> Sequence[ModerationResult]:
+            if not isinstance(backend, ModeratingBackend):
+                raise InvalidRequest(f"the model {self.name!r} judges no texts", param="model")
+            return await backend.moderate(given)
+
+        # Scores of different models cannot be compared: always the same one, and no fall-back.
+        return await Ask([self.first], Demand(streamed=False, regions=self.regions)).result(judged)
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the rendered prompt, as the model will see it.

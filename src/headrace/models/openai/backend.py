@@ -16,8 +16,9 @@ from msgspec import Meta
 
 from headrace.errors import ConfigError
 from headrace.models.adapted import AdapterSource
-from headrace.models.backend import Embeddings
+from headrace.models.backend import Embeddings, ModerationInput, ModerationResult
 from headrace.models.openai.errors import Site
+from headrace.models.openai.moderation import moderation_body, results_in
 from headrace.models.openai.preset import PRESETS, Preset
 from headrace.models.openai.quirk import Quirks
 from headrace.models.openai.relay import RelayTarget
@@ -127,6 +128,15 @@ class CompatibleBackend(RemoteBackend):
     async def embed(self, inputs: Sequence[str], *, kind: TextKind | None = None) -> Embeddings:
         prefix = self._prefixes.get(kind, "")
         return await super().embed([prefix + each for each in inputs] if prefix else inputs)
+
+    async def moderate(self, given: ModerationInput) -> Sequence[ModerationResult]:
+        """What the model says about each input (`/moderations`)."""
+        wire = self.wire
+        assert isinstance(wire, OpenAIWire)
+        request = wire.request("/moderations", moderation_body(given, wire.site.model))
+        async with self._sent(request) as reply:
+            body = await reply.read()
+        return wire.read(body, lambda: results_in(body))
 
     def relay(self) -> RelayTarget | None:
         """Only of a server that is asked in chats, as the client asks us."""
