@@ -131,8 +131,18 @@ class Tools(Protocol):
         """One unit vector per text. Raises ModelUnavailable."""
         ...
 
-    async def ask(self, messages: Sequence[Message], *, model: str | None, max_tokens: int) -> str:
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        model: str | None,
+        max_tokens: int,
+        response_format: dict[str, object] | None = None,
+    ) -> str:
         """What a model of the box answers, at temperature 0; None: the service's default model.
+
+        Args:
+            response_format: the form of the answer, in OpenAI's words; None: any.
 
         Raises:
             HeadraceError: there is no such model, or it is down.

@@ -36,11 +36,19 @@ class Kit:
             raise ModelUnavailable("there is no embedding model here")
         return await self.embedder.embed(texts)
 
-    async def ask(self, messages: Sequence[Message], *, model: str | None, max_tokens: int) -> str:
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        model: str | None,
+        max_tokens: int,
+        response_format: dict[str, object] | None = None,
+    ) -> str:
         if self.models is None:
             raise ModelUnavailable("there are no models here")
         target = self.models.get(model)
-        params = Params(temperature=0.0, max_tokens=max_tokens).over(target.params)
+        asked = Params(temperature=0.0, max_tokens=max_tokens, response_format=response_format)
+        params = asked.over(target.params)
         call = Call(messages=messages, params=params, stream=False)
         async with aclosing(target.ask(call).deltas(lambda _: call)) as deltas:
             return "".join([delta.text async for delta in deltas])
