@@ -156,15 +156,26 @@ class ServiceProcess:
 
         For what is only looked up, above all while something is waited for.
         """
-        said = io.BytesIO()
+        return json.loads(self.called(*args, "--json").stdout)
+
+    def called(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """As `run`, called in this process: half a second of imports less."""
+        out, err = io.BytesIO(), io.BytesIO()
         with (
             contextlib.chdir(self.log.parent),
             mock.patch.dict(os.environ, HEADRACE_HOME=str(self.home)),
-            contextlib.redirect_stdout(io.TextIOWrapper(said)) as output,
+            contextlib.redirect_stdout(io.TextIOWrapper(out, encoding="utf-8")) as output,
+            contextlib.redirect_stderr(io.TextIOWrapper(err, encoding="utf-8")) as errors,
         ):
-            assert command_line.run([*args, "--json"]) == 0
+            status = command_line.run(args)
             output.flush()
-            return json.loads(said.getvalue())
+            errors.flush()
+            done = subprocess.CompletedProcess(
+                args, status, out.getvalue().decode(), err.getvalue().decode()
+            )
+        if check and status:
+            raise AssertionError(f"{args} ended with {status}: {done.stderr}")
+        return done
 
     def trace(self, name: str, *args: str) -> Any:
         """What is kept of an answer, which gets to the database a moment after it was given."""

@@ -1,15 +1,13 @@
 """A service whose pipeline is the model alone passes chats on as they are."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 
 import httpx
 import openai
 import pytest
 
-from tests.running import HEADRACE, ServiceProcess, wait_for
+from tests.running import ServiceProcess, wait_for
 from tests.upstreams.openai import KEY, MODEL, FakeOpenAI, error_answer
 from tests.upstreams.said import Said, Tool
 from tests.upstreams.server import Answer, Asked, Cut, Hold, Server, serving
@@ -66,13 +64,8 @@ def traced(service: ServiceProcess, reply: httpx.Response) -> dict[str, object]:
     found: list[dict[str, object]] = []
 
     def shown() -> bool:
-        out = subprocess.run(
-            [HEADRACE, "trace", "show", reply.headers["x-headrace-trace"], "--json"],
-            capture_output=True,
-            text=True,
-            cwd=service.log.parent,
-            env={**os.environ, "HEADRACE_HOME": str(service.home)},
-            check=False,
+        out = service.called(
+            "trace", "show", reply.headers["x-headrace-trace"], "--json", check=False
         )
         if out.returncode == 0:
             found.append(json.loads(out.stdout))
@@ -186,14 +179,7 @@ def test_a_client_that_leaves_ends_the_call_upstream(
 
 
 def test_limits_hold_on_the_direct_way(service: ServiceProcess) -> None:
-    made = subprocess.run(
-        [HEADRACE, "keys", "create", "limited", "--json"],
-        capture_output=True,
-        text=True,
-        cwd=service.log.parent,
-        env={**os.environ, "HEADRACE_HOME": str(service.home)},
-        check=True,
-    )
+    made = service.called("keys", "create", "limited", "--json")
     key = json.loads(made.stdout)["secret"]
 
     def once() -> httpx.Response:

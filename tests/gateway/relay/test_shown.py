@@ -42,7 +42,7 @@ def service(
 
 @pytest.fixture(scope="module")
 def user_key(service: ServiceProcess) -> str:
-    made = service.run("keys", "create", "app", "--json")
+    made = service.called("keys", "create", "app", "--json")
     key = str(json.loads(made.stdout)["secret"])
     headers = {"authorization": f"Bearer {key}"}
     models = f"{service.url}/v1/models"
