@@ -48,6 +48,15 @@ def test_off_is_the_text_that_a_setting_asks_for(load: Load) -> None:
     load(SERVICE + "  - refine: {typography: off}\n")
 
 
+def test_weight_written_for_weights_gets_the_nearest_name(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(
+            "models: {a: {deployments: [{backend: embedded, weight: 'file:a.gguf'}]}}\npipeline: [generate]\n"
+        )
+    assert "deployments[0].weight: expected a number above 0" in caught.value.message
+    assert caught.value.hint == "did you mean 'weights'?"
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_field(tmp_path: Path, load: Load) -> None:
     (tmp_path / "headrace.yaml").write_text("\ufeff" + SERVICE)
     assert load_service(tmp_path, {}).name == load("\ufeff" + SERVICE).name

@@ -260,6 +260,10 @@ def _deployment(node: Node) -> DeploymentConfig:
     if not isinstance(fields["backend"], str):
         found = _found(node.child("backend"))
         raise node.error(f"expected the name of a backend, found {found}", "backend")
+    if isinstance(fields.get("weight"), str) and not node.written("weight"):
+        found = _found(node.child("weight"))
+        hint = "" if "weights" in fields else "did you mean 'weights'?"
+        raise node.error(f"expected a number above 0, found {found}", "weight", hint=hint)
     return DeploymentConfig(
         backend=str(fields["backend"]),
         settings=node.without("backend", *_PLACE_FIELDS),

@@ -83,6 +83,14 @@ def test_a_wrong_rule_is_named_with_its_line(rule: str, message: str, hint: str)
     assert hint in error.hint
 
 
+def test_a_rule_without_its_dash_is_told_so() -> None:
+    error = failure("limits:\n  requests_per_minute: 60\n")
+    assert error.message == (
+        "headrace.yaml:2: limits.requests_per_minute: a limit stands in a list of rules"
+    )
+    assert error.hint == "write it as `- requests_per_minute: …`"
+
+
 def test_two_rules_that_limit_the_same_are_one_too_many() -> None:
     error = failure("limits:\n  - {concurrent: 5}\n  - {usd_per_day: 1}\n  - {concurrent: 6}\n")
     assert error.message.startswith("headrace.yaml:4: limits[2].concurrent: the rule in line 2 ")

@@ -109,6 +109,11 @@ def read_limits(node: Node | None) -> Limits:
         return Limits()
     if isinstance(node.value, list):
         return Limits(rules=_rules(node))
+    for name in node.value if isinstance(node.value, dict) else ():
+        if name in RuleConfig.__struct_fields__:
+            raise node.error(
+                "a limit stands in a list of rules", name, hint=f"write it as `- {name}: …`"
+            )
     config = node.convert(LimitsConfig)
     if config.redis is not None and not _ADDRESS.match(config.redis.url):
         raise node.error("this is not the address of a Redis", "redis", "url", hint=ADDRESSES)
