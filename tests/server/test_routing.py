@@ -173,6 +173,8 @@ def test_every_model_and_route_is_listed_and_the_deployments_are_measured(
     with service.client() as plain:
         text = plain.get("/metrics").text
     assert 'headrace_deployment_up{deployment="chat-0",model="chat"} 1.0' in text
+    open_to_chat = 'headrace_upstream_connections{deployment="chat-0",model="chat",state="%s"} %s'
+    assert open_to_chat % ("idle", "1.0") in text or open_to_chat % ("busy", "1.0") in text
 
 
 def test_what_an_answer_cost_is_its_deployments_price(service: ServiceProcess) -> None:

@@ -19,6 +19,7 @@ from headrace.models.backend import Call, Embeddings, ListedModel, RateLimits
 from headrace.models.estimate import estimate_tokens
 from headrace.models.http import Address, HttpClient, Reply
 from headrace.models.http.head import Head
+from headrace.models.http.pool import PoolState
 from headrace.models.http.proxy import Proxies
 from headrace.models.http.settings import PoolSettings
 from headrace.models.http.tls import TlsSettings
@@ -207,6 +208,11 @@ class RemoteBackend:
     def rtt_s(self) -> float | None:
         """The latest round trip to the server, in seconds; None where nobody knows."""
         return None if self._client is None else self._client.rtt_s
+
+    @property
+    def connections(self) -> PoolState | None:
+        """How many connections to the server there are; None before it starts."""
+        return None if self._client is None else self._client.state
 
     def saw(self, head: Head) -> None:
         """Learn from a response that somebody else has asked for."""

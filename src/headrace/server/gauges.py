@@ -7,6 +7,7 @@ from prometheus_client.registry import Collector
 
 from headrace.models.balance.health import HealthState
 from headrace.models.box import ModelBox
+from headrace.models.remote import RemoteBackend
 
 __all__ = ["DeploymentCollector"]
 
@@ -44,6 +45,12 @@ class DeploymentCollector(Collector):
         waiting = GaugeMetricFamily(
             "headrace_model_waiting_calls", "Calls that wait for a deployment.", labels=("model",)
         )
+        connections = GaugeMetricFamily(
+            "headrace_upstream_connections",
+            "Connections to the deployment's server.",
+            labels=(*_LABELS, "state"),
+        )
+        seen: set[int] = set()
         for model in self._models().models():
             waiting.add_metric((model.name,), model.balancer.waiting)
             for each in model.balancer.snapshot():
@@ -52,6 +59,17 @@ class DeploymentCollector(Collector):
                 usable.add_metric(labels, float(each.health is HealthState.HEALTHY))
                 if each.capacity is not None:
                     capacity.add_metric(labels, each.capacity)
+            for place in model.deployments:
+                backend = place.backend
+                state = backend.connections if isinstance(backend, RemoteBackend) else None
+                # Deployments of the same settings share a backend, whose connections count once.
+                if state is None or id(backend) in seen:
+                    continue
+                seen.add(id(backend))
+                labels = (model.name, place.key)
+                connections.add_metric((*labels, "busy"), state.open - state.idle)
+                connections.add_metric((*labels, "idle"), state.idle)
+                connections.add_metric((*labels, "connecting"), state.connecting)
         retires = GaugeMetricFamily(
             "headrace_model_retires_in_days",
             "Days until the provider shuts the model down; below 0 once it has.",
@@ -59,4 +77,4 @@ class DeploymentCollector(Collector):
         )
         for labels, days in self._days_left().items():
             retires.add_metric(labels, days)
-        yield from (outstanding, capacity, usable, waiting, retires)
+        yield from (outstanding, capacity, usable, waiting, connections, retires)

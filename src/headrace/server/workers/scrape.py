@@ -24,6 +24,7 @@ ADDED_GAUGES = frozenset(
         "headrace_turns_active",
         "headrace_deployment_calls",
         "headrace_model_waiting_calls",
+        "headrace_upstream_connections",
         "headrace_journal_pending_bytes",
         "headrace_journal_capacity_bytes",
     )
