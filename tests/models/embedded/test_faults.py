@@ -20,6 +20,7 @@ from headrace.models.embedded import supervisor as supervising
 from headrace.models.embedded.backend import EmbeddedBackend
 from headrace.models.embedded.supervisor import Supervisor
 from headrace.models.embedded.worker import WorkerSettings
+from headrace.models.errors import WeightsUnavailable
 from headrace.models.model import Model
 from headrace.types import Deltas, Message, Params
 from tests.models.embedded.answer import ask, call
@@ -230,13 +231,21 @@ asyncio.run(main())
 
 @in_session
 async def test_weights_that_are_none_are_said_with_the_runtimes_own_words(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"not a model")
+    (tmp_path / "model.gguf").write_bytes(b"GGUF, but not a model")
     backend = backend_at(tmp_path, weights="file:model.gguf")
     with pytest.raises(ModelUnavailable, match="the model process did not start") as caught:
         await backend.start()
     assert "headrace doctor" in caught.value.hint
     assert not backend.is_ready()
     assert not await backend.wait_ready(30)
+
+
+@in_session
+async def test_a_file_of_another_format_is_named_before_the_runtime_sees_it(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"not a model")
+    backend = backend_at(tmp_path, weights="file:model.safetensors")
+    with pytest.raises(WeightsUnavailable, match="this is no GGUF file"):
+        await backend.start()
 
 
 @in_session

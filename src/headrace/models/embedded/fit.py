@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.models.adapted import AdapterSource
-from headrace.models.errors import AdapterUnusable
+from headrace.models.errors import AdapterUnusable, WeightsUnavailable
 from headrace.models.store import Kept
 
-__all__ = ["check_fit"]
+__all__ = ["check_fit", "check_weights"]
 
 _SCALARS = {
     0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"
 }  # fmt: skip
+_MAGIC = b"GGUF"
 _STRING, _ARRAY = 8, 9
 _BYTES = {0: 4, 1: 2}
 """Of a number, where a tensor is not quantized: float32 and float16, as adapters are."""
@@ -101,13 +102,28 @@ def _read(path: Path, what: str) -> _Head:
         ) from error
 
 
+def check_weights(reference: str, path: Path) -> None:
+    """Refuse a file that is none of llama.cpp's, of which it would say nothing that helps.
+
+    Raises:
+        WeightsUnavailable: it does not begin as a GGUF file does.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) == _MAGIC:
+            return
+    raise WeightsUnavailable(
+        f"{reference}: this is no GGUF file",
+        hint="`embedded` takes GGUF files alone; name one of the model's, often NAME-GGUF on a hub",
+    )
+
+
 class _Reader:
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self._at = 0
 
     def head(self) -> _Head:
-        if self._data[:4] != b"GGUF":
+        if self._data[:4] != _MAGIC:
             raise ValueError("it does not begin as one does")
         self._at = 8
         tensors, entries = self._whole("<Q"), self._whole("<Q")

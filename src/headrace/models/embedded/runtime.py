@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from headrace.models.adapted import AdapterSource
 from headrace.models.embedded.cpu import usable_cpus
-from headrace.models.embedded.fit import check_fit
+from headrace.models.embedded.fit import check_fit, check_weights
 from headrace.models.embedded.settings import RuntimeSettings
 from headrace.models.embedded.supervisor import Supervisor
 from headrace.models.embedded.worker import WorkerSettings
@@ -97,6 +97,7 @@ class OwnRuntime:
         """See `Runtime`."""
         settings = self._settings
         kept = await fetch_in_background(self._store, settings.weights, settings.sha256, progress)
+        await asyncio.to_thread(check_weights, settings.weights, kept.path)
         self.digest = kept.sha256
         adapters = [await self._adapter(each, kept, progress) for each in settings.adapters]
         supervisor = Supervisor(
