@@ -17,8 +17,6 @@ from unittest import mock
 import httpx
 
 from headrace.cli import main as command_line
-from headrace.server.state import JOURNAL_FILE
-from headrace.storage.journal import Journal
 
 __all__ = ["HEADRACE", "ServiceProcess", "wait_for"]
 
@@ -72,9 +70,6 @@ class ServiceProcess:
     ) -> Self:
         """Start it and do not wait."""
         root.mkdir(parents=True, exist_ok=True)
-        if home.is_dir() and not (home / JOURNAL_FILE).exists():
-            # The service's own would be 32 MB of zeros that it waits for on the disk.
-            Journal.open(home / JOURNAL_FILE, 4 << 20).close()
         log = root / "service.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
