@@ -18,7 +18,7 @@ from headrace.releases.channel import (
     write_serving,
 )
 from headrace.releases.store import ReleaseStore
-from headrace.server.follow import Follower
+from headrace.server.follow import RETRY_S, Follower
 from headrace.server.knowledge import CURRENT
 from headrace.storage.database import Database
 from tests.knowledge.index.conftest import Base
@@ -82,6 +82,27 @@ def test_a_release_that_nobody_trusted_signed_is_not_served(
     pair.follower.look()
     assert read_serving(pair.homes[1]) is None
     assert caplog.text.count("signed by nobody who is trusted here") == 1
+
+
+def test_a_release_that_was_refused_is_served_once_its_signer_is_trusted(
+    pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 100.0
+    follower = Follower(pair.database, tmp_path, pair.homes[1], clock=lambda: now)
+    digest = pair.deploy()
+    follower.look()
+    now += RETRY_S
+    follower.look()
+    assert caplog.text.count("signed by nobody who is trusted here") == 1
+    pair.trust()
+    now += RETRY_S / 2
+    follower.look()
+    assert read_serving(pair.homes[1]) is None
+    now += RETRY_S / 2
+    follower.look()
+    serving = read_serving(pair.homes[1])
+    assert serving is not None
+    assert serving.release == digest
 
 
 def test_what_is_served_here_already_is_left_alone(pair: Pair) -> None:

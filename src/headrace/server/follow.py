@@ -2,13 +2,16 @@
 
 Keys are looked at by `upkeep.py`, as beside the command line. Here: which release `production` is,
 which prompts are tagged, which version of the knowledge base is newest. What has changed is written
-into the home as a command of this machine would, and the service reloads as it does then.
+into the home as a command of this machine would, and the service reloads as it does then. What
+cannot be taken over, as its signer is not trusted yet or its files are not there, is tried again.
 
 A trial (`--canary`) is the business of the gateway it was begun on; the others see its outcome.
 """
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select, text
@@ -31,6 +34,8 @@ from headrace.storage.tables import channel_moves, prompt_tags
 __all__ = ["Follower"]
 
 LOOK_EVERY_S = 1.0
+RETRY_S = 15.0
+"""Until a release that could not be taken over is tried again."""
 _VERSION = text("SELECT value FROM headrace_knowledge.meta WHERE key = 'version'")
 
 _log = logging.getLogger(__name__)
@@ -39,12 +44,23 @@ _log = logging.getLogger(__name__)
 class Follower:
     """See the module. One process of a home runs it."""
 
-    def __init__(self, database: Database, root: Path, home: Path) -> None:
+    def __init__(
+        self,
+        database: Database,
+        root: Path,
+        home: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._root = root
         self._home = home
         self._releases = ReleaseStore(database, home)
         self._move: str | None = None
+        self._refused = ""
+        """Why the release of the last move is not served here, if it is not."""
+        self._again_at = 0.0
         self._tag: str | None = None
         self._is_away = False
 
@@ -60,15 +76,15 @@ class Follower:
             with self._database.read() as connection:
                 move, tag = _newest(connection)
             version = self._knowledge()
+            if move != self._move or (self._refused and self._clock() >= self._again_at):
+                self._take_over_release()
+                self._move = move
         except SQLAlchemyError as error:
             if not self._is_away:
                 _log.error("what other gateways change cannot be read: %s", error)
             self._is_away = True
             return
         self._is_away = False
-        if move != self._move:
-            self._take_over_release()
-            self._move = move
         if self._tag is not None and tag != self._tag:
             (self._home / TAGS_FILE).touch()
         self._tag = tag
@@ -94,6 +110,7 @@ class Follower:
         path.with_suffix(".new").replace(path)
 
     def _take_over_release(self) -> None:
+        before, self._refused = self._refused, ""
         with moving(self._home):
             digest = self._releases.serving(PRODUCTION)
             serving = read_serving(self._home)
@@ -109,12 +126,10 @@ class Follower:
                 release = self._releases.get(digest)
                 folder = self._releases.unpacked(release, self._root)
             except HeadraceError as error:
-                _log.error(
-                    "another gateway serves %s, this one cannot: %s (%s)",
-                    digest[:19],
-                    error.message,
-                    error.hint,
-                )
+                self._refused = f"{digest[:19]}, this one cannot: {error.message} ({error.hint})"
+                self._again_at = self._clock() + RETRY_S
+                if self._refused != before:
+                    _log.error("another gateway serves %s", self._refused)
                 return
             serving = Serving(release=digest, name=release.name, folder=str(folder))
             write_serving(self._home, serving)
