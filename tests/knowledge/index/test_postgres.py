@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headrace.knowledge.errors import KnowledgeUnusable
 from headrace.knowledge.index.postgres import segment, snapshot, store
+from headrace.knowledge.index.postgres.schema import hnsw_name
 from headrace.knowledge.passage import Passage
 from headrace.knowledge.settings import RetrievalSettings, SourceSettings
 from tests.knowledge.index.conftest import Base
@@ -101,6 +102,31 @@ async def test_vectors_of_large_embedding_models_are_found(
     found = await opened.search("The wheel.", limit=1, roles=set())
     opened.close()
     assert [each.uri for each in found] == ["docs/wheel.md"]
+
+
+async def test_an_index_of_an_earlier_version_is_replaced(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Base(tmp_path, postgres_database)
+    base.write("mill.md", "The mill.")
+    await base.sync()
+    width = (await base.embedder.embed(["mill"])).shape[1]
+    before = f"embedding_hnsw_{width}"
+    with base.place.store() as opened:
+        database = opened._database  # type: ignore[attr-defined]
+        database.execute(
+            f"CREATE INDEX {before} ON embedding"
+            f" USING hnsw ((vector::vector({width})) vector_ip_ops)"
+            f" WHERE vector_dims(vector) = {width}"
+        )
+    monkeypatch.setattr(store, "HNSW_FROM", 1)
+    base.write("wheel.md", "The wheel.")
+    await base.sync()
+    with base.place.store() as opened:
+        found = opened._database.execute(  # type: ignore[attr-defined]
+            "SELECT to_regclass(%s), to_regclass(%s)", (before, hnsw_name(width))
+        ).fetchone()
+    assert found == (None, hnsw_name(width))
 
 
 async def test_many_versions_leave_few_segments_and_the_same_answers(

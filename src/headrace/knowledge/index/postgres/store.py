@@ -174,6 +174,8 @@ class PostgresStore:
                 f" USING hnsw ((vector::halfvec({width})) halfvec_ip_ops)"
                 f" WHERE vector_dims(vector) = {width}"
             )
+            # Of whole precision, by an earlier version: nothing asks it, and each write keeps it up.
+            database.execute(f"DROP INDEX IF EXISTS embedding_hnsw_{width}")
         database.execute("ANALYZE embedding")
 
 
