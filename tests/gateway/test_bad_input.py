@@ -93,6 +93,12 @@ def test_a_body_of_unsaid_length_is_refused_as_it_grows(service: ServiceProcess)
     error_of(response, 413)
 
 
+def test_a_base_address_without_its_version_is_told_so(service: ServiceProcess) -> None:
+    with service.client() as client:
+        error = error_of(client.post("/chat/completions", json={"messages": HELLO}), 404)
+    assert error["message"].endswith("(the API's base address ends in /v1)")
+
+
 def test_addresses_and_methods_that_do_not_exist(service: ServiceProcess) -> None:
     with service.client() as client:
         error = error_of(client.post("/v1/chat/completion", json={}), 404)

@@ -63,6 +63,9 @@ _LISTED: Mapping[str, Handler] = {
 }  # fmt: skip
 """What is made by POST and listed by GET."""
 
+_BASELESS = frozenset({"/chat/completions", "/completions", "/embeddings", "/responses"})
+"""What an SDK asks for whose base address lacks its `/v1`; none of the pages is called so."""
+
 
 class Gateway:
     """Answers every exchange: one table for the API, the pages for the rest."""
@@ -111,7 +114,7 @@ class Gateway:
 
 
 def _is_ours(path: str) -> bool:
-    return path.startswith("/v1/") or path in _OPEN or path in _GET
+    return path.startswith("/v1/") or path in _OPEN or path in _GET or path in _BASELESS
 
 
 async def _answer(call: Call) -> None:
@@ -150,6 +153,10 @@ async def _answer(call: Call) -> None:
     elif call.path.startswith(_RESPONSE):
         _check_method(call, "GET", "HEAD", "DELETE")
         await show_response(call)
+    elif call.path in _BASELESS:
+        raise NotFound(
+            f"there is nothing at {call.path}", hint="the API's base address ends in /v1"
+        )
     else:
         raise NotFound(
             f"there is nothing at {call.path}",
