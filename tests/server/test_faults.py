@@ -32,7 +32,7 @@ def kill_worker(service: ServiceProcess) -> None:
 
 
 def trace_of(service: ServiceProcess, trace: str) -> dict[str, object]:
-    kept: dict[str, object] = json.loads(service.run("trace", "show", trace, "--json").stdout)
+    kept: dict[str, object] = service.told("trace", "show", trace)
     return kept
 
 
@@ -74,20 +74,30 @@ def test_a_model_killed_before_the_client_has_anything_is_asked_again(
     assert kept["completion_tokens"] == 300
 
 
-def test_a_client_that_leaves_ends_its_turn_as_cancelled(start: Start) -> None:
-    service = start()
+def test_a_client_that_leaves_ends_its_turn_as_cancelled(service: ServiceProcess) -> None:
     with service.client() as client, client.stream("POST", CHAT, json=LONG) as response:
         trace = response.headers["x-headrace-trace"]
         next(response.iter_lines())
 
     def ended() -> bool:
-        shown = service.run("trace", "show", trace, "--json", check=False)
+        shown = service.called("trace", "show", trace, "--json", check=False)
         return shown.returncode == 0 and json.loads(shown.stdout)["status"] == "cancelled"
 
     wait_for(ended)
 
 
-def test_what_was_answered_before_a_kill_is_there_after_it(start: Start) -> None:
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    # Dead and not yet buried: its new parent has not looked at it.
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def test_a_killed_service_takes_its_model_along_and_what_was_answered_is_there_after_it(
+    start: Start,
+) -> None:
     service = start()
     traces: list[str] = []
     with service.client() as client:
@@ -97,7 +107,9 @@ def test_what_was_answered_before_a_kill_is_there_after_it(start: Start) -> None
         with client.stream("POST", CHAT, json=LONG) as response:
             unfinished = response.headers["x-headrace-trace"]
             next(response.iter_lines())
+            (model,) = service.worker_pids()
             service.kill()
+    wait_for(lambda: is_gone(model))
     again = start()
     for trace in traces:
         assert trace_of(again, trace)["status"] == "ok"
@@ -108,22 +120,6 @@ def test_what_was_answered_before_a_kill_is_there_after_it(start: Start) -> None
         grounded = client.post(CHAT, json={**SHORT, "conversation": "kept"}).json()["usage"]
         alone = client.post(CHAT, json=SHORT).json()["usage"]
     assert grounded["prompt_tokens"] > alone["prompt_tokens"]
-
-
-def test_a_killed_service_takes_its_model_process_along(start: Start) -> None:
-    service = start()
-    (pid,) = service.worker_pids()
-    service.kill()
-
-    def gone() -> bool:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        # Dead and not yet buried: its new parent has not looked at it.
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-
-    wait_for(gone)
 
 
 def test_readiness_follows_the_model(start: Start) -> None:

@@ -33,8 +33,7 @@ def test_the_first_start_shows_the_admin_key_once(start: Start) -> None:
     assert second.key not in second.said().removeprefix(before)
 
 
-def test_state_is_private_to_its_owner(start: Start) -> None:
-    service = start()
+def test_state_is_private_to_its_owner(service: ServiceProcess) -> None:
     with service.client() as client:
         client.post(CHAT, json={"messages": HELLO, "max_tokens": 1})
     for path in service.home.iterdir():
@@ -42,13 +41,16 @@ def test_state_is_private_to_its_owner(start: Start) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
 
 
-def test_keys_made_and_revoked_beside_a_running_service_take_effect(start: Start) -> None:
-    service = start()
+def test_keys_made_and_revoked_beside_a_running_service_take_effect(
+    service: ServiceProcess,
+) -> None:
     made = json.loads(service.run("keys", "create", "ci", "--json").stdout)
     headers = {"authorization": f"Bearer {made['secret']}"}
 
     def status() -> int:
-        return httpx.get(f"{service.url}/v1/models", headers=headers).status_code
+        return httpx.get(
+            f"{service.url}/v1/models", headers=headers, verify=service.verify
+        ).status_code
 
     wait_for(lambda: status() == 200)
     service.run("keys", "revoke", made["id"])
@@ -75,7 +77,7 @@ def test_sigterm_lets_a_running_answer_end(start: Start) -> None:
     stopping.join()
     assert rest[-1] == "data: [DONE]"
     assert service.process.returncode == 0
-    kept = json.loads(service.run("trace", "show", trace, "--json").stdout)
+    kept = service.told("trace", "show", trace)
     assert kept["status"] == "ok"
     assert not (service.home / "service.json").exists()
     assert not service.worker_pids()
@@ -101,7 +103,7 @@ def test_an_answer_that_draining_cuts_off_says_so_and_leaves_its_trace(
     assert json.loads(rest[-1].removeprefix("data: "))["error"]["code"] == "service_stopping"
     assert "data: [DONE]" not in rest
     assert service.process.wait(timeout=30) == 0
-    kept = json.loads(service.run("trace", "show", trace, "--json").stdout)
+    kept = service.told("trace", "show", trace)
     assert kept["status"] == "cancelled"
     assert kept["ttft_s"] is not None
 
@@ -116,19 +118,14 @@ def test_an_answer_that_draining_cuts_off_before_it_began_is_a_503(
     body = {"messages": HELLO, "max_tokens": 3000, "ignore_eos": True}
     with service.client() as client, ThreadPoolExecutor(1) as elsewhere:
         asking = elsewhere.submit(client.post, CHAT, json=body)
-        wait_for(
-            lambda: (
-                b"headrace_turns_active 1.0"
-                in httpx.get(f"{service.url}/metrics", headers=service.headers).content
-            )
-        )
+        wait_for(lambda: b"headrace_turns_active 1.0" in client.get("/metrics").content)
         service.process.send_signal(signal.SIGTERM)
         answer = asking.result()
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "service_stopping"
     assert service.process.wait(timeout=30) == 0
     trace = answer.headers["x-headrace-trace"]
-    assert json.loads(service.run("trace", "show", trace, "--json").stdout)["status"] == "cancelled"
+    assert service.told("trace", "show", trace)["status"] == "cancelled"
 
 
 def test_a_taken_port_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
