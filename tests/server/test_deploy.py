@@ -95,7 +95,7 @@ def test_releases_are_deployed_and_rolled_back_while_answers_stream(
     thread = threading.Thread(target=stream)
     thread.start()
     wait_for(lambda: len(pieces) > 10)
-    running.run("deploy", second)
+    running.called("deploy", second)
     assert temperature(running) == 0.9
     rolled = json.loads(running.run("rollback", "--json").stdout)
     assert rolled["taken_over_s"] is not None
@@ -116,7 +116,7 @@ def test_releases_are_deployed_and_rolled_back_while_answers_stream(
     )
     try:
         assert temperature(again) == 0.1
-        again.run("deploy", "files")
+        again.called("deploy", "files")
         wait_for(lambda: temperature(again) == 0.5)
         assert [each[:11] for each in history(again)] == ["", "rolled back", "", "trial"]
     finally:
@@ -129,11 +129,11 @@ def test_what_cannot_be_served_is_refused_before_anything_changes(
     name = built(running)
     blob = next(each for each in (running.home / "releases" / "blobs").rglob("*") if each.is_file())
     blob.write_bytes(b"altered")
-    refused = running.run("deploy", name, check=False)
+    refused = running.called("deploy", name, check=False)
     assert refused.returncode == 1
     assert "altered" in refused.stderr
-    assert running.run("deploy", "r9", check=False).returncode == 1
-    assert running.run("rollback", check=False).returncode == 1
+    assert running.called("deploy", "r9", check=False).returncode == 1
+    assert running.called("rollback", check=False).returncode == 1
     assert temperature(running) == 0.1
 
 
@@ -143,6 +143,10 @@ models:
     deployments: [{backend: openai_compatible, model: m, base_url: "http://127.0.0.1:9/v1"}]
 pipeline: [generate]
 """
+
+
+ASKED_EVERY_S = 0.02
+"""As fast as can be, they would keep both cores busy for all of a trial and show no more."""
 
 
 class Traffic:
@@ -173,6 +177,7 @@ class Traffic:
                 # (An error's answer carries the release that was asked, too.)
                 told = reply.headers["x-headrace-release"]
                 self.releases.setdefault(user, set()).add(told)
+                self._ending.wait(ASKED_EVERY_S)
 
 
 def is_answered(service: ServiceProcess, user: str) -> bool:
@@ -191,14 +196,14 @@ def history(service: ServiceProcess) -> list[str]:
 
 def test_a_good_release_gets_more_turns_and_then_all(running: ServiceProcess) -> None:
     first = built(running)
-    running.run("deploy", first)
+    running.called("deploy", first)
     write(running, 0.9)
     second = built(running)
     old, new = behaviour(running, first), behaviour(running, second)
     with Traffic(running) as traffic:
-        tried = running.run("deploy", second, "--canary", "30,60", "--every", "2s")
+        tried = running.called("deploy", second, "--canary", "30,60", "--every", "2s")
         assert "is tried on 30 %, 60 % of the turns" in tried.stdout
-        busy = running.run("deploy", first, check=False)
+        busy = running.called("deploy", first, check=False)
         assert "is on trial" in busy.stderr
         wait_for(lambda: any(new in each for each in traffic.releases.values()))
         # Who has the new one keeps it, and nobody went back: at most one change a person.
@@ -213,12 +218,12 @@ def test_a_bad_release_is_rolled_back_by_itself_and_most_people_never_saw_it(
     running: ServiceProcess,
 ) -> None:
     first = built(running)
-    running.run("deploy", first)
+    running.called("deploy", first)
     (running.log.parent / "headrace.yaml").write_text(BROKEN)
     second = built(running)
     new = behaviour(running, second)
     with Traffic(running) as traffic:
-        running.run("deploy", second, "--canary", "20,100", "--every", "1h")
+        running.called("deploy", second, "--canary", "20,100", "--every", "1h")
         wait_for(lambda: "was rolled back: error_rate<1%" in "".join(history(running)))
     hurt = [user for user, releases in traffic.releases.items() if new in releases]
     assert 1 <= len(hurt) < 20
@@ -230,10 +235,10 @@ def test_a_bad_release_is_rolled_back_by_itself_and_most_people_never_saw_it(
 
 def test_a_service_that_is_killed_goes_on_with_its_trial(running: ServiceProcess) -> None:
     first = built(running)
-    running.run("deploy", first)
+    running.called("deploy", first)
     write(running, 0.9)
     second = built(running)
-    running.run("deploy", second, "--canary", "50", "--every", "1h")
+    running.called("deploy", second, "--canary", "50", "--every", "1h")
     wait_for(lambda: f"{second} is on trial" in running.said())
     running.process.kill()
     running.process.wait()
@@ -243,7 +248,7 @@ def test_a_service_that_is_killed_goes_on_with_its_trial(running: ServiceProcess
         new = behaviour(again, second)
         with Traffic(again) as traffic:
             wait_for(lambda: any(new in each for each in traffic.releases.values()))
-            assert "no longer on trial" in again.run("rollback").stdout
+            assert "no longer on trial" in again.called("rollback").stdout
         # (Half of those who ask would get the other one, until the service has looked again.)
         wait_for(lambda: all(temperature(again) == 0.1 for _ in range(20)))
     finally:
@@ -273,36 +278,36 @@ def test_what_has_not_passed_its_suites_is_not_served(running: ServiceProcess) -
     (root / "evals" / "brevity.yaml").write_text(BREVITY)
     (root / "headrace.yaml").write_text(GATED % (0.1, 11))
     good = built(running)
-    refused = running.run("deploy", good, check=False)
+    refused = running.called("deploy", good, check=False)
     assert refused.returncode == 1
     assert f"{good} may not be served: brevity: it was never asked" in refused.stderr
     assert f"headrace release check {good}" in refused.stderr
 
-    checked = json.loads(running.run("release", "check", good, "--json").stdout)
+    checked = json.loads(running.called("release", "check", good, "--json").stdout)
     assert [(each["suite"], each["verdict"], each["baseline"]) for each in checked] == [
         ("brevity", "PASSED", "")
     ]
-    running.run("deploy", good)
+    running.called("deploy", good)
     assert temperature(running) == 0.1
 
     (root / "headrace.yaml").write_text(GATED % (0.9, 99))
     bad = built(running)
-    failed = running.run("release", "check", bad, check=False)
+    failed = running.called("release", "check", bad, check=False)
     assert failed.returncode == 1
     assert "regex: 0.000 is 1.000 below 1" in failed.stdout
     for how in ([], ["--canary", "5,100"]):
-        refused = running.run("deploy", bad, *how, check=False)
+        refused = running.called("deploy", bad, *how, check=False)
         assert f"{bad} may not be served: brevity: regex: 0.000" in refused.stderr
     assert temperature(running) == 0.1
     shown = running.told("release", "inspect", bad)
     assert shown["proved"][0]["baseline"] == checked[0]["release"]
 
     # Somebody may serve it all the same, and says why; going back needs no proof and no files.
-    assert running.run("deploy", bad, "--unproved", check=False).returncode == 2
-    running.run("deploy", bad, "--unproved", "--why", "the suite is wrong")
+    assert running.called("deploy", bad, "--unproved", check=False).returncode == 2
+    running.called("deploy", bad, "--unproved", "--why", "the suite is wrong")
     assert temperature(running) == 0.9
     (root / "headrace.yaml").write_text("broken: [")
-    running.run("rollback")
+    running.called("rollback")
     assert temperature(running) == 0.1
 
 
@@ -326,11 +331,11 @@ def test_a_shadow_answers_copies_that_nobody_sees_and_nothing_remembers(
     root = running.log.parent
     (root / "headrace.yaml").write_text(CONVERSING % 0.1)
     first = built(running)
-    running.run("deploy", first)
+    running.called("deploy", first)
     (root / "headrace.yaml").write_text(CONVERSING % 0.9)
     second = built(running)
     new = behaviour(running, second)
-    told = running.run("deploy", second, "--shadow", "100", "--every", "1h")
+    told = running.called("deploy", second, "--shadow", "100", "--every", "1h")
     assert f"{second} answers copies of 100 % of the turns" in told.stdout
     wait_for(lambda: f"{second} answers copies of" in running.said())
 
@@ -358,7 +363,7 @@ def test_a_shadow_answers_copies_that_nobody_sees_and_nothing_remembers(
         assert call["messages"] == original["messages"]
         assert call["params"]["temperature"] == 0.9
 
-    assert "no longer on trial" in running.run("rollback").stdout
+    assert "no longer on trial" in running.called("rollback").stdout
     assert temperature(running) == 0.1
 
 
@@ -366,7 +371,7 @@ def test_bare_prompts_are_tried_too_and_a_trial_begun_again_is_another(
     running: ServiceProcess,
 ) -> None:
     first = built(running)
-    running.run("deploy", first)
+    running.called("deploy", first)
     write(running, 0.9)
     second = built(running)
     new = behaviour(running, second)
@@ -376,27 +381,27 @@ def test_bare_prompts_are_tried_too_and_a_trial_begun_again_is_another(
         with running.client() as client:
             return str(client.post("/v1/completions", json=body).headers["x-headrace-release"])
 
-    running.run("deploy", second, "--canary", "100", "--every", "1h")
+    running.called("deploy", second, "--canary", "100", "--every", "1h")
     wait_for(lambda: told() == new)
     # The same release, in the shadow now: nobody may be answered by it any more.
-    running.run("rollback")
-    running.run("deploy", second, "--shadow", "100", "--every", "1h")
+    running.called("rollback")
+    running.called("deploy", second, "--shadow", "100", "--every", "1h")
     wait_for(lambda: f"{second} answers copies of" in running.said())
     copied = len(traced(running, "shadow"))
     assert told() != new
     wait_for(lambda: len(traced(running, "shadow")) > copied)
-    running.run("rollback")
+    running.called("rollback")
     assert told() != new
 
 
 def test_a_shadow_that_fails_is_ended_and_hurts_nobody(running: ServiceProcess) -> None:
     first = built(running)
-    running.run("deploy", first)
+    running.called("deploy", first)
     (running.log.parent / "headrace.yaml").write_text(BROKEN)
     second = built(running)
     new = behaviour(running, second)
     with Traffic(running) as traffic:
-        running.run("deploy", second, "--shadow", "50", "--every", "1h")
+        running.called("deploy", second, "--shadow", "50", "--every", "1h")
         wait_for(
             lambda: f"{second} failed in the shadow: error_rate<1%" in "".join(history(running))
         )
@@ -414,12 +419,12 @@ def test_several_workers_share_a_trial_out_and_all_take_it_over(
     )
     try:
         first = built(two)
-        two.run("deploy", first)
+        two.called("deploy", first)
         write(two, 0.9)
         second = built(two)
         old, new = behaviour(two, first), behaviour(two, second)
         seen: dict[str, list[str]] = {}
-        two.run("deploy", second, "--canary", "50", "--every", "3s")
+        two.called("deploy", second, "--canary", "50", "--every", "3s")
         for number in itertools.count():
             # A connection of its own each: either worker may answer.
             user = f"user-{number % 20}"
