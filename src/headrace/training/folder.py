@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -35,6 +35,7 @@ __all__ = [
     "RESULT",
     "RESULT_FILE",
     "EventLog",
+    "EventSink",
     "current_events",
     "holder",
     "iterate_jobs",
@@ -193,6 +194,21 @@ def holder(folder: Path) -> int | None:
         return None
     finally:
         os.close(file)
+
+
+class EventSink(Protocol):
+    """Takes a job's events."""
+
+    def add(
+        self,
+        type: EventType,  # noqa: A002 - the event's own word
+        message: str,
+        data: dict[str, str | int | float | bool | None] | None = None,
+        *,
+        level: Level = "info",
+    ) -> None:
+        """Write one event, now."""
+        ...
 
 
 class EventLog:

@@ -33,6 +33,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from headrace.training.cluster import RayCluster
 from headrace.training.private import Privacy, Reached
 
 __all__ = [
@@ -127,6 +128,8 @@ class FineTune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     parameters: Hyperparameters = Hyperparameters()
     privacy: Privacy | None = None
     """Train so that no person's examples can be told from the adapter. None: as usual."""
+    ray: RayCluster | None = None
+    """Train on a Ray cluster, each batch shared by several workers. None: in one process, here."""
     seed: Annotated[int, Meta(ge=0, lt=2**32)] = 42
     suffix: Annotated[str, Meta(max_length=64)] = ""
     """A word for people, in the adapter's name."""

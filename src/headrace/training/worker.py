@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from headrace.errors import HeadraceError
+from headrace.training.cluster import check_cluster
 from headrace.training.data import Sources
 from headrace.training.errors import (
     BadRows,
@@ -132,6 +133,7 @@ def _train(
     memory_limit: int | None,
 ) -> int:
     log.add("phase", "looking at the examples and the base model", {"phase": "validating"})
+    check_cluster(job.spec)
     # Before PyTorch is imported, which takes longer than finding most that is wrong.
     examples = read_examples(job, Sources(Path(job.root), Path(job.home), environ))
     if not (folder / NOISE_KEY).exists():  # else it goes on, and was paid for
@@ -155,7 +157,9 @@ def _train(
         asked_to_end=lambda: stop() or (folder / CANCEL).exists(),
     )
     try:
-        with _bounded_memory(memory_limit):
+        bounded = _bounded_memory(memory_limit)
+        # What a cluster takes is bounded there.
+        with bounded if job.spec.ray is None else contextlib.nullcontext():
             result = session.run()
     except Interrupted:
         words = "cancelled" if (folder / CANCEL).exists() else "paused; resume goes on from here"

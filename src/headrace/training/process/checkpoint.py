@@ -22,8 +22,19 @@ from headrace.training.leftover import OPTIMIZER, PROGRESS
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Progress", "load_weights", "restore", "save", "save_weights", "sync_folder"]
+__all__ = [
+    "TRAINED",
+    "Progress",
+    "load_weights",
+    "prune",
+    "restore",
+    "save",
+    "save_weights",
+    "sync_folder",
+]
 
+TRAINED = ".trained.part"
+"""In the folder: weights that a cluster has trained, until they are in the result."""
 ADAPTER_FILE, MODEL_FILE = "adapter_model.safetensors", "model.safetensors"
 
 
@@ -83,11 +94,15 @@ def save(
         part.replace(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    found = read_checkpoints(folder)
-    for old in found[:-keep]:
-        if old.step != progress.best_step:
-            shutil.rmtree(old.path, ignore_errors=True)
+    prune(folder, keep=keep, best_step=progress.best_step)
     return target
+
+
+def prune(folder: Path, *, keep: int, best_step: int) -> None:
+    """Delete older checkpoints than the `keep` newest, but for the best."""
+    for old in read_checkpoints(folder)[:-keep]:
+        if old.step != best_step:
+            shutil.rmtree(old.path, ignore_errors=True)
 
 
 def restore(

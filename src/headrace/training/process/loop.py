@@ -11,13 +11,14 @@ import torch
 
 from headrace.training.energy import EnergyMeter
 from headrace.training.errors import TrainingFailed
-from headrace.training.folder import CHECKPOINTS, EventLog
+from headrace.training.folder import CHECKPOINTS, EventSink
 from headrace.training.job import FineTune
 from headrace.training.plan import Plan, learning_rate_at
 from headrace.training.process.batch import rows_of
 from headrace.training.process.checkpoint import Progress, load_weights, restore, save
 from headrace.training.process.loss import Sum
 from headrace.training.process.noise import PrivateGradients
+from headrace.training.process.peers import Alone, Peers
 from headrace.training.process.task import Task
 
 if TYPE_CHECKING:
@@ -47,13 +48,22 @@ class Loop:
         spec: FineTune,
         plan: Plan,
         folder: Path,
-        log: EventLog,
+        log: EventSink,
         asked_to_end: Callable[[], bool],
         private: PrivateGradients | None = None,
+        peers: Peers | None = None,
+        kept: Callable[[Path, Progress], None] = lambda path, progress: None,
     ) -> None:
+        """
+        Args:
+            peers: who else takes part; their `Loop`s are made alike.
+            kept: told of each checkpoint, by the first of the peers.
+        """
         self._model, self._task, self._spec, self._plan = model, task, spec, plan
         self._folder, self._log, self._asked_to_end = folder, log, asked_to_end
         self._private = private
+        self._peers = peers or Alone()
+        self._kept = kept
         self._is_full = spec.tuning == "full"
         self._trained = [each for each in model.parameters() if each.requires_grad]
         self._optimizer = torch.optim.AdamW(
@@ -92,7 +102,7 @@ class Loop:
             while self._progress.step < total and not self._is_patience_over():
                 self._step()
                 used = meter.used_wh()
-                if used is not None:
+                if used is not None and self._peers.size == 1:
                     self._progress.energy_wh = (energy_before or 0.0) + used
                 self._after_step()
         if self._spec.parameters.early_stopping_patience is not None:
@@ -109,7 +119,7 @@ class Loop:
         started = time.monotonic()
         step = progress.step + 1
         # Dropout too is a function of seed and step.
-        torch.manual_seed(self._spec.seed * 1_000_003 + step)
+        torch.manual_seed(self._spec.seed * 1_000_003 + step + self._peers.rank * 2**40)
         self._model.train()
         loss, accuracy, tokens = self._gradients(step)
         norm = float(torch.nn.utils.clip_grad_norm_(self._trained, parameters.max_grad_norm))
@@ -131,14 +141,18 @@ class Loop:
         if self._private is not None:
             return None, None, self._private.take(self._model, step, self._task.weight, self._loss)
         plan = self._plan
-        rows = rows_of(plan, self._spec.seed, step)
+        rows: Sequence[int] = rows_of(plan, self._spec.seed, step)
         weight = self._task.weight(rows)
+        rows = self._peers.share(rows)
         loss, right, counted, tokens = 0.0, 0, 0, 0
         for start in range(0, len(rows), plan.micro_batch_size):
             part = self._loss(rows[start : start + plan.micro_batch_size])
             (part.loss / weight).backward()
             loss += float(part.loss.detach()) / weight
             right, counted, tokens = right + part.right, counted + part.count, tokens + part.tokens
+        self._peers.add_gradients(self._trained)
+        loss, *sums = self._peers.add((loss, right, counted, tokens))
+        right, counted, tokens = map(int, sums)
         return loss, right / counted, tokens
 
     def _loss(self, rows: Sequence[int]) -> Sum:
@@ -187,7 +201,7 @@ class Loop:
             progress.step % plan.evaluate_every == 0 or is_last
         ):
             is_better = self._evaluate()
-        is_stopping = self._asked_to_end()
+        is_stopping = self._peers.add((self._asked_to_end(),))[0] > 0
         if progress.step % plan.checkpoint_every == 0 or is_last or is_better or is_stopping:
             self._keep()
         if is_stopping and not is_last:
@@ -199,11 +213,14 @@ class Loop:
         self._model.eval()
         loss, right, counted = 0.0, 0, 0
         with torch.no_grad(), _mixed(self._model):
-            for start in range(0, self._task.held_out, self._plan.micro_batch_size):
-                upto = min(start + self._plan.micro_batch_size, self._task.held_out)
-                part = self._task.loss(self._model, range(start, upto), held_out=True)
+            rows = self._peers.share(range(self._task.held_out))
+            for start in range(0, len(rows), self._plan.micro_batch_size):
+                some = rows[start : start + self._plan.micro_batch_size]
+                part = self._task.loss(self._model, some, held_out=True)
                 loss, right = loss + float(part.loss), right + part.right
                 counted += part.count
+        loss, *sums = self._peers.add((loss, right, counted))
+        right, counted = map(int, sums)
         progress.valid_loss, progress.valid_accuracy = loss / counted, right / counted
         is_better = progress.best_loss is None or progress.valid_loss < progress.best_loss
         if is_better:
@@ -227,7 +244,9 @@ class Loop:
     def _keep(self) -> None:
         progress = self._progress
         progress.wall_s = self._wall_before + time.monotonic() - self._began
-        save(
+        if self._peers.rank != 0:
+            return
+        path = save(
             self._folder,
             self._model,
             self._optimizer,
@@ -235,6 +254,7 @@ class Loop:
             is_full=self._is_full,
             keep=self._spec.parameters.keep_checkpoints,
         )
+        self._kept(path, progress)
         if self._is_told("checkpoint", MOST_EVENTS // 4):
             data = {"step": progress.step, "train_loss": progress.train_loss}
             self._log.add("checkpoint", f"checkpoint of step {progress.step}", dict(data))
@@ -245,7 +265,7 @@ class Loop:
 
     def _take_best(self) -> None:
         progress = self._progress
-        if progress.best_step in (0, progress.step):
+        if progress.best_step in (0, progress.step) or self._peers.rank != 0:
             return
         load_weights(
             self._model,

@@ -6,7 +6,6 @@ Runs in the worker's process, which holds the folder's lock.
 import asyncio
 import hashlib
 import os
-import platform
 import shutil
 import time
 from collections import Counter
@@ -15,10 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import torch
 
 from headrace.models.adapter import Adapter, AdapterStore
-from headrace.models.embedded.cpu import usable_cpus
 from headrace.models.store import ModelStore
 from headrace.prompts.library import PromptLibrary
 from headrace.training.base import Base, find_base
@@ -27,32 +24,32 @@ from headrace.training.errors import TrainingInvalid
 from headrace.training.folder import RESULT, RESULT_FILE, EventLog, read_checkpoints, write_whole
 from headrace.training.gguf_file import GgufFile
 from headrace.training.job import Job, Result
-from headrace.training.memory import Need, Shape, available_bytes, check_fits
+from headrace.training.memory import Shape
 from headrace.training.names import architecture_of
 from headrace.training.plan import Plan, plan_of
 from headrace.training.prepare import Examples, Prepared, prepare
 from headrace.training.private import Reached
-from headrace.training.process.checkpoint import ADAPTER_FILE, Progress, save_weights, sync_folder
-from headrace.training.process.export import Target, check_mergeable, write_adapter, write_merged
-from headrace.training.process.load import (
-    check_quantized,
-    device_of,
-    load_base,
-    shape_of,
-    weights_type,
+from headrace.training.process.checkpoint import (
+    ADAPTER_FILE,
+    TRAINED,
+    Progress,
+    load_weights,
+    save_weights,
+    sync_folder,
 )
-from headrace.training.process.loop import Interrupted, Loop, measure
+from headrace.training.process.export import Target, check_mergeable, write_adapter, write_merged
+from headrace.training.process.load import device_of, shape_of
+from headrace.training.process.loop import Interrupted, Loop
 from headrace.training.process.noise import forget_key, people_of, private_of
 from headrace.training.process.paid import run_paid
-from headrace.training.process.task import Task, task_of
+from headrace.training.process.setup import Setup, check_device, machine_of_here
+from headrace.training.process.task import task_of
 from headrace.training.tongue import open_tongue
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Session"]
-
-_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 class Session:
@@ -98,21 +95,57 @@ class Session:
         people = people_of(self._spec, prepared)
         plan = plan_of(self._spec, len(people) or task.rows, has_held_out=task.held_out > 0)
         self._stop_if_asked()
-        memory = self._checked_memory(shape, task, plan)
-        model = self._model(base)
+        setup = Setup(
+            self._spec,
+            base,
+            self._device,
+            self._log,
+            environ=self._environ,
+            memory_limit=self._memory_limit,
+        )
+        if self._spec.ray is not None:
+            return self._on_cluster(base, prepared, pad, plan, shape, setup)
+        memory = setup.checked_memory(shape, task, plan)
+        model = setup.model()
         task.begin(model)
-        model = self._tuned(model)
+        model = setup.tuned(model)
         if not read_checkpoints(self._folder):
-            self._estimate(model, task, plan, memory)
+            setup.estimate(model, task, plan, memory)
         self._stop_if_asked()
         private = private_of(self._spec, people, plan, self._folder)
         loop = Loop(
             model, task, self._spec, plan, self._folder, self._log, self._asked_to_end, private
         )
         progress = run_paid(loop, self._job, self._folder, prepared.data, private)
-        self._phase("exporting", "writing the adapter")
         promised = private.reached(progress.step) if private is not None else None
         outcome = _Outcome(self._folder, self._job, base, plan, prepared, progress, promised)
+        return self._exported(outcome, model)
+
+    def _on_cluster(
+        self,
+        base: Base,
+        prepared: Prepared,
+        pad: int,
+        plan: Plan,
+        shape: Shape,
+        setup: Setup,
+    ) -> Result:
+        """The steps elsewhere, the result here."""
+        from headrace.training.process.cluster import Order, run_on_cluster
+
+        order = Order.of(self._job, base, prepared, pad, plan, shape)
+        progress, machine = run_on_cluster(
+            order, base, self._folder, self._log, self._asked_to_end, self._memory_limit
+        )
+        model = setup.tuned(setup.model())
+        load_weights(model, self._folder / TRAINED, is_full=self._spec.tuning == "full")
+        outcome = _Outcome(self._folder, self._job, base, plan, prepared, progress, None, machine)
+        result = self._exported(outcome, model)
+        shutil.rmtree(self._folder / TRAINED, ignore_errors=True)
+        return result
+
+    def _exported(self, outcome: "_Outcome", model: "nn.Module") -> Result:
+        self._phase("exporting", "writing the adapter")
         result = outcome.write(model)
         forget_key(self._folder)
         return result
@@ -127,9 +160,8 @@ class Session:
     def _checked_base(self) -> Base:
         """The base; refused early where the job asks for what it cannot have."""
         spec = self._spec
-        if spec.tuning == "qlora":
-            check_quantized(self._device)
-        weights_type(spec.parameters.precision, self._device)
+        if spec.ray is None:  # else its workers see to it
+            check_device(spec, self._device)
         store = ModelStore(self._home / "models", root=self._root)
         base = find_base(spec.base, store, self._root)
         if (spec.merge or spec.tuning == "full") and base.is_gguf:
@@ -154,84 +186,6 @@ class Session:
         for warning in prepared.warnings:
             self._log.add("message", warning, level="warn")
 
-    def _checked_memory(self, shape: Shape, task: Task, plan: Plan) -> int:
-        kind = weights_type(self._spec.parameters.precision, self._device)
-        number_bytes = 2 if kind == torch.bfloat16 else 4
-        weight_bytes = 0.6 if self._spec.tuning == "qlora" else float(number_bytes)
-        if self._spec.tuning == "full":
-            weight_bytes = 4.0
-        need = Need(plan.micro_batch_size, task.longest, task.learned, weight_bytes, number_bytes)
-        self._available = self._free_bytes()
-        return check_fits(shape, self._spec, need, self._available)
-
-    def _free_bytes(self) -> int:
-        if self._device.type == "cuda":
-            free = int(torch.cuda.mem_get_info()[0])
-            return free if self._memory_limit is None else min(free, self._memory_limit)
-        return available_bytes(self._memory_limit)
-
-    def _model(self, base: Base) -> "nn.Module":
-        if "OMP_NUM_THREADS" not in self._environ:
-            torch.set_num_threads(usable_cpus())
-        torch.manual_seed(self._spec.seed)
-        return load_base(base, self._spec, self._device)
-
-    def _tuned(self, model: "nn.Module") -> "nn.Module":
-        """The model with what is trained of it."""
-        spec, parameters = self._spec, self._spec.parameters
-        torch.manual_seed(spec.seed)
-        if parameters.gradient_checkpointing:
-            model.gradient_checkpointing_enable(
-                gradient_checkpointing_kwargs={"use_reentrant": False}
-            )
-        if spec.tuning == "full":
-            return model
-        import peft
-
-        if spec.tuning == "qlora":
-            model = peft.prepare_model_for_kbit_training(
-                model, use_gradient_checkpointing=parameters.gradient_checkpointing
-            )
-        known = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-        targets = parameters.lora_targets or [each for each in _TARGETS if each in known]
-        unknown = sorted(set(targets) - known)
-        if unknown or not targets:
-            raise TrainingInvalid(
-                f"the model has no layer {', '.join(unknown) or 'to adapt'}",
-                hint=f"lora_targets: some of {', '.join(each for each in _TARGETS if each in known)}",
-            )
-        configuration = peft.LoraConfig(
-            r=parameters.lora_rank,
-            lora_alpha=parameters.lora_alpha,
-            lora_dropout=parameters.lora_dropout,
-            target_modules=sorted(targets),
-            task_type="CAUSAL_LM",
-            base_model_name_or_path=spec.base,
-        )
-        model.name_or_path = spec.base
-        tuned: nn.Module = peft.get_peft_model(model, configuration)
-        return tuned
-
-    def _estimate(self, model: "nn.Module", task: Task, plan: Plan, memory: int) -> None:
-        """Say, before it begins, what it will take."""
-        per_token = measure(model, task, plan, range(plan.batch_size))
-        tokens = task.tokens * plan.total_steps / plan.steps_per_epoch
-        seconds = per_token * tokens
-        self._log.add(
-            "estimate",
-            f"about {memory / 1e9:.1f} GB of {self._available / 1e9:.1f} GB, "
-            f"and {seconds:,.0f} s for {plan.total_steps:,} steps ({tokens:,.0f} tokens)",
-            {
-                "memory_bytes": memory,
-                "available_bytes": self._available,
-                "seconds": seconds,
-                "total_steps": plan.total_steps,
-                "epochs": plan.epochs,
-                "batch_size": plan.batch_size,
-                "learning_rate": plan.learning_rate,
-            },
-        )
-
 
 class _Outcome:
     """Writes `result/`."""
@@ -245,9 +199,11 @@ class _Outcome:
         prepared: Prepared,
         progress: Progress,
         promised: Reached | None,
+        machine: str = "",
     ) -> None:
         self._folder, self._job, self._base = folder, job, base
         self._promised = promised
+        self._machine = machine or machine_of_here()
         self._plan, self._prepared, self._progress = plan, prepared, progress
         self._part = folder / f".{RESULT}.part"
 
@@ -361,7 +317,7 @@ class _Outcome:
             else None,
             template=template,
             versions=versions(),
-            machine=f"{usable_cpus()} CPUs, {platform.machine()}, {_accelerator()}",
+            machine=self._machine,
         )
         write_card(card, folder)
 
@@ -391,7 +347,3 @@ def _name(job: Job) -> str:
     base = job.spec.base.rstrip("/").rpartition("#")[2].rpartition("/")[2].rpartition(":")[2]
     suffix = f":{job.spec.suffix}" if job.spec.suffix else ""
     return f"ft:{base.removesuffix('.gguf')}{suffix}:{job.id[-8:]}"
-
-
-def _accelerator() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
