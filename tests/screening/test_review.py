@@ -196,7 +196,7 @@ def test_decisions_from_before_the_key_are_counted_apart(
         connection.execute(delete(meta).where(meta.c.name == SEAL))
         query = select(review_decisions).order_by(review_decisions.c.number)
         for row in connection.execute(query).mappings().all():
-            before = _digest(before, _said(row))
+            before = _digest(before, _said(dict(row)))
             this = update(review_decisions).where(review_decisions.c.number == row["number"])
             connection.execute(this.values(digest=before))
     assert (store.verify().wrong, store.verify().unkeyed) == (None, 2)
