@@ -86,7 +86,7 @@ def test_two_workers_take_the_steps_of_one_and_go_on_when_a_node_is_lost(
 
     settings = {
         "base": f"file:{tiny}",
-        "max_steps": 40,
+        "max_steps": 200,
         "batch_size": 3,  # one row more for the first worker
         "learning_rate": RATE,
         "checkpoint_every": 5,
@@ -140,9 +140,9 @@ def at_step_five(trainer: Trainer, job_id: str) -> Path:
 
 
 def kill_a_node(cluster: "Cluster", folder: Path) -> None:
-    """Once there is a checkpoint."""
+    """Once there is a checkpoint of the fifth step."""
     pause = threading.Event()
-    while not read_checkpoints(folder):
+    while not any(each.step >= 5 for each in read_checkpoints(folder)):
         pause.wait(0.05)
     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
 
@@ -167,7 +167,11 @@ def test_a_paused_run_goes_on_from_its_folder(
     state = do(job, stop=stop)
     assert state.status == "stopped", state.error
     assert state.checkpoints
-    assert 0 < state.checkpoints[-1].step < 300
+    paused_at = state.checkpoints[-1].step
+    assert 0 < paused_at < 300
+    assert do(job).status == "succeeded"
+    starts = [each.data for each in read_events(folder) if each.data.get("phase") == "training"]
+    assert [each["from_step"] for each in starts] == [0, paused_at]
 
 
 def test_more_workers_than_there_is_room_for_are_refused(
@@ -179,6 +183,15 @@ def test_more_workers_than_there_is_room_for_are_refused(
     assert state.error.code == "training_unavailable"
     assert "9 workers with 1 CPU each" in state.error.message
     assert "num_workers: " in state.error.hint
+
+
+def test_what_no_other_try_would_mend_is_said_as_it_is(
+    make_job: MakeJob, do: Work, tiny: Path, cluster: "Cluster"
+) -> None:
+    ray = {"address": cluster.address, "num_workers": 1}
+    state = do(make_job(base=f"file:{tiny}", max_steps=2, ray=ray), memory_limit=100_000_000)
+    assert state.error is not None
+    assert state.error.code == "training_does_not_fit"
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once(

@@ -129,10 +129,9 @@ def run_on_cluster(
         order.put(base)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         desk = Desk.options(num_cpus=0, scheduling_strategy=here).remote(_earlier(folder))
-        run = _Run(order, desk, folder, log)
-        return run.watched(asked_to_end)
+        return _Run(order, desk, folder, log).watched(asked_to_end)
     finally:
-        ray.shutdown()  # and with it whatever is still at work
+        ray.shutdown()
         shutil.rmtree(folder / STORAGE, ignore_errors=True)
 
 
@@ -228,6 +227,13 @@ class _Run:
     def watched(self, asked_to_end: Callable[[], bool]) -> tuple[Progress, str]:
         """Write down what comes, until the end."""
         self._thread.start()
+        try:
+            return self._written(asked_to_end)
+        finally:
+            # Ray must not be shut down under it. All workers end by themselves, whatever came.
+            self._thread.join()
+
+    def _written(self, asked_to_end: Callable[[], bool]) -> tuple[Progress, str]:
         is_told = False
         while True:
             is_over = not self._thread.is_alive()

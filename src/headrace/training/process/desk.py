@@ -71,18 +71,23 @@ class _Desk:
         """
         self._kept = {each.step: each for each in kept}
         self._notes: list[Note] = []
-        self._is_ending = False
+        self._is_ending = self._is_over = False
 
     def put(self, note: Note) -> None:
         if isinstance(note, Kept):
             self._kept = {
                 step: each for step, each in self._kept.items() if step == note.best_step
             } | {note.step: note}
+        self._is_over |= isinstance(note, Trained | Paused | Broken)
         self._notes.append(note)
 
     def take(self) -> list[Note]:
         notes, self._notes = self._notes, []
         return notes
+
+    def is_over(self) -> bool:
+        """Whether there is nothing left to do for a worker that starts."""
+        return self._is_over
 
     def kept(self) -> list[Kept]:
         """What a worker that starts goes on from."""

@@ -70,8 +70,10 @@ def train(config: dict[str, object]) -> None:
     except Interrupted:
         member.put(Paused())
     except HeadraceError as error:
-        # Whoever of them met it: it would be met again.
+        # Whoever of them met it: it would be met again. Those that wait for this one's numbers are
+        # ended by Ray Train, which starts all anew; and they see that it is over.
         member.put(Broken(error), from_any=True)
+        raise
 
 
 class _Member:
@@ -94,6 +96,8 @@ class _Member:
             Interrupted, HeadraceError: as `Loop.run`, and what this machine lacks.
         """
         order = self._order
+        if ray.get(self._desk.is_over.remote()):  # type: ignore[attr-defined]
+            return
         if order.version != __version__:
             raise TrainingUnavailable(
                 f"a node of the cluster has headrace {__version__}, not {order.version}",
