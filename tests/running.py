@@ -174,8 +174,15 @@ class ServiceProcess:
 
     def trace(self, name: str, *args: str) -> Any:
         """What is kept of an answer, which gets to the database a moment after it was given."""
-        wait_for(lambda: name in [each["id"] for each in self.told("trace", "list")])
-        return self.told("trace", "show", name, *args)
+        found: list[str] = []
+
+        def is_kept() -> bool:
+            shown = self.called("trace", "show", name, *args, "--json", check=False)
+            found.append(shown.stdout)
+            return shown.returncode == 0
+
+        wait_for(is_kept)
+        return json.loads(found[-1])
 
     def stop(self) -> int:
         """SIGTERM, and wait until it has drained; gives the exit status."""

@@ -356,7 +356,7 @@ def test_a_shadow_answers_copies_that_nobody_sees_and_nothing_remembers(
     copies = traced(running, "shadow")
     assert {each["release"] for each in copies} == {new}
     assert {each["conversation"] for each in copies} == {None}
-    assert len(traced(running, "chat")) == 3
+    wait_for(lambda: len(traced(running, "chat")) == 3)
     for original, copy in zip(seen, reversed(copies), strict=True):
         shown = running.told("trace", "show", str(copy["id"]), "--content")
         call = json.loads(shown["output"][0]["text"])

@@ -214,8 +214,7 @@ def test_the_trace_tells_of_the_attempt_that_failed(
 ) -> None:
     first_says(upstreams[0], fail(None))
     reply = ask(service, stream=True)
-    shown = service.called("trace", "show", reply.headers["x-headrace-trace"], "--json")
-    spans = json.loads(shown.stdout)["spans"]
+    spans = service.trace(reply.headers["x-headrace-trace"])["spans"]
     failed, answered = [each for each in spans if each["name"] == "generate"]
     assert failed["error"] == "model_unavailable"
     assert failed["attributes"]["headrace.routing.tried"] == ["chat-0: failed"]

@@ -174,7 +174,7 @@ def test_a_client_that_leaves_ends_the_call_upstream(
     with service.client() as client, client.stream("POST", "/v1/chat/completions", json=body) as it:
         next(it.iter_bytes())
     (asked,) = [each for server in upstreams for each in server.asked if each.method == "POST"]
-    assert asked.hung_up.wait(10)
+    assert asked.hung_up.wait(60)
     assert traced(service, it)["status"] == "cancelled"
 
 
