@@ -28,6 +28,8 @@ MIGRATIONS = "headrace.storage.migrations."
 """Alembic's own; they run when they are imported."""
 WITH_TORCH = "headrace.training.process."
 """Only with the extra `train`."""
+WITH_RAY = tuple(f"{WITH_TORCH}{each}" for each in ("cluster", "desk", "member"))
+"""Only with the extra `ray`, too."""
 
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -40,8 +42,12 @@ NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
 def modules() -> dict[str, ModuleType]:
     """Every module of the package, imported: an error class exists once its module is."""
     found = pkgutil.walk_packages(headrace.__path__, "headrace.")
-    left_out = (MIGRATIONS,) if find_spec("torch") else (MIGRATIONS, WITH_TORCH)
-    names = [each.name for each in found if not each.name.startswith(left_out)]
+    left_out = [MIGRATIONS]
+    if not find_spec("torch"):
+        left_out.append(WITH_TORCH)
+    if not find_spec("ray"):
+        left_out += WITH_RAY
+    names = [each.name for each in found if not each.name.startswith(tuple(left_out))]
     return {name: importlib.import_module(name) for name in names}
 
 
